@@ -1,0 +1,36 @@
+"""Runs reference nodes on 127.0.0.1 only: no relay, no discovery, no port mapping.
+
+The reference reads ``bind_addr`` from its configuration and then drops it on the way to the node: both
+``AsterServer`` and ``AsterClient`` copy an endpoint configuration field by field and leave out ``bind_addr`` and
+``portmapper_config``. The two copying functions are replaced here, which is the only change to the reference.
+"""
+
+import os
+import tempfile
+
+for _name in [name for name in os.environ if name.startswith("ASTER_")]:
+    del os.environ[_name]
+
+import aster.runtime
+from aster import AsterConfig, EndpointConfig
+
+
+def _endpoint(template, alpns, enable_hooks):
+    return EndpointConfig(
+        alpns=list(alpns),
+        relay_mode="disabled",
+        bind_addr="127.0.0.1:0",
+        portmapper_config="disabled",
+        secret_key=template.secret_key if template is not None else None,
+        enable_hooks=enable_hooks,
+    )
+
+
+aster.runtime._build_node_endpoint_config = lambda template, *, enable_hooks=False: _endpoint(template, [], enable_hooks)
+aster.runtime._clone_config_with_alpns = lambda template, alpns: _endpoint(template, alpns, False)
+
+
+def config(**settings) -> AsterConfig:
+    """A configuration that owes nothing to the environment or to files in the working directory."""
+    os.chdir(tempfile.mkdtemp(prefix="aster-interop-"))
+    return AsterConfig(relay_mode="disabled", log_level="warning", **settings)
