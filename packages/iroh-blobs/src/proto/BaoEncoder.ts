@@ -1,0 +1,97 @@
+/** Verified writing of one blob's response. iroh-blobs wire, response encoding. */
+import { traverse, type BaoNode } from "./BaoTree.ts"
+import { BaoVerifier } from "./BaoVerifier.ts"
+import { chunksOf, type Bitfield } from "./Bitfield.ts"
+import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, HASH_SIZE, PAIR_SIZE, subtreeCv } from "./Blake3.ts"
+import * as ChunkRanges from "./ChunkRanges.ts"
+
+/** Stored bytes the encoder needs next: a part of the data or of the outboard, at `offset`. */
+export interface BaoNeed {
+  readonly from: "data" | "outboard"
+  readonly offset: number
+  readonly length: number
+}
+
+/**
+ * Encodes the response to a request for `ranges` (not empty) of the blob `root`. Send {@link BaoEncoder.header}, then
+ * hand {@link BaoEncoder.supply} what {@link BaoEncoder.need} asks for and send what it answers, until nothing is
+ * needed. Everything is verified against the root on its way out, so a damaged store is found before it is believed.
+ *
+ * When the store does not hold all of the selection, the response stops before the first part that is missing, and
+ * {@link BaoEncoder.gap} is true.
+ */
+export class BaoEncoder {
+  readonly #size: number
+  readonly #selection: ChunkRanges.ChunkRanges
+  readonly #available: ChunkRanges.ChunkRanges
+  readonly #verifier: BaoVerifier
+  readonly #nodes: Iterator<BaoNode, void>
+  #node: BaoNode | undefined
+
+  /** What to read next, or undefined at the end. */
+  need: BaoNeed | undefined
+
+  /** Whether the end was reached for lack of data. */
+  gap = false
+
+  constructor(root: Uint8Array, bitfield: Bitfield, ranges: ChunkRanges.ChunkRanges) {
+    const chunks = chunksOf(bitfield.size)
+    this.#size = bitfield.size
+    this.#selection = ChunkRanges.select(ranges, chunks)
+    this.#available = bitfield.ranges
+    this.#verifier = new BaoVerifier(root)
+    this.#nodes = traverse(chunks, this.#selection)
+    this.#advance()
+  }
+
+  /** The first 8 bytes: the size. */
+  get header(): Uint8Array {
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(this.#size), true)
+    return bytes
+  }
+
+  /** Turns the bytes needed into the bytes to send. Throws `BaoMismatch` when the store is damaged. */
+  supply(stored: Uint8Array): Uint8Array {
+    const node = this.#node!
+    const content = node._tag === "Parent" && node.pair === undefined ? innerPair(node, stored) : stored
+    this.#verifier.check(node, content)
+    this.#advance()
+    return content
+  }
+
+  #advance(): void {
+    this.#node = this.#nodes.next().value ?? undefined
+    this.need = undefined
+    if (this.#node === undefined) return
+    // A pair is stored as soon as anything below it is, so its first wanted chunk decides.
+    this.gap = !ChunkRanges.has(this.#available, firstSelected(this.#selection, this.#node.start))
+    if (!this.gap) this.need = this.#needOf(this.#node)
+  }
+
+  #needOf(node: BaoNode): BaoNeed | undefined {
+    if (node._tag === "Parent" && node.pair !== undefined) {
+      return { from: "outboard", offset: node.pair * PAIR_SIZE, length: PAIR_SIZE }
+    }
+    if (this.#size === 0) return undefined
+    // Pairs inside a group are not stored but recomputed from the group's data.
+    const offset = node._tag === "Leaf" ? node.start * CHUNK_SIZE : groupStart(node.start)
+    const end = node._tag === "Leaf" ? node.end * CHUNK_SIZE : offset + GROUP_SIZE
+    return { from: "data", offset, length: Math.min(end, this.#size) - offset }
+  }
+}
+
+const groupStart = (chunk: number): number => Math.floor(chunk / GROUP_CHUNKS) * GROUP_SIZE
+
+const firstSelected = (selection: ChunkRanges.ChunkRanges, from: number): number =>
+  ChunkRanges.has(selection, from) ? from : selection.find((boundary) => boundary > from)!
+
+const innerPair = (node: BaoNode & { readonly _tag: "Parent" }, group: Uint8Array): Uint8Array => {
+  const base = groupStart(node.start)
+  const cv = (start: number, end: number) =>
+    subtreeCv(group.subarray(start * CHUNK_SIZE - base, end * CHUNK_SIZE - base), start, false)
+  const pair = new Uint8Array(PAIR_SIZE)
+  pair.set(cv(node.start, node.middle))
+  pair.set(cv(node.middle, node.end), HASH_SIZE)
+  return pair
+}
