@@ -15,6 +15,9 @@ import aster.runtime
 from aster import AsterConfig, EndpointConfig
 
 
+_home = tempfile.TemporaryDirectory(prefix="aster-interop-")
+
+
 def _endpoint(template, alpns, enable_hooks):
     return EndpointConfig(
         alpns=list(alpns),
@@ -32,5 +35,5 @@ aster.runtime._clone_config_with_alpns = lambda template, alpns: _endpoint(templ
 
 def config(**settings) -> AsterConfig:
     """A configuration that owes nothing to the environment or to files in the working directory."""
-    os.chdir(tempfile.mkdtemp(prefix="aster-interop-"))
+    os.chdir(_home.name)
     return AsterConfig(relay_mode="disabled", log_level="warning", **settings)

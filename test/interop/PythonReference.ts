@@ -1,0 +1,204 @@
+import { createHash } from "node:crypto"
+import { fileURLToPath } from "node:url"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Context, Effect, Fiber, FileSystem, Layer, Schema, Stream } from "effect"
+import type { Cause, PlatformError, Scope } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+
+/** The reference could not be installed or run; `message` carries what the command printed. */
+export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFailed", { message: Schema.String }) {}
+
+const Summary = Schema.Struct({
+  name: Schema.String,
+  version: Schema.Int,
+  contract_id: Schema.String,
+  channels: Schema.Record(Schema.String, Schema.String),
+  pattern: Schema.String,
+  serialization_modes: Schema.Array(Schema.String)
+})
+
+const Listening = Schema.fromJsonString(
+  Schema.Struct({
+    address: Schema.String,
+    endpoint_addr_b64: Schema.String,
+    endpoint_id: Schema.String,
+    root_pubkey: Schema.NullOr(Schema.String),
+    services: Schema.Array(Summary)
+  })
+)
+
+/** What `producer.py` prints once it listens. */
+export type Listening = typeof Listening.Type
+
+const Outcome = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({ scenario: Schema.String, ok: Schema.Literal(true), result: Schema.Unknown }),
+    Schema.Struct({
+      scenario: Schema.String,
+      ok: Schema.Literal(false),
+      error: Schema.Struct({
+        code: Schema.NullOr(Schema.Int),
+        message: Schema.String,
+        details: Schema.Record(Schema.String, Schema.String),
+        type: Schema.String,
+        partial: Schema.Array(Schema.Unknown)
+      })
+    })
+  ])
+)
+
+/** What `consumer.py` prints per scenario: the call's result, or how it failed. */
+export type Outcome = typeof Outcome.Type
+
+const Contracts = Schema.fromJsonString(
+  Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      version: Schema.Int,
+      module: Schema.String,
+      contract_id: Schema.String,
+      canonical_hex: Schema.String,
+      types: Schema.Array(Schema.Struct({ key: Schema.String, hash: Schema.String, canonical_hex: Schema.String })),
+      manifest: Schema.String
+    })
+  )
+)
+
+/** What the reference derives from one service definition. */
+export type Contract = (typeof Contracts.Type)[number]
+
+const scripts = fileURLToPath(new URL("./python", import.meta.url))
+const cache = fileURLToPath(new URL("../../node_modules/.cache/interop-venv", import.meta.url))
+
+const printed = (handle: ChildProcessSpawner.ChildProcessHandle) =>
+  handle.all.pipe(Stream.decodeText(), Stream.mkString)
+
+/** Runs a command to its end and answers everything it printed. */
+const run = Effect.fnUntraced(function* (
+  command: string,
+  args: ReadonlyArray<string>
+): Effect.fn.Return<string, PythonFailed, ChildProcessSpawner.ChildProcessSpawner> {
+  const [output, code] = yield* ChildProcess.make(command, args, { stdin: "ignore" }).pipe(
+    Effect.flatMap((handle) => Effect.all([printed(handle), handle.exitCode])),
+    Effect.scoped,
+    Effect.mapError((cause) => new PythonFailed({ message: `${command} cannot be run: ${cause.message}` }))
+  )
+  return code === 0 ? output : yield* new PythonFailed({ message: `${command} ${args.join(" ")}: ${output}` })
+})
+
+/** The interpreter of a virtual environment with the pinned packages; made on first use, kept until the pins change. */
+const interpreter = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const requirements = `${scripts}/requirements.txt`
+  const key = createHash("sha256")
+    .update(yield* fs.readFile(requirements))
+    .digest("hex")
+  const venv = `${cache}/${key.slice(0, 16)}`
+  if (yield* fs.exists(venv)) return `${venv}/bin/python`
+  yield* run("python3", ["--version"]).pipe(
+    Effect.mapError(() => new PythonFailed({ message: "The interop tests need python3 (3.11 or later) on the PATH." }))
+  )
+  // Test files run in several processes: each builds aside, the first rename wins.
+  yield* fs.makeDirectory(cache, { recursive: true })
+  const building = yield* fs.makeTempDirectory({ directory: cache, prefix: "building-" })
+  yield* run("python3", ["-m", "venv", building]).pipe(
+    Effect.andThen(run(`${building}/bin/python`, ["-m", "pip", "install", "--quiet", "--requirement", requirements])),
+    Effect.andThen(fs.rename(building, venv)),
+    Effect.catch((error) =>
+      Effect.gen(function* () {
+        yield* fs.remove(building, { recursive: true })
+        if (!(yield* fs.exists(venv))) return yield* Effect.fail(error)
+      })
+    )
+  )
+  return `${venv}/bin/python`
+})
+
+/**
+ * The Aster reference, release 0.1.2, in a Python process of its own. Every node it starts is on 127.0.0.1 and has no
+ * relay.
+ */
+export class PythonReference extends Context.Service<
+  PythonReference,
+  {
+    /** A producer of the kitchen services; it ends with the scope. `args` are those of `producer.py`. */
+    readonly producer: (args?: ReadonlyArray<string>) => Effect.Effect<Listening, PythonFailed, Scope.Scope>
+    /** Runs scenarios of `consumer.py` in order against the producer at `address`; all of them when none is named. */
+    readonly consumer: (
+      address: string,
+      options?: { readonly scenarios?: ReadonlyArray<string> | undefined; readonly identity?: string | undefined }
+    ) => Effect.Effect<ReadonlyArray<Outcome>, PythonFailed>
+    /** The contracts of every service in `contracts.py`. */
+    readonly contracts: Effect.Effect<ReadonlyArray<Contract>, PythonFailed>
+  }
+>()("test/interop/PythonReference") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const python = yield* interpreter
+      const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+
+      /** Starts a script; `read` sees its output lines. A failure carries what the script wrote to its error stream. */
+      const start = Effect.fnUntraced(function* <A>(
+        script: string,
+        args: ReadonlyArray<string>,
+        read: (
+          lines: Stream.Stream<string, PlatformError.PlatformError>
+        ) => Effect.Effect<A, PlatformError.PlatformError | Schema.SchemaError | Cause.NoSuchElementError>
+      ): Effect.fn.Return<A, PythonFailed, Scope.Scope> {
+        const handle = yield* spawner
+          .spawn(
+            ChildProcess.make(python, [`${scripts}/${script}`, ...args], {
+              env: { PYTHONDONTWRITEBYTECODE: "1" },
+              extendEnv: true,
+              forceKillAfter: "5 seconds"
+            })
+          )
+          .pipe(Effect.mapError((error) => new PythonFailed({ message: error.message })))
+        const errors = yield* handle.stderr.pipe(
+          Stream.decodeText(),
+          Stream.mkString,
+          Effect.orElseSucceed(() => ""),
+          Effect.forkScoped
+        )
+        return yield* read(handle.stdout.pipe(Stream.decodeText(), Stream.splitLines)).pipe(
+          Effect.catch((error) =>
+            handle.kill().pipe(
+              Effect.andThen(Fiber.join(errors)),
+              Effect.orElseSucceed(() => ""),
+              Effect.flatMap((text) => new PythonFailed({ message: `${script}: ${error.message}\n${text}` }))
+            )
+          )
+        )
+      })
+
+      return PythonReference.of({
+        producer: (args = []) =>
+          start("producer.py", args, (lines) =>
+            lines.pipe(
+              Stream.runHead,
+              Effect.flatMap(Effect.fromOption),
+              Effect.flatMap(Schema.decodeEffect(Listening))
+            )
+          ),
+        consumer: (address, options = {}) =>
+          start(
+            "consumer.py",
+            [
+              address,
+              ...(options.scenarios ?? []).flatMap((name) => ["--scenario", name]),
+              ...(options.identity === undefined ? [] : ["--identity", options.identity])
+            ],
+            (lines) =>
+              lines.pipe(
+                Stream.mapEffect((line) => Schema.decodeEffect(Outcome)(line)),
+                Stream.runCollect
+              )
+          ).pipe(Effect.scoped),
+        contracts: start("contracts.py", [], (lines) =>
+          lines.pipe(Stream.mkString, Effect.flatMap(Schema.decodeEffect(Contracts)))
+        ).pipe(Effect.scoped)
+      })
+    })
+  ).pipe(Layer.provide(NodeServices.layer))
+}
