@@ -32,7 +32,6 @@ from kitchen_sink import (
     HelloReply,
     HelloRequest,
     Inner,
-    KitchenJson,
     KitchenSession,
     KitchenSink,
     Number,

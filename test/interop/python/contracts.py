@@ -7,7 +7,6 @@ order (key, hash, canonical_hex) and manifest (the exact text the reference woul
 import json
 import sys
 
-import loopback  # noqa: F401  (clears ASTER_* before the reference is imported)
 from aster.contract.identity import (
     ServiceContract,
     _to_json,

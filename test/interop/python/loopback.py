@@ -18,7 +18,7 @@ from aster import AsterConfig, EndpointConfig
 _home = tempfile.TemporaryDirectory(prefix="aster-interop-")
 
 
-def _endpoint(template, alpns, enable_hooks):
+def _endpoint(template, alpns=(), *, enable_hooks=False):
     return EndpointConfig(
         alpns=list(alpns),
         relay_mode="disabled",
@@ -29,8 +29,8 @@ def _endpoint(template, alpns, enable_hooks):
     )
 
 
-aster.runtime._build_node_endpoint_config = lambda template, *, enable_hooks=False: _endpoint(template, [], enable_hooks)
-aster.runtime._clone_config_with_alpns = lambda template, alpns: _endpoint(template, alpns, False)
+aster.runtime._build_node_endpoint_config = _endpoint
+aster.runtime._clone_config_with_alpns = _endpoint
 
 
 def config(**settings) -> AsterConfig:
