@@ -1,0 +1,286 @@
+import * as path from "node:path"
+import { Config, ConfigProvider, Context, Effect, Layer, Option, Result } from "effect"
+import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
+import * as IdentityFile from "./IdentityFile.ts"
+import { type Field, fieldNames, fields, textOf } from "./internal/fields.ts"
+import { environmentSource, type SettingSource, textSource, withProvenance } from "./internal/provenance.ts"
+import { originOf, parse } from "./internal/tomlDocument.ts"
+import { readSettings } from "./internal/tomlSource.ts"
+import * as SecretFile from "./SecretFile.ts"
+import type { SettingName, Settings, SettingsInput, Source } from "./Settings.ts"
+
+/** The identity file in use. `explicit`: named by an option or a setting, not merely found. @since 0.1.0 */
+export interface Identity {
+  readonly path: string
+  readonly label: string
+  readonly explicit: boolean
+  readonly file: IdentityFile.IdentityFile
+}
+
+/** What to load from. Everything left out keeps its default. @since 0.1.0 */
+export interface LoadOptions {
+  /** Values given in code; they beat every other source. */
+  readonly inline?: SettingsInput | undefined
+  /** Where variables are read; default the process environment, `false` for none. Empty texts must be preserved. */
+  readonly environment?: ConfigProvider.ConfigProvider | false | undefined
+  /** A TOML file; none by default. */
+  readonly file?: string | undefined
+  /** An identity file that must exist; `false` looks for none. Default: the `identityFile` setting, then discovery. */
+  readonly identity?: string | false | undefined
+  /** Where `.aster-identity` is looked for; default the process's working directory. */
+  readonly workingDirectory?: string | undefined
+}
+
+const discoveredName = ".aster-identity"
+
+const unreadable = (error: SecretFile.FileError, what: string, origin: Origin = { file: error.path }) =>
+  new AsterConfigError({ reason: "Unreadable", origin, detail: `${what}: ${error.message}` })
+
+const fileSource = Effect.fnUntraced(function* (file: string) {
+  const { text } = yield* SecretFile.read(file).pipe(
+    Effect.mapError((error) => unreadable(error, "the configuration file must be readable"))
+  )
+  const document = yield* Effect.fromResult(parse(file, text))
+  const { texts, warnings } = yield* Effect.fromResult(readSettings(document))
+  const source = textSource(texts, {
+    kind: "file",
+    label: ({ toml }) => `${file} [${toml?.section ?? ""}]`,
+    origin: ({ toml }) => (toml === undefined ? { file } : originOf(document, toml.section, toml.key))
+  })
+  return { source, warnings }
+})
+
+const inlineSource = (input: SettingsInput): SettingSource => {
+  const texts = new Map<string, string>()
+  const options = new Map<string, string>()
+  for (const name of fieldNames) {
+    const value = input[name]
+    if (value === undefined) continue
+    texts.set(fields[name].name, textOf(value))
+    options.set(fields[name].name, name)
+  }
+  return textSource(texts, {
+    kind: "inline",
+    label: () => "inline",
+    origin: ({ name }) => ({ option: options.get(name) ?? name })
+  })
+}
+
+const discover = (directory: string | undefined) =>
+  IdentityFile.read(path.join(directory ?? ".", discoveredName)).pipe(
+    Effect.map(Option.some),
+    Effect.catchIf(
+      (error) => error._tag === "FileError" && error.code === "ENOENT",
+      () => Effect.succeed(Option.none<IdentityFile.Loaded>())
+    )
+  )
+
+/** Reads the identity file: the named one, which must exist, else the one in the working directory, if any. */
+const loadIdentity = Effect.fnUntraced(function* (
+  named: { readonly path: string; readonly origin: Origin } | undefined,
+  directory: string | undefined
+): Effect.fn.Return<
+  { readonly identity: Identity | undefined; readonly warnings: ReadonlyArray<string> },
+  AsterConfigError
+> {
+  const found = yield* (
+    named === undefined ? discover(directory) : IdentityFile.read(named.path).pipe(Effect.map(Option.some))
+  ).pipe(
+    Effect.mapError((error) =>
+      error._tag === "FileError" ? unreadable(error, "the identity file must be readable", named?.origin) : error
+    )
+  )
+  if (Option.isNone(found)) return { identity: undefined, warnings: [] }
+  const { path: file, identity, readableByOthers } = found.value
+  return {
+    identity: { path: file, label: named?.path ?? discoveredName, explicit: named !== undefined, file: identity },
+    warnings: readableByOthers ? [`${file}: others can read this node's secret key; run chmod 600`] : []
+  }
+})
+
+const defaultSource: Source = { kind: "default", label: "default", origin: {} }
+
+const resolveField = Effect.fnUntraced(function* <A>(
+  field: Field<A>,
+  traced: ReturnType<typeof withProvenance>
+): Effect.fn.Return<{ readonly value: A; readonly source: Source }, AsterConfigError> {
+  const text = yield* Config.option(Config.String(field.name))
+    .parse(traced.provider)
+    .pipe(
+      Effect.mapError(
+        ({ message }) => new AsterConfigError({ reason: "Unreadable", origin: { key: field.name }, detail: message })
+      )
+    )
+  const answered = traced.sourceOf(field.name)
+  if (answered === undefined || Option.isNone(text)) return { value: field.fallback, source: defaultSource }
+  const source: Source = { kind: answered.kind, label: answered.label(field), origin: answered.origin(field) }
+  if (field.empty === "clears" && text.value === "") return { value: field.fallback, source }
+  const decoded = field.decode(text.value)
+  return Result.isSuccess(decoded)
+    ? { value: decoded.success, source }
+    : yield* new AsterConfigError({ reason: "InvalidValue", origin: source.origin, detail: decoded.failure })
+})
+
+/** Every setting through the same provider, and the source of each. */
+const resolveSettings = Effect.fnUntraced(function* (
+  found: ReadonlyArray<SettingSource>
+): Effect.fn.Return<
+  { readonly settings: Settings; readonly sources: ReadonlyMap<SettingName, Source> },
+  AsterConfigError
+> {
+  const traced = withProvenance(found)
+  const sources = new Map<SettingName, Source>()
+  const get = <K extends SettingName>(name: K, field: Field<Settings[K]>) =>
+    Effect.map(resolveField(field, traced), ({ source, value }) => {
+      sources.set(name, source)
+      return value
+    })
+  const settings = yield* Effect.all({
+    rootPubkey: get("rootPubkey", fields.rootPubkey),
+    rootPubkeyFile: get("rootPubkeyFile", fields.rootPubkeyFile),
+    enrollmentCredentialFile: get("enrollmentCredentialFile", fields.enrollmentCredentialFile),
+    enrollmentCredentialIid: get("enrollmentCredentialIid", fields.enrollmentCredentialIid),
+    allowAllConsumers: get("allowAllConsumers", fields.allowAllConsumers),
+    allowAllProducers: get("allowAllProducers", fields.allowAllProducers),
+    endpointAddr: get("endpointAddr", fields.endpointAddr),
+    storagePath: get("storagePath", fields.storagePath),
+    secretKey: get("secretKey", fields.secretKey),
+    relayMode: get("relayMode", fields.relayMode),
+    bindAddr: get("bindAddr", fields.bindAddr),
+    enableMonitoring: get("enableMonitoring", fields.enableMonitoring),
+    enableHooks: get("enableHooks", fields.enableHooks),
+    hookTimeoutMs: get("hookTimeoutMs", fields.hookTimeoutMs),
+    clearIpTransports: get("clearIpTransports", fields.clearIpTransports),
+    clearRelayTransports: get("clearRelayTransports", fields.clearRelayTransports),
+    portmapperConfig: get("portmapperConfig", fields.portmapperConfig),
+    proxyUrl: get("proxyUrl", fields.proxyUrl),
+    proxyFromEnv: get("proxyFromEnv", fields.proxyFromEnv),
+    localDiscovery: get("localDiscovery", fields.localDiscovery),
+    logFormat: get("logFormat", fields.logFormat),
+    logLevel: get("logLevel", fields.logLevel),
+    logMask: get("logMask", fields.logMask),
+    healthPort: get("healthPort", fields.healthPort),
+    healthHost: get("healthHost", fields.healthHost),
+    identityFile: get("identityFile", fields.identityFile)
+  })
+  return { settings, sources }
+})
+
+/**
+ * A configuration: the settings, where each came from, and the identity file. `secretKey` is the identity file's unless
+ * a stronger source gave one.
+ *
+ * @since 0.1.0
+ */
+export interface Resolved extends Settings {
+  /** Where a setting's value came from. */
+  readonly source: (name: SettingName) => Source
+  readonly identity: Identity | undefined
+  /** What was odd but usable, in words for the user; already logged. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** Joins settings and identity; the identity's key counts when no setting gave one. */
+const withLoadedIdentity = (
+  settings: Settings,
+  source: (name: SettingName) => Source,
+  identity: Identity | undefined,
+  warnings: ReadonlyArray<string>
+): Resolved => {
+  const node = identity?.file.node
+  if (identity === undefined || node === undefined || source("secretKey").kind !== "default") {
+    return { ...settings, source, identity, warnings }
+  }
+  const origin = { file: identity.path, table: "[node]", key: "secret_key" }
+  const keySource: Source = { kind: "identity", label: identity.label, origin }
+  return {
+    ...settings,
+    secretKey: node.secretKey,
+    source: (name) => (name === "secretKey" ? keySource : source(name)),
+    identity,
+    warnings
+  }
+}
+
+const logWarnings = (warnings: ReadonlyArray<string>) =>
+  Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
+
+const load = Effect.fn("AsterConfig.load")(function* (
+  options: LoadOptions
+): Effect.fn.Return<Resolved, AsterConfigError> {
+  const file = options.file === undefined ? undefined : yield* fileSource(options.file)
+  const environment =
+    options.environment === undefined ? ConfigProvider.fromEnv({ preserveEmptyStrings: true }) : options.environment
+  const { settings, sources } = yield* resolveSettings([
+    ...(options.inline === undefined ? [] : [inlineSource(options.inline)]),
+    ...(environment === false ? [] : [environmentSource(environment)]),
+    ...(file === undefined ? [] : [file.source])
+  ])
+  const found =
+    options.identity === false
+      ? { identity: undefined, warnings: [] }
+      : yield* loadIdentity(namedIdentity(options.identity, settings, sources), options.workingDirectory)
+  const warnings = [...(file?.warnings ?? []), ...found.warnings]
+  yield* logWarnings(warnings)
+  return withLoadedIdentity(settings, (name) => sources.get(name) ?? defaultSource, found.identity, warnings)
+})
+
+const namedIdentity = (
+  option: string | undefined,
+  { identityFile }: Settings,
+  sources: ReadonlyMap<SettingName, Source>
+): { readonly path: string; readonly origin: Origin } | undefined => {
+  if (option !== undefined) return { path: option, origin: { option: "identity" } }
+  return identityFile === undefined
+    ? undefined
+    : { path: identityFile, origin: sources.get("identityFile")?.origin ?? {} }
+}
+
+const withIdentity = Effect.fn("AsterConfig.withIdentity")(function* (
+  config: Resolved,
+  file: string
+): Effect.fn.Return<Resolved, AsterConfigError> {
+  const found = yield* loadIdentity({ path: file, origin: { option: "identity" } }, undefined)
+  yield* logWarnings(found.warnings)
+  const borrowed = config.source("secretKey").kind === "identity"
+  return withLoadedIdentity(
+    borrowed ? { ...config, secretKey: undefined } : config,
+    (name) => (borrowed && name === "secretKey" ? defaultSource : config.source(name)),
+    found.identity,
+    [...config.warnings, ...found.warnings]
+  )
+})
+
+/**
+ * The configuration in force.
+ *
+ * - `AsterConfig.fromEnv`: the environment alone
+ * - `AsterConfig.fromFile(path)`: the environment, then a TOML file
+ * - `AsterConfig.make(values)`: the given values alone; no environment is consulted
+ * - `AsterConfig.load(options)`: any combination: inline, then environment, then TOML file, then defaults
+ * - `AsterConfig.withIdentity(config, path)`: the same with another identity file, which must exist
+ *
+ * All of them read the identity file and fail with `AsterConfigError`, whose message names the file, line and key, or
+ * the variable, and what is expected there. Oddities that leave a usable configuration are logged as warnings.
+ *
+ * @since 0.1.0
+ */
+export class AsterConfig extends Context.Service<AsterConfig, Resolved>()("@aster-effect/config/AsterConfig") {
+  static readonly load = load
+  static readonly withIdentity = withIdentity
+  static readonly fromEnv: Effect.Effect<Resolved, AsterConfigError> = load({})
+  static readonly fromFile = (file: string): Effect.Effect<Resolved, AsterConfigError> => load({ file })
+  static readonly make = (values: SettingsInput): Effect.Effect<Resolved, AsterConfigError> =>
+    load({ inline: values, environment: false })
+
+  /** `AsterConfig.fromEnv` as a layer: what a program gets that says nothing. */
+  static readonly layerEnv: Layer.Layer<AsterConfig, AsterConfigError> = Layer.effect(this, this.fromEnv)
+
+  /** `AsterConfig.fromFile` as a layer. */
+  static readonly layerFile = (file: string): Layer.Layer<AsterConfig, AsterConfigError> =>
+    Layer.effect(this, this.fromFile(file))
+
+  /** `AsterConfig.make` as a layer. */
+  static readonly layer = (values: SettingsInput): Layer.Layer<AsterConfig, AsterConfigError> =>
+    Layer.effect(this, this.make(values))
+}

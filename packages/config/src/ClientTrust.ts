@@ -1,0 +1,139 @@
+import { Clock, Effect } from "effect"
+import type { Identity, Resolved } from "./AsterConfig.ts"
+import { AsterConfigError } from "./AsterConfigError.ts"
+import type { Anchor } from "./Gates.ts"
+import * as IdentityFile from "./IdentityFile.ts"
+import { configuredAnchor } from "./internal/configuredAnchor.ts"
+import { checkEndpoint, conflictError, isExpired } from "./internal/identityChecks.ts"
+import type { NodeKey } from "./NodeKey.ts"
+import type { RootPublicKey } from "./RootPublicKey.ts"
+import * as SecretFile from "./SecretFile.ts"
+
+/** What a client is given in code, beside its configuration. @since 0.1.0 */
+export interface ClientTrustOptions {
+  /** The name of the identity entry to present; default the first with role consumer. */
+  readonly peer?: string | undefined
+  /** The deployment's root key; a server with another one is refused. */
+  readonly rootPubkey?: RootPublicKey | undefined
+  /** A credential file; it beats every other source. */
+  readonly enrollmentCredentialFile?: string | undefined
+}
+
+/**
+ * The credential a client presents: an identity entry (from an identity file, or from a credential file of that format),
+ * the text of a JSON credential file, or none. `file` is the label for messages.
+ *
+ * @since 0.1.0
+ */
+export type ClientCredential =
+  | { readonly _tag: "Peer"; readonly peer: IdentityFile.Peer; readonly file: string }
+  | { readonly _tag: "Json"; readonly text: string; readonly file: string }
+  | { readonly _tag: "None" }
+
+/** Who a client is, what it presents and which root key it expects. @since 0.1.0 */
+export interface ClientTrust {
+  /** The node's key; absent means a fresh one. */
+  readonly secretKey: NodeKey | undefined
+  readonly credential: ClientCredential
+  readonly root: Anchor | undefined
+  /** Already logged. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+const none: ClientCredential = { _tag: "None" }
+
+interface Chosen {
+  readonly credential: ClientCredential
+  readonly secretKey: NodeKey | undefined
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** An unreadable credential, in the words of whoever named the file. */
+const unreadable = (path: string, detail: string) =>
+  new AsterConfigError({ reason: "Unreadable", origin: { file: path }, detail: `the credential file: ${detail}` })
+
+const fromIdentity = Effect.fnUntraced(function* (
+  config: Resolved,
+  identity: Pick<Identity, "label" | "file">,
+  options: ClientTrustOptions
+): Effect.fn.Return<Chosen, AsterConfigError> {
+  const selection = { role: "consumer", peer: options.peer, file: identity.label } as const
+  const peer = yield* Effect.fromResult(IdentityFile.select(identity.file, selection))
+  if (peer === undefined) {
+    const warning = `${identity.label}: no entry with role "consumer"; connecting without a credential`
+    return { credential: none, secretKey: config.secretKey, warnings: [warning] }
+  }
+  yield* checkEndpoint(config, identity, peer)
+  return { credential: { _tag: "Peer", peer, file: identity.label }, secretKey: config.secretKey, warnings: [] }
+})
+
+/** A credential file is JSON, or TOML like an identity file; the latter brings its node key when there is no other. */
+const fromFile = Effect.fnUntraced(function* (
+  config: Resolved,
+  path: string,
+  options: ClientTrustOptions
+): Effect.fn.Return<Chosen, AsterConfigError> {
+  const { text } = yield* SecretFile.read(path).pipe(Effect.mapError(({ message }) => unreadable(path, message)))
+  if (!/^\s*[[#]/.test(text)) {
+    return { credential: { _tag: "Json", text, file: path }, secretKey: config.secretKey, warnings: [] }
+  }
+  const file = yield* Effect.fromResult(IdentityFile.parse(text, path))
+  const peers = file.peers.some(({ role }) => role === "consumer") ? "consumer" : file.peers[0]?.role
+  if (peers === undefined) return yield* unreadable(path, "it holds no [[peers]] entry")
+  const selection = { role: peers, peer: options.peer, file: path }
+  const peer = yield* Effect.fromResult(IdentityFile.select(file, selection))
+  if (peer === undefined) return yield* unreadable(path, "it holds no usable [[peers]] entry")
+  const borrowed = config.secretKey === undefined && file.node !== undefined
+  const secretKey = borrowed ? file.node.secretKey : config.secretKey
+  const source: Resolved["source"] = (name) =>
+    borrowed && name === "secretKey" ? { kind: "file", label: path, origin: { file: path } } : config.source(name)
+  yield* checkEndpoint({ secretKey, source }, { label: path }, peer)
+  return { credential: { _tag: "Peer", peer, file: path }, secretKey, warnings: [] }
+})
+
+/**
+ * The order: the file given in code; an identity file that was named; a credential file from the environment or given
+ * in code with the configuration; a discovered identity file; a credential file from TOML; none.
+ */
+const choose = (config: Resolved, options: ClientTrustOptions): Effect.Effect<Chosen, AsterConfigError> => {
+  const { enrollmentCredentialFile: configured, identity } = config
+  if (options.enrollmentCredentialFile !== undefined) return fromFile(config, options.enrollmentCredentialFile, options)
+  const explicitFile = config.source("enrollmentCredentialFile").kind !== "file"
+  if (identity !== undefined && (identity.explicit || configured === undefined || !explicitFile)) {
+    return fromIdentity(config, identity, options)
+  }
+  if (configured !== undefined) return fromFile(config, configured, options)
+  if (options.peer === undefined) return Effect.succeed({ credential: none, secretKey: config.secretKey, warnings: [] })
+  const detail = `"${options.peer}" asks for an entry of an identity file, and there is none`
+  return Effect.fail(new AsterConfigError({ reason: "UnknownPeer", origin: { option: "peer" }, detail }))
+}
+
+/**
+ * Settles a client's trust. Fails before anything is sent: an unknown or wrong entry, an entry issued to another node,
+ * an expired credential, an unreadable file, or root keys that differ. Whether a signature is valid is decided where
+ * signatures are known, in the admission package.
+ *
+ * @since 0.1.0
+ */
+export const resolve = Effect.fn("ClientTrust.resolve")(function* (
+  config: Resolved,
+  options: ClientTrustOptions = {}
+): Effect.fn.Return<ClientTrust, AsterConfigError> {
+  const { credential, secretKey, warnings } = yield* choose(config, options)
+  const configured =
+    options.rootPubkey === undefined ? yield* configuredAnchor(config) : { key: options.rootPubkey, source: "inline" }
+  const presented =
+    credential._tag === "Peer" ? { key: credential.peer.rootPubkey, source: credential.file } : undefined
+  if (presented !== undefined && configured !== undefined && presented.key !== configured.key) {
+    return yield* conflictError({ identity: presented, configured })
+  }
+  if (credential._tag === "Peer" && isExpired(credential.peer, yield* Clock.currentTimeMillis)) {
+    const since = new Date(credential.peer.expiresAt * 1000)
+    const when = Number.isNaN(since.getTime()) ? "" : ` on ${since.toISOString()}`
+    const origin = { file: credential.file, table: "[[peers]]", key: "expires_at" }
+    const detail = `the credential expired${when}; enrol this node again`
+    return yield* new AsterConfigError({ reason: "ExpiredCredential", origin, detail })
+  }
+  yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
+  return { secretKey, credential, root: configured ?? presented, warnings }
+})
