@@ -1,1 +1,17 @@
-export {}
+/**
+ * An iroh node for Effect: endpoints, connections, streams, router and tickets.
+ *
+ * @since 0.1.0
+ */
+export * as BiStream from "./BiStream.ts"
+export * as Connection from "./Connection.ts"
+export * as EndpointId from "./EndpointId.ts"
+export * as Gate from "./Gate.ts"
+export * as IrohNode from "./IrohNode.ts"
+export * as MemoryNetwork from "./MemoryNetwork.ts"
+export * as NodeAddr from "./NodeAddr.ts"
+export * as NodeError from "./NodeError.ts"
+export * as NodeOptions from "./NodeOptions.ts"
+export * as Router from "./Router.ts"
+export * as SecretKey from "./SecretKey.ts"
+export * as Ticket from "./Ticket.ts"

@@ -1,0 +1,87 @@
+/**
+ * Streams of bytes inside a connection: a `SendStream` and a `RecvStream`, alone or as a pair.
+ *
+ * @since 0.1.0
+ */
+import type { Effect } from "effect"
+import { Data } from "effect"
+import type { ConnectionLost } from "./Connection.ts"
+
+/** The peer ended its sending half early; what it had sent before may be missing. */
+export class StreamReset extends Data.TaggedError("StreamReset")<{ readonly code: number }> {
+  override get message(): string {
+    return `The peer reset the stream with code ${this.code}`
+  }
+}
+
+/** The peer does not want to read any more of what we send. */
+export class StreamStopped extends Data.TaggedError("StreamStopped")<{ readonly code: number }> {
+  override get message(): string {
+    return `The peer stopped the stream with code ${this.code}`
+  }
+}
+
+/** This half was finished, reset, stopped or discarded on our side; nothing more can be done with it. */
+export class StreamClosed extends Data.TaggedError("StreamClosed")<{}> {
+  override get message(): string {
+    return "This half of the stream was already ended on our side"
+  }
+}
+
+/** Why reading or writing failed. */
+export class StreamError extends Data.TaggedError("StreamError")<{
+  readonly reason: StreamReset | StreamStopped | StreamClosed | ConnectionLost
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/** The half of a stream that bytes are written to. */
+export interface SendStream {
+  /**
+   * Sends bytes after everything written before, also by other fibers; completes when the transport has taken them.
+   * Waits while the peer reads too slowly.
+   *
+   * The stream keeps `bytes` until then: do not change them. Interrupting a write that has begun does not cut it in
+   * the middle: it goes on in the background and the next write follows it. One that has not begun is dropped.
+   */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, StreamError>
+  /**
+   * Says that nothing follows. The end is sent after all writes begun so far; this does not wait for them. Further
+   * writes fail with `StreamClosed`, finishing again does nothing.
+   */
+  readonly finish: Effect.Effect<void, StreamError>
+  /**
+   * Gives the half up: writes still waiting fail with `StreamClosed` and the peer's read fails with `StreamReset`.
+   * Never waits. A write that the peer does not read may delay what the peer sees. Without effect once everything
+   * and the end were delivered.
+   */
+  readonly reset: (code: number) => Effect.Effect<void>
+}
+
+/** The half of a stream that bytes are read from. */
+export interface RecvStream {
+  /**
+   * The next bytes, at least one and at most `maxBytes` (default and good choice 16 KiB, at most 64 KiB), or
+   * `undefined` when the peer has finished and everything was read. An interrupted read loses nothing: the bytes go
+   * to the next one.
+   */
+  readonly read: (maxBytes?: number) => Effect.Effect<Uint8Array | undefined, StreamError>
+  /**
+   * Tells the peer to send no more. Never waits; reads waiting and to come fail with `StreamClosed`. While an
+   * interrupted read is still under way in the transport, the peer learns of it only when it sends or ends.
+   */
+  readonly stop: (code: number) => Effect.Effect<void>
+  /**
+   * Nobody will read on: the rest, usually just the end, is read and dropped in the background so that the peer gets
+   * its stream back; past 64 KiB the stream is stopped with code 0. Never waits.
+   */
+  readonly discard: Effect.Effect<void>
+}
+
+/** A stream with both halves. Holding either half keeps both. */
+export interface BiStream {
+  readonly send: SendStream
+  readonly recv: RecvStream
+}

@@ -1,0 +1,44 @@
+/**
+ * What a node can be told when it is made.
+ *
+ * @since 0.1.0
+ */
+import type { Duration } from "effect"
+import type { SecretKey } from "./SecretKey.ts"
+
+/** Relays carry traffic that cannot go directly and help peers to find a direct way. */
+export type RelayMode =
+  /** The public relays, and address look-up by id. */
+  | "default"
+  /** The public staging relays, and address look-up by id. */
+  | "staging"
+  /** Nothing outside is contacted but the peers themselves; connecting needs direct addresses. */
+  | "disabled"
+  /** These relays, by URL, and address look-up by id. */
+  | { readonly custom: ReadonlyArray<string> }
+
+/** What both kinds of node can be told. */
+export interface NodeOptions {
+  /** Identity; by default a new one. */
+  readonly secretKey?: SecretKey | undefined
+  /** Protocols to take connections for from the beginning; see also `IrohNode.advertise`. */
+  readonly alpns?: ReadonlyArray<string> | undefined
+  /** Time for an incoming handshake, from the first packet. Default: 10 seconds. */
+  readonly handshakeTimeout?: Duration.Input | undefined
+  /** How many incoming handshakes go on at a time; further peers wait. Default: 64. */
+  readonly maxHandshakes?: number | undefined
+  /** How many finished connections wait to be taken by `accept`. Default: 64. */
+  readonly backlog?: number | undefined
+}
+
+/** What a node on real sockets can be told. */
+export interface IrohNodeOptions extends NodeOptions {
+  /**
+   * `ip:port` to listen on, at most one per address family; port 0 takes any free one. Default: all interfaces, any
+   * port. An address other than a wildcard confines the node: the other family, unless given too, is then bound to
+   * its loopback address. A wildcard leaves the other family at its default.
+   */
+  readonly bindAddress?: string | ReadonlyArray<string> | undefined
+  /** Default: "default". */
+  readonly relayMode?: RelayMode | undefined
+}

@@ -1,0 +1,126 @@
+/**
+ * Serves incoming connections: gate, protocol by ALPN, one supervised fiber each.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
+import type { Connection } from "./Connection.ts"
+import { Gate } from "./Gate.ts"
+import { IrohNode } from "./IrohNode.ts"
+
+/**
+ * Serves one connection. The connection lives as long as this runs: returning closes it (after the peer has had time to
+ * take what was sent), failing or dying closes it with code 500 and is logged, without harm to other connections.
+ *
+ * `draining` completes when the router wants to stop: accept no more work then, finish what runs and return.
+ */
+export type Handler<R = never> = (
+  connection: Connection,
+  draining: Effect.Effect<void>
+) => Effect.Effect<void, unknown, R>
+
+/** What `serve` can be told. */
+export interface RouterOptions<Handlers extends Readonly<Record<string, Handler<unknown>>>> {
+  /** Handlers by ALPN. The node takes connections for exactly these, and those it was made with. */
+  readonly handlers: Handlers
+  /** Further connections are closed with code 503. Default: 1,024. */
+  readonly maxConnections?: number | undefined
+  /** How long handlers may go on once draining has begun, before they are interrupted. Default: 10 seconds. */
+  readonly gracePeriod?: Duration.Input | undefined
+  /** How long the peer may take to close a connection that was served, before we do. Default: 1 second. */
+  readonly linger?: Duration.Input | undefined
+  /** How long the gate may take; no answer is a denial. Default: 10 seconds. */
+  readonly gateTimeout?: Duration.Input | undefined
+}
+
+/** A router at work. */
+export interface Router {
+  /** Connections being served now. */
+  readonly connections: Effect.Effect<number>
+  /**
+   * Serves nobody new, tells the handlers, waits for them for the grace period and interrupts those left. Done again,
+   * waits for the same end. The node stays open.
+   */
+  readonly drain: Effect.Effect<void>
+}
+
+/** What handlers need, apart from the scope that each connection brings. */
+type Needs<Handlers extends Readonly<Record<string, Handler<unknown>>>> = Exclude<
+  Effect.Services<ReturnType<Handlers[keyof Handlers]>>,
+  Scope.Scope
+>
+
+/**
+ * Serves the node's incoming connections in the background until the scope closes, which drains first.
+ *
+ * Closed without being served: with 403 "not admitted" whom the gate denies, with 400 a protocol that has no handler,
+ * with 503 what goes beyond `maxConnections`, and with 0 "server closed" who comes while draining.
+ */
+export const serve = Effect.fnUntraced(function* <const Handlers extends Readonly<Record<string, Handler<unknown>>>>(
+  options: RouterOptions<Handlers>
+): Effect.fn.Return<Router, never, IrohNode | Scope.Scope | Needs<Handlers>> {
+  const node = yield* IrohNode
+  const gate = yield* Gate
+  // The union of what they need, which the compiler does not see through `keyof`.
+  const handlers = new Map(Object.entries(options.handlers) as Array<[string, Handler<Needs<Handlers> | Scope.Scope>]>)
+  const maxConnections = options.maxConnections ?? 1024
+  const serving = yield* FiberSet.make<void>()
+  const draining = Deferred.makeUnsafe<void>()
+  const drained = Deferred.makeUnsafe<void>()
+
+  // In a fiber of its own, so that interrupting one who waits for it does not stop it.
+  const wait = Effect.timeoutOption(FiberSet.awaitEmpty(serving), options.gracePeriod ?? "10 seconds")
+  yield* Deferred.await(draining).pipe(
+    Effect.andThen(wait),
+    Effect.andThen(FiberSet.clear(serving)),
+    Effect.andThen(Deferred.succeed(drained, undefined)),
+    Effect.forkScoped
+  )
+  const drain = Effect.andThen(Deferred.succeed(draining, undefined), Deferred.await(drained))
+  yield* Effect.addFinalizer(() => drain)
+
+  const admitted = (connection: Connection) =>
+    gate.admit(connection.remoteId, connection.alpn).pipe(
+      Effect.timeoutOrElse({
+        duration: options.gateTimeout ?? "10 seconds",
+        orElse: () => Effect.as(Effect.logError("The gate did not answer; the peer is denied"), false)
+      }),
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("The gate failed; the peer is denied", defect), false))
+    )
+
+  const handle = (connection: Connection, handler: Handler<Needs<Handlers> | Scope.Scope>) =>
+    handler(connection, Deferred.await(draining)).pipe(
+      Effect.scoped,
+      Effect.andThen(Effect.timeoutOption(connection.closed, options.linger ?? "1 second")),
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.void
+        // A handler that minds its peer's leaving is no news; a defect is.
+        if (connection.isClosed() && !Cause.hasDies(cause)) return Effect.logDebug("A connection ended", cause)
+        return Effect.andThen(Effect.logError("Serving a connection failed", cause), connection.close(500, "failed"))
+      }),
+      Effect.ensuring(connection.close(0, "server closed"))
+    )
+
+  const serveOne = Effect.fnUntraced(function* (connection: Connection) {
+    if (!(yield* admitted(connection))) return yield* connection.close(403, "not admitted")
+    const handler = handlers.get(connection.alpn)
+    if (handler === undefined) return yield* connection.close(400, "no handler for this protocol")
+    yield* Effect.annotateLogs(handle(connection, handler), { peer: connection.remoteId, alpn: connection.alpn })
+  })
+
+  yield* node.advertise(handlers.keys())
+  yield* node.accept.pipe(
+    Effect.flatMap((connection) => {
+      if (Deferred.isDoneUnsafe(draining)) return connection.close(0, "server closed")
+      return Effect.flatMap(FiberSet.size(serving), (count) =>
+        count >= maxConnections
+          ? connection.close(503, "too many connections")
+          : Effect.asVoid(FiberSet.run(serving, serveOne(connection)))
+      )
+    }),
+    Effect.forever,
+    Effect.catchTag("NodeClosed", () => Effect.void),
+    Effect.forkScoped
+  )
+  return { connections: FiberSet.size(serving), drain }
+})

@@ -1,0 +1,58 @@
+/**
+ * The narrow seam to a QUIC transport. Everything above works on this; an implementation knows bytes, promises and
+ * its own errors, and leaves order, interruption and bookkeeping to the callers.
+ */
+import type { StreamError } from "../BiStream.ts"
+import type { CloseReason } from "../Connection.ts"
+import type { EndpointId } from "../EndpointId.ts"
+import type { NodeAddr } from "../NodeAddr.ts"
+import type { ConnectFailure } from "../NodeError.ts"
+
+/** A sending half. Only one `writeAll` or `finish` is called at a time; `reset` may be called meanwhile. */
+export interface RawSend {
+  readonly writeAll: (chunk: Uint8Array) => Promise<void>
+  readonly finish: () => Promise<void>
+  readonly reset: (code: number) => Promise<void>
+}
+
+/** A receiving half. Only one `read` is called at a time; an empty answer is the end. */
+export interface RawRecv {
+  readonly read: (limit: number) => Promise<Uint8Array>
+  readonly stop: (code: number) => Promise<void>
+}
+
+/** Both halves of a stream. */
+export interface RawBi {
+  readonly send: RawSend
+  readonly recv: RawRecv
+}
+
+/** A connection. Its promises reject with whatever the transport has; `failure` says what that means. */
+export interface RawConnection {
+  readonly remoteId: EndpointId
+  readonly alpn: string
+  readonly openBi: () => Promise<RawBi>
+  readonly acceptBi: () => Promise<RawBi>
+  readonly openUni: () => Promise<RawSend>
+  readonly acceptUni: () => Promise<RawRecv>
+  readonly close: (code: number, reason: string) => void
+  /** Resolves, never rejects, once the connection is closed. */
+  readonly closed: () => Promise<CloseReason>
+  readonly closeReason: () => CloseReason | undefined
+  /** What a rejection of a stream's promise means. */
+  readonly failure: (cause: unknown) => StreamError
+}
+
+/** An endpoint bound to its sockets. */
+export interface RawEndpoint {
+  readonly endpointId: EndpointId
+  readonly boundSockets: ReadonlyArray<string>
+  readonly address: () => NodeAddr
+  readonly setAlpns: (alpns: ReadonlyArray<string>) => void
+  readonly connect: (addr: NodeAddr, alpn: string) => Promise<RawConnection>
+  /** What a rejection of `connect` means. */
+  readonly connectFailure: (cause: unknown) => ConnectFailure
+  /** The next connection attempt, as the rest of its handshake; undefined once the endpoint is closed. */
+  readonly acceptNext: () => Promise<(() => Promise<RawConnection>) | undefined>
+  readonly close: () => Promise<void>
+}

@@ -1,0 +1,127 @@
+import { Effect, Exit } from "effect"
+import type { BiStream, RecvStream, SendStream } from "../BiStream.ts"
+import { type CloseReason, type Connection, ConnectionLost } from "../Connection.ts"
+import type { EndpointId } from "../EndpointId.ts"
+import type { RawBi, RawConnection } from "./binding.ts"
+import { RecvHalf } from "./recvHalf.ts"
+import { SendHalf } from "./sendHalf.ts"
+import { ahead, aheadInOrder, onDemand, Supply } from "./supply.ts"
+
+/** Four accepts under way give the throughput that one does not; more give nothing. */
+const acceptAhead = 4
+/** Streams kept open for calls to come. Each takes one of the peer's (usually 100) places. */
+const openAhead = 3
+const maxReasonBytes = 1000
+
+/** The public face of a transport's connection. */
+export class QuicConnection implements Connection {
+  readonly #raw: RawConnection
+  readonly #opening: Supply<BiStream>
+  readonly #accepting: Supply<BiStream>
+  #openingUni: Supply<SendStream> | undefined
+  #acceptingUni: Supply<RecvStream> | undefined
+  #watching = false
+  readonly #watchers = new Set<(exit: Exit.Exit<CloseReason>) => void>()
+
+  constructor(raw: RawConnection) {
+    this.#raw = raw
+    let opened = 0
+    const more = aheadInOrder(openAhead)
+    const pair = ({ recv: rawRecv, send: rawSend }: RawBi): BiStream => {
+      const send = new SendHalf(rawSend, raw)
+      const recv = new RecvHalf(rawRecv, raw)
+      send.other = recv
+      recv.other = send
+      return { send, recv }
+    }
+    this.#opening = new Supply(
+      () => {
+        opened++
+        return raw.openBi().then(pair)
+      },
+      // A connection that makes a single call does not pay for streams ahead.
+      (waiting, ready) => (opened < 2 ? waiting : more(waiting, ready)),
+      this.#lost
+    )
+    this.#accepting = new Supply(() => raw.acceptBi().then(pair), ahead(acceptAhead), this.#lost)
+  }
+
+  get remoteId(): EndpointId {
+    return this.#raw.remoteId
+  }
+
+  get alpn(): string {
+    return this.#raw.alpn
+  }
+
+  get openBi(): Effect.Effect<BiStream, ConnectionLost> {
+    return this.#opening.take
+  }
+
+  get acceptBi(): Effect.Effect<BiStream, ConnectionLost> {
+    return this.#accepting.take
+  }
+
+  get openUni(): Effect.Effect<SendStream, ConnectionLost> {
+    const raw = this.#raw
+    this.#openingUni ??= new Supply(
+      () => raw.openUni().then((send) => new SendHalf(send, raw)),
+      aheadInOrder(0),
+      this.#lost
+    )
+    return this.#openingUni.take
+  }
+
+  get acceptUni(): Effect.Effect<RecvStream, ConnectionLost> {
+    const raw = this.#raw
+    this.#acceptingUni ??= new Supply(
+      () => raw.acceptUni().then((recv) => new RecvHalf(recv, raw)),
+      onDemand,
+      this.#lost
+    )
+    return this.#acceptingUni.take
+  }
+
+  close(code: number, reason: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const bounded = Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(code) || 0))
+      if (!this.isClosed()) this.#raw.close(bounded, truncate(reason))
+    })
+  }
+
+  get closed(): Effect.Effect<CloseReason> {
+    return Effect.callback((resume) => {
+      const reason = this.#raw.closeReason()
+      if (reason !== undefined) return resume(Exit.succeed(reason))
+      this.#watchers.add(resume)
+      this.#watch()
+      return Effect.sync(() => void this.#watchers.delete(resume))
+    })
+  }
+
+  isClosed(): boolean {
+    return this.#raw.closeReason() !== undefined
+  }
+
+  /** One subscription to the transport, however many wait and leave again. */
+  #watch(): void {
+    if (this.#watching) return
+    this.#watching = true
+    void this.#raw.closed().then((reason) => {
+      for (const watcher of this.#watchers) watcher(Exit.succeed(reason))
+      this.#watchers.clear()
+    })
+  }
+
+  readonly #lost = (): ConnectionLost | undefined => {
+    const reason = this.#raw.closeReason()
+    return reason && new ConnectionLost({ reason })
+  }
+}
+
+/** The longest beginning of `text` that fits into a close frame. */
+const truncate = (text: string): string => {
+  if (text.length * 3 <= maxReasonBytes) return text
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(maxReasonBytes))
+  return text.slice(0, read)
+}

@@ -1,0 +1,117 @@
+import { type Cause, type Duration, Effect, Exit, Fiber, Queue, type Scope, Semaphore } from "effect"
+import type { Connection } from "../Connection.ts"
+import type { EndpointId } from "../EndpointId.ts"
+import type { NodeAddr } from "../NodeAddr.ts"
+import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
+import type { NodeOptions } from "../NodeOptions.ts"
+import type { RawConnection, RawEndpoint } from "./binding.ts"
+import { QuicConnection } from "./connection.ts"
+
+/** What a node on any transport can do. */
+interface Node {
+  readonly endpointId: EndpointId
+  readonly address: Effect.Effect<NodeAddr>
+  readonly boundSockets: ReadonlyArray<string>
+  readonly advertise: (alpns: Iterable<string>) => Effect.Effect<void>
+  readonly connect: (
+    addr: NodeAddr,
+    alpn: string,
+    options?: { readonly timeout?: Duration.Input | undefined }
+  ) => Effect.Effect<Connection, ConnectError>
+  readonly accept: Effect.Effect<Connection, NodeClosed>
+  readonly close: Effect.Effect<void>
+}
+
+const closeTimeout = "3 seconds"
+
+/** A collected endpoint takes its connections along, so each is held here until it is closed. */
+const roots = new Set<RawEndpoint>()
+
+/** A node on the endpoint that `bind` makes, closed with the scope. */
+export const makeNode = Effect.fnUntraced(function* <E, R>(
+  bind: Effect.Effect<RawEndpoint, E, R>,
+  options: NodeOptions
+): Effect.fn.Return<Node, E, R | Scope.Scope> {
+  const endpoint = yield* bind
+  roots.add(endpoint)
+  const incoming = yield* Queue.bounded<Connection, Cause.Done>(options.backlog ?? 64)
+  const alpns = new Set(options.alpns)
+
+  const close = yield* Effect.cached(
+    Effect.gen(function* () {
+      yield* Queue.end(incoming)
+      const closing = yield* Effect.forkDetach(Effect.promise(() => endpoint.close()))
+      // The join is bounded, not the closing: it cannot be called back.
+      yield* Fiber.join(closing).pipe(Effect.timeoutOption(closeTimeout), Effect.ignoreCause)
+      roots.delete(endpoint)
+    }).pipe(Effect.uninterruptible)
+  )
+  yield* Effect.addFinalizer(() => close)
+  yield* Effect.forkScoped(acceptLoop(endpoint, incoming, options))
+
+  return {
+    endpointId: endpoint.endpointId,
+    boundSockets: endpoint.boundSockets,
+    address: Effect.sync(() => endpoint.address()),
+    advertise: (more) =>
+      Effect.sync(() => {
+        for (const alpn of more) alpns.add(alpn)
+        endpoint.setAlpns([...alpns])
+      }),
+    connect: (addr, alpn, connectOptions) => connect(endpoint, addr, alpn, connectOptions?.timeout ?? "30 seconds"),
+    accept: Effect.catchTag(Queue.take(incoming), "Done", () => Effect.fail(new NodeClosed())),
+    close
+  }
+})
+
+const connect = (
+  endpoint: RawEndpoint,
+  addr: NodeAddr,
+  alpn: string,
+  timeout: Duration.Input
+): Effect.Effect<Connection, ConnectError> => {
+  const failed = (reason: ConnectFailure) =>
+    Effect.fail(new ConnectError({ reason, endpointId: addr.endpointId, alpn }))
+  return settle(() => endpoint.connect(addr, alpn)).pipe(
+    Effect.catch((cause) => failed(endpoint.connectFailure(cause))),
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => failed({ _tag: "TimedOut" }) })
+  )
+}
+
+/** Takes connections in until the endpoint is closed, `maxHandshakes` at a time. */
+const acceptLoop = Effect.fnUntraced(function* (
+  endpoint: RawEndpoint,
+  incoming: Queue.Queue<Connection, Cause.Done>,
+  options: NodeOptions
+) {
+  const handshakes = yield* Semaphore.make(options.maxHandshakes ?? 64)
+  const timeout = options.handshakeTimeout ?? "10 seconds"
+  while (true) {
+    yield* Semaphore.take(handshakes, 1)
+    const handshake = yield* Effect.promise(() => endpoint.acceptNext())
+    if (handshake === undefined) return yield* Queue.end(incoming)
+    yield* settle(handshake).pipe(
+      Effect.timeout(timeout),
+      Effect.flatMap((connection) => Queue.offer(incoming, connection)),
+      Effect.catchCause((cause) => Effect.logDebug("An incoming handshake failed", cause)),
+      Effect.ensuring(Semaphore.release(handshakes, 1)),
+      Effect.forkChild({ startImmediately: true })
+    )
+  }
+}, Effect.scoped)
+
+/**
+ * Waits for a handshake. It cannot be called back: when nobody waits any more, the connection that may still come
+ * about is closed.
+ */
+const settle = (handshake: () => Promise<RawConnection>): Effect.Effect<Connection, unknown> =>
+  Effect.callback((resume) => {
+    let left = false
+    handshake().then(
+      (raw) => (left ? raw.close(0, "") : resume(Exit.succeed(new QuicConnection(raw)))),
+      (cause: unknown) => resume(Exit.fail(cause))
+    )
+    return Effect.sync(() => {
+      left = true
+    })
+  })

@@ -1,0 +1,194 @@
+/** The transport of @number0/iroh. Its native code takes and gives number arrays and describes failures in prose. */
+import { networkInterfaces } from "node:os"
+import type * as Native from "@number0/iroh/index.js"
+import { Effect, Redacted } from "effect"
+import { StreamClosed, StreamError, StreamReset, StreamStopped } from "../BiStream.ts"
+import { type CloseReason, ConnectionLost } from "../Connection.ts"
+import * as EndpointId from "../EndpointId.ts"
+import * as NodeAddr from "../NodeAddr.ts"
+import { BindError, type ConnectFailure } from "../NodeError.ts"
+import type { IrohNodeOptions } from "../NodeOptions.ts"
+import * as SocketAddr from "../proto/SocketAddr.ts"
+import type { RawBi, RawConnection, RawEndpoint, RawRecv, RawSend } from "./binding.ts"
+import { type Bytes, probe } from "./bytes.ts"
+import { parseCloseReason } from "./closeReason.ts"
+
+/** The loaded native module and how bytes get into it. */
+interface Binding {
+  readonly iroh: typeof Native
+  readonly bytes: Bytes
+}
+
+/** An endpoint on UDP sockets. */
+export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindError> => {
+  const given = typeof options.bindAddress === "string" ? [options.bindAddress] : (options.bindAddress ?? [])
+  const failed = (reason: BindError["reason"]) => (cause: unknown) =>
+    new BindError({ reason, addresses: given, detail: firstLine(cause) })
+  return Effect.gen(function* () {
+    const addresses = confine(given)
+    if (addresses === undefined) return yield* failed("Malformed")("not an IP address and a port")
+    // The package's "main" names a file it does not have; with the file spelled out Node has nothing to warn about.
+    const iroh = yield* Effect.tryPromise({
+      try: () => import("@number0/iroh/index.js"),
+      catch: failed("Unavailable")
+    })
+    const binding = { iroh, bytes: probe((bytes) => void iroh.SecretKey.fromBytes(bytes)) }
+    const relay = yield* Effect.try({ try: () => relayMode(iroh, options), catch: failed("BadRelayUrl") })
+    const endpoint = yield* Effect.tryPromise({
+      try: () => {
+        const builder = iroh.Endpoint.builder()
+        if (options.relayMode === "disabled") iroh.presetMinimal(builder)
+        else iroh.presetN0(builder)
+        builder.relayMode(relay)
+        builder.alpns((options.alpns ?? []).map((alpn) => encodeText(binding, alpn)))
+        if (options.secretKey !== undefined) {
+          builder.secretKey(binding.bytes.toNative(Redacted.value(options.secretKey)))
+        }
+        for (const address of addresses) builder.bindAddr(address)
+        return builder.bind()
+      },
+      catch: (cause) => failed(bindFailure(message(cause)))(lastCause(cause))
+    })
+    return rawEndpoint(binding, endpoint)
+  })
+}
+
+/**
+ * The addresses to bind so that a node confined to some stays there: left alone, a family without an address opens on
+ * all interfaces. Undefined when one is malformed.
+ */
+const confine = (given: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const parsed: Array<SocketAddr.SocketAddr> = []
+  for (const text of given) {
+    const addr = SocketAddr.parse(text)
+    if (addr === undefined) return undefined
+    parsed.push(addr)
+  }
+  const addresses = [...given]
+  if (parsed.length === 0 || parsed.some(SocketAddr.isWildcard)) return addresses
+  if (!parsed.some(({ octets }) => octets.length === 4)) addresses.push("127.0.0.1:0")
+  if (!parsed.some(({ octets }) => octets.length === 16) && hasIpv6()) addresses.push("[::1]:0")
+  return addresses
+}
+
+const hasIpv6 = (): boolean =>
+  Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === "IPv6"))
+
+const relayMode = (iroh: typeof Native, { relayMode: mode = "default" }: IrohNodeOptions): Native.RelayMode => {
+  if (typeof mode === "object") return iroh.RelayMode.customFromUrls([...mode.custom])
+  if (mode === "disabled") return iroh.RelayMode.disabled()
+  return mode === "staging" ? iroh.RelayMode.staging() : iroh.RelayMode.defaultMode()
+}
+
+const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint => {
+  const { iroh } = binding
+  const endpointId = EndpointId.fromBytes(binding.bytes.fromNative(endpoint.id().toBytes()))
+  return {
+    endpointId,
+    boundSockets: endpoint.boundSockets(),
+    address: () => {
+      const addr = endpoint.addr()
+      return NodeAddr.make(endpointId, addr.directAddresses(), addr.relayUrl() ?? undefined)
+    },
+    setAlpns: (alpns) => endpoint.setAlpns(alpns.map((alpn) => encodeText(binding, alpn))),
+    connect: async (addr, alpn) => {
+      const id = iroh.EndpointId.fromBytes(binding.bytes.toNative(EndpointId.toBytes(addr.endpointId)))
+      const remote = new iroh.EndpointAddr(id, addr.relayUrl, [...addr.directAddresses])
+      return rawConnection(binding, endpoint, await endpoint.connect(remote, encodeText(binding, alpn)))
+    },
+    connectFailure,
+    acceptNext: async () => {
+      const incoming = await endpoint.acceptNext()
+      if (incoming === null) return undefined
+      return async () => rawConnection(binding, endpoint, await (await incoming.accept()).connect())
+    },
+    close: () => endpoint.close()
+  }
+}
+
+/** Holds its endpoint: a collected one takes its connections along. */
+const rawConnection = (
+  binding: Binding,
+  endpoint: Native.Endpoint,
+  connection: Native.Connection
+): RawConnection & { readonly endpoint: Native.Endpoint } => {
+  const { bytes } = binding
+  let local: { readonly code: number; readonly reason: string } | undefined
+  const closeReason = (): CloseReason | undefined => {
+    const text = connection.closeReason()
+    return text === null ? undefined : parseCloseReason(text, local)
+  }
+  return {
+    endpoint,
+    remoteId: EndpointId.fromBytes(bytes.fromNative(connection.remoteId().toBytes())),
+    alpn: new TextDecoder().decode(bytes.fromNative(connection.alpn())),
+    openBi: () => connection.openBi().then((bi) => rawBi(bytes, bi)),
+    acceptBi: () => connection.acceptBi().then((bi) => rawBi(bytes, bi)),
+    openUni: () => connection.openUni().then((send) => rawSend(bytes, send)),
+    acceptUni: () => connection.acceptUni().then((recv) => rawRecv(bytes, recv)),
+    close: (code, reason) => {
+      local ??= { code, reason }
+      connection.close(BigInt(code), encodeText(binding, reason))
+    },
+    closed: () => connection.closed().then((text) => parseCloseReason(text, local)),
+    closeReason,
+    failure: (cause) => new StreamError({ reason: streamFailure(firstLine(cause), closeReason) })
+  }
+}
+
+/** Each read of the getters makes a new native object, so they are read once. */
+const rawBi = (bytes: Bytes, bi: Native.BiStream): RawBi => ({
+  send: rawSend(bytes, bi.send),
+  recv: rawRecv(bytes, bi.recv)
+})
+
+const rawSend = (bytes: Bytes, send: Native.SendStream): RawSend => ({
+  writeAll: (chunk) => send.writeAll(bytes.toNative(chunk)),
+  finish: () => send.finish(),
+  reset: (code) => send.reset(BigInt(code))
+})
+
+const rawRecv = (bytes: Bytes, recv: Native.RecvStream): RawRecv => ({
+  read: (limit) => recv.read(limit).then(bytes.fromNative),
+  stop: (code) => recv.stop(BigInt(code))
+})
+
+const streamFailure = (line: string, closeReason: () => CloseReason | undefined): StreamError["reason"] => {
+  const [, kind, code] = /^(Reset|Stopped)\((\d+)\)/.exec(line) ?? []
+  if (kind === "Reset") return new StreamReset({ code: Number(code) })
+  if (kind === "Stopped") return new StreamStopped({ code: Number(code) })
+  const reason = closeReason()
+  if (reason !== undefined) return new ConnectionLost({ reason })
+  return line.startsWith("ConnectionLost")
+    ? new ConnectionLost({ reason: { _tag: "Transport", detail: line } })
+    : new StreamClosed()
+}
+
+const connectFailure = (cause: unknown): ConnectFailure => {
+  const text = message(cause)
+  if (text.includes("peer doesn't support any known protocol")) return { _tag: "UnsupportedProtocol" }
+  if (text.includes("No addressing information available")) return { _tag: "NoAddress" }
+  if (text.includes("Connecting to ourself")) return { _tag: "Self" }
+  if (text.includes("Endpoint is closed")) return { _tag: "NodeClosed" }
+  const detail = lastCause(cause)
+  if (detail === "timed out") return { _tag: "TimedOut" }
+  return text.startsWith("ConnectError") ? { _tag: "Refused", detail } : { _tag: "BadAddress", detail }
+}
+
+const bindFailure = (text: string): BindError["reason"] => {
+  if (text.includes("Address already in use")) return "AddressInUse"
+  if (text.includes("Cannot assign requested address")) return "NotLocal"
+  return text.includes("Permission denied") ? "PermissionDenied" : "Unavailable"
+}
+
+/** What the native error says, without the back trace that follows when RUST_BACKTRACE is set. */
+const message = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message : String(cause)).split("\n\nStack backtrace:")[0] ?? ""
+
+const firstLine = (cause: unknown): string => message(cause).split("\n")[0] ?? ""
+
+/** The innermost of the causes listed line by line, without the place in the native sources. */
+const lastCause = (cause: unknown): string =>
+  (message(cause).trimEnd().split("\n").at(-1) ?? "").trim().replace(/ \([^()]*\.rs:\d+:\d+\)$/, "")
+
+const encodeText = ({ bytes }: Binding, text: string): Array<number> => bytes.toNative(new TextEncoder().encode(text))
