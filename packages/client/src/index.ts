@@ -1,1 +1,2 @@
-export {}
+/** @since 0.1.0 */
+export * from "./AsterClient.ts"

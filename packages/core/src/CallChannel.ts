@@ -1,0 +1,40 @@
+/**
+ * How a call reaches the other side: two streams of bytes and a way to give up.
+ *
+ * Dispatcher and caller know nothing else of a network. Today one bidirectional QUIC stream carries one call; a channel
+ * that carries many calls on one stream, or none at all (see `LocalTransport`), stands behind the same interface.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/**
+ * The channel broke before the call was over.
+ *
+ * - `Reset`: the peer gave up this call;
+ * - `Lost`: the connection below is gone.
+ *
+ * @since 0.1.0
+ */
+export class ChannelError extends Schema.TaggedError<ChannelError>()("ChannelError", {
+  reason: Schema.Literals(["Reset", "Lost"]),
+  detail: Schema.String
+}) {}
+
+/** @since 0.1.0 */
+export interface CallChannel {
+  /** The next bytes from the peer, undefined once it has finished its half. One reader at a time. */
+  readonly receive: Effect.Effect<Uint8Array | undefined, ChannelError>
+  /** Sends bytes; completes when they may be followed by others. Calls are sent in order. */
+  readonly send: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
+  /** Half-close: nothing is sent after this. */
+  readonly finish: Effect.Effect<void, ChannelError>
+  /** Gives up: the peer sees a reset. Never waits for the peer. */
+  readonly abort: Effect.Effect<void>
+  /**
+   * The call is over for us: finishes our half if that is open and takes what the peer still sends, in the background
+   * and for a bounded time, so that the stream is given back. Never waits for the peer.
+   */
+  readonly release: Effect.Effect<void>
+}

@@ -1,0 +1,426 @@
+/**
+ * A call leaving: from a request to the bytes of a stream and back.
+ *
+ * Clients leave their half of the stream open until the answer is complete: an unfinished half can still be reset, which
+ * is how an interrupted call reaches the server's handler at once. End of input is said with a trailer, which servers
+ * take like a finished half.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { Call } from "./CallContext.ts"
+import type { CallChannel, ChannelError } from "./CallChannel.ts"
+import { CodecError } from "./CodecError.ts"
+import { decompress } from "./Compression.ts"
+import { decodeStatus, encodeHeader, errorOf, metadataProblem, OK, SERIALIZATION_MODE } from "./Control.ts"
+import * as DomainError from "./DomainError.ts"
+import * as Frame from "./Frame.ts"
+import * as Interceptor from "./Interceptor.ts"
+import { FrameReader } from "./internal/frameReader.ts"
+import { FrameWriter } from "./internal/frameWriter.ts"
+import { Outbox } from "./internal/outbox.ts"
+import * as MessageCodec from "./MessageCodec.ts"
+import type * as Rpc from "./Rpc.ts"
+import { RpcError } from "./RpcError.ts"
+import type * as Service from "./Service.ts"
+import type { Pattern } from "./WireType.ts"
+
+/** @since 0.1.0 */
+export interface Options {
+  /** Opens a channel for one call. */
+  readonly open: Effect.Effect<CallChannel, RpcError>
+  /** Endpoint id of the server, or `local`. */
+  readonly peer: string
+  /** Default `xlang`. */
+  readonly encoding?: MessageCodec.Encoding | undefined
+  /** The version the header asks for. */
+  readonly version: number
+  /** Around every call, the first outermost. Default none. */
+  readonly interceptors?: ReadonlyArray<Interceptor.Interceptor> | undefined
+}
+
+/** One function per method of a service. @since 0.1.0 */
+export type Client<Methods extends Rpc.Any> = { readonly [M in Methods as M["name"]]: Rpc.Caller<M> }
+
+/**
+ * The client of a service.
+ *
+ * @throws Wire.WireTypeError for messages that cannot be encoded
+ * @since 0.1.0
+ */
+export const make = <Methods extends Rpc.Any>(
+  service: Service.Service<string, Methods>,
+  options: Options
+): Client<Methods> => {
+  const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
+  const calls = service.methods.map((method, i): readonly [string, unknown] => [
+    method.name,
+    makeCall(service.name, method, codecs[2 * i]!, codecs[2 * i + 1]!, options)
+  ])
+  return Object.fromEntries(calls) as Client<Methods>
+}
+
+interface Target {
+  readonly service: string
+  readonly method: Rpc.Any
+  readonly request: MessageCodec.MessageCodec<unknown>
+  readonly response: MessageCodec.MessageCodec<unknown>
+  readonly encoding: MessageCodec.Encoding
+  readonly options: Options
+  readonly intercept: Interceptor.Interceptor
+  readonly domainError: (error: RpcError) => unknown
+  /** Header frame of a call that sets nothing for itself. */
+  readonly plainHeader: Uint8Array
+}
+
+const NO_METADATA: ReadonlyMap<string, string> = new Map()
+const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
+
+/**
+ * One method by itself, for clients that know messages only at run time.
+ *
+ * @since 0.1.0
+ */
+export const makeCall = (
+  service: string,
+  method: Rpc.Any,
+  request: MessageCodec.MessageCodec<unknown>,
+  response: MessageCodec.MessageCodec<unknown>,
+  options: Options
+): unknown => {
+  const encoding = options.encoding ?? "xlang"
+  const target: Target = {
+    service,
+    method,
+    request,
+    response,
+    encoding,
+    options,
+    intercept: Interceptor.compose(options.interceptors ?? []),
+    domainError: DomainError.decoder(method.error),
+    plainHeader: headerFrame(service, method.name, options.version, encoding, "", NO_METADATA, 0)
+  }
+  const calls: { readonly [P in Pattern]: unknown } = {
+    unary: (message: unknown, call?: Rpc.CallOptions) => single(target, call, oneRequest(target, message)),
+    server_stream: (message: unknown, call?: Rpc.CallOptions) => streaming(target, call, oneRequest(target, message)),
+    client_stream: (messages: Stream.Stream<unknown, unknown, unknown>, call?: Rpc.CallOptions) =>
+      single(target, call, manyRequests(target, messages)),
+    bidi_stream: (messages: Stream.Stream<unknown, unknown, unknown>, call?: Rpc.CallOptions) =>
+      streaming(target, call, manyRequests(target, messages))
+  }
+  return calls[method.pattern]
+}
+
+const headerFrame = (
+  service: string,
+  method: string,
+  version: number,
+  encoding: MessageCodec.Encoding,
+  callId: string,
+  metadata: ReadonlyMap<string, string>,
+  deadline: number
+): Uint8Array =>
+  Frame.encode(
+    encodeHeader(
+      {
+        service,
+        method,
+        version,
+        callId,
+        deadlineEpochMs: deadline,
+        serializationMode: SERIALIZATION_MODE[encoding],
+        metadataKeys: [...metadata.keys()],
+        metadataValues: [...metadata.values()]
+      },
+      encoding
+    ),
+    Frame.HEADER
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Opening
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** What one call sends: the frames that leave at once, and what follows them. */
+interface Input {
+  readonly first: (frames: FrameWriter) => Effect.Effect<void, RpcError>
+  readonly rest: ((outbox: Outbox) => Effect.Effect<void, unknown, unknown>) | undefined
+}
+
+const oneRequest = (target: Target, message: unknown): Input => ({
+  first: (frames) => writeRequest(target, frames, message),
+  rest: undefined
+})
+
+const manyRequests = (target: Target, messages: Stream.Stream<unknown, unknown, unknown>): Input => ({
+  first: () => Effect.void,
+  rest: (outbox) =>
+    Stream.runForEachArray(messages, (batch) =>
+      Effect.andThen(
+        Effect.forEach(batch, (message) => writeRequest(target, outbox.frames, message), { discard: true }),
+        outbox.added
+      )
+    ).pipe(
+      Effect.andThen(
+        Effect.suspend(() => {
+          outbox.frames.trailer(OK)
+          outbox.close()
+          return outbox.added
+        })
+      )
+    )
+})
+
+const writeRequest = (target: Target, frames: FrameWriter, message: unknown): Effect.Effect<void, RpcError> => {
+  try {
+    frames.message(target.request, message)
+    return Effect.void
+  } catch (error) {
+    if (error instanceof CodecError) return Effect.fail(RpcError.of("INVALID_ARGUMENT", `the request: ${error.detail}`))
+    if (error instanceof Frame.FrameError) return Effect.fail(RpcError.of("RESOURCE_EXHAUSTED", error.message))
+    throw error
+  }
+}
+
+interface Opened {
+  readonly target: Target
+  readonly channel: CallChannel
+  readonly reader: FrameReader
+  readonly outbox: Outbox
+  /** The trailer, once it has arrived. */
+  trailer: Frame.Frame | undefined
+}
+
+/** Opens a channel and puts the header, and what leaves with it, into its outbox. */
+const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, RpcError> =>
+  Effect.suspend(() => {
+    const plain = call.deadline === undefined && call.callId === "" && call.metadata.size === 0
+    const frames = new FrameWriter(target.encoding, target.encoding === "xlang")
+    frames.raw(
+      plain
+        ? target.plainHeader
+        : headerFrame(
+            target.service,
+            target.method.name,
+            target.options.version,
+            target.encoding,
+            call.callId,
+            call.metadata,
+            call.deadline ?? 0
+          )
+    )
+    // A request that cannot be written must not cost a stream.
+    return Effect.andThen(
+      input.first(frames),
+      Effect.map(target.options.open, (channel) => {
+        const outbox = new Outbox(channel, frames)
+        if (input.rest === undefined) outbox.close()
+        return { target, channel, reader: new FrameReader(channel), outbox, trailer: undefined }
+      })
+    )
+  })
+
+/** The call as interceptors see it. */
+const prepare = (target: Target, options: Rpc.CallOptions | undefined): Effect.Effect<Call, RpcError> => {
+  const timeout =
+    options?.timeout === undefined ? target.method.timeout : Duration.fromInputUnsafe(options.timeout)
+  const metadata = options?.metadata === undefined ? NO_METADATA : new Map(Object.entries(options.metadata))
+  const problem = metadataProblem(metadata)
+  if (problem !== undefined) return Effect.fail(RpcError.of("RESOURCE_EXHAUSTED", `metadata exceeds limits: ${problem}`))
+  const call = (deadline: number | undefined): Call => ({
+    service: target.service,
+    version: target.options.version,
+    method: target.method.name,
+    pattern: target.method.pattern,
+    idempotent: target.method.idempotent,
+    callId: options?.callId ?? "",
+    peer: target.options.peer,
+    metadata,
+    attributes: NO_ATTRIBUTES,
+    deadline
+  })
+  if (timeout === undefined || !Duration.isFinite(timeout)) return Effect.succeed(call(undefined))
+  return Effect.map(Clock.currentTimeMillis, (now) => call(Math.trunc(now + Duration.toMillis(timeout))))
+}
+
+/** Bounds an effect by the call's deadline: locally, whatever the server does. */
+const within = <A, E, R>(call: Call, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | RpcError, R> => {
+  const { deadline } = call
+  if (deadline === undefined) return effect
+  return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.timeoutOrElse(effect, { duration: Math.max(0, deadline - now), orElse: () => Effect.fail(expired) })
+  )
+}
+
+const expired = RpcError.of("DEADLINE_EXCEEDED", "deadline exceeded")
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Running
+// ---------------------------------------------------------------------------------------------------------------------
+
+const single = Effect.fnUntraced(function* (target: Target, options: Rpc.CallOptions | undefined, input: Input) {
+  const call = yield* prepare(target, options)
+  const exit = yield* Effect.exit(
+    target.intercept(call, (seen) =>
+      within(
+        seen,
+        Effect.acquireUseRelease(open(target, seen, input), (opened) => exchange(opened, input), retire)
+      )
+    )
+  )
+  return yield* declared(target, exit)
+})
+
+/** Sends everything and waits for the answer, both at once. */
+const exchange = (opened: Opened, input: Input): Effect.Effect<unknown, unknown, unknown> => {
+  const reading = response(opened)
+  const { rest } = input
+  return rest === undefined
+    ? Effect.andThen(Effect.forkChild(opened.outbox.run, { startImmediately: true }), reading)
+    : Effect.raceFirst(reading, Effect.andThen(send(opened, rest), Effect.never))
+}
+
+/** Failing to send is no failure yet: the server may have answered before it stopped listening. */
+const send = (
+  opened: Opened,
+  rest: (outbox: Outbox) => Effect.Effect<void, unknown, unknown>
+): Effect.Effect<void, unknown, unknown> =>
+  Effect.catchIf(
+    Effect.all([opened.outbox.run, rest(opened.outbox)], { concurrency: 2, discard: true }),
+    isChannelError,
+    () => Effect.void
+  )
+
+const isChannelError = (error: unknown): error is ChannelError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "ChannelError"
+
+/** The one response and the trailer behind it. */
+const response = Effect.fnUntraced(function* (opened: Opened): Effect.fn.Return<unknown, RpcError> {
+  let message: Frame.Frame | undefined
+  while (true) {
+    const frame = yield* nextFrame(opened)
+    if ((frame.flags & Frame.TRAILER) !== 0) {
+      yield* trailer(frame)
+      if (message === undefined) return yield* Effect.fail(RpcError.of("INTERNAL", "the server answered OK without a response"))
+      return yield* decode(opened, message)
+    }
+    if (message !== undefined) {
+      return yield* Effect.fail(
+        RpcError.of("INTERNAL", "the server sent more than one response; call the method as a stream")
+      )
+    }
+    message = frame
+  }
+})
+
+/** Responses as they arrive, every batch that one read brought. */
+const streaming = (
+  target: Target,
+  options: Rpc.CallOptions | undefined,
+  input: Input
+): Stream.Stream<unknown, unknown, unknown> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const call = yield* prepare(target, options)
+      const opened = yield* Effect.acquireRelease(
+        target.intercept(call, (seen) => open(target, seen, input)),
+        retire
+      )
+      const { rest } = input
+      const sending = yield* Effect.forkScoped(rest === undefined ? Effect.ignore(opened.outbox.run) : send(opened, rest), {
+        startImmediately: true
+      })
+      const pull = within(call, rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending)))
+      return Stream.fromPull(Effect.succeed(pull))
+    })
+  ).pipe(Stream.catch((error) => Stream.fromEffect(declared(target, Exit.fail(error)))))
+
+/** Never answers, but fails when the requests of the caller do. */
+const failureOf = <E>(sending: Fiber.Fiber<void, E>): Effect.Effect<never, E> =>
+  Effect.andThen(Fiber.join(sending), Effect.never)
+
+const responses = (opened: Opened): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> =>
+  Effect.flatMap(nextFrame(opened), (first): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> => {
+    const batch: Array<unknown> = []
+    let frame: Frame.Frame | undefined = first
+    try {
+      while (frame !== undefined) {
+        if ((frame.flags & Frame.TRAILER) !== 0) {
+          opened.trailer = frame
+          if (batch.length > 0) break
+          return Effect.andThen(trailer(frame), Cause.done())
+        }
+        if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
+        frame = opened.reader.poll()
+      }
+    } catch (error) {
+      return Effect.fail(unreadable(error))
+    }
+    const [head, ...tail] = batch
+    return head === undefined && batch.length === 0 ? responses(opened) : Effect.succeed([head, ...tail])
+  })
+
+/** The next frame; without one, the call is lost. Nothing is read behind the trailer. */
+const nextFrame = (opened: Opened): Effect.Effect<Frame.Frame, RpcError> =>
+  opened.trailer !== undefined
+    ? Effect.succeed(opened.trailer)
+    : Effect.matchEffect(opened.reader.next, {
+        onFailure: (error) => Effect.fail(unreadable(error)),
+        onSuccess: (frame) => {
+          if (frame === undefined) return Effect.fail(noTrailer)
+          if ((frame.flags & Frame.TRAILER) !== 0) opened.trailer = frame
+          return Effect.succeed(frame)
+        }
+      })
+
+const noTrailer = RpcError.of("UNAVAILABLE", "the stream ended without a status")
+
+const trailer = (frame: Frame.Frame): Effect.Effect<void, RpcError> => {
+  try {
+    const status = decodeStatus(frame.payload)
+    return status.code === 0 ? Effect.void : Effect.fail(errorOf(status))
+  } catch (error) {
+    return Effect.fail(unreadable(error))
+  }
+}
+
+const read = (opened: Opened, frame: Frame.Frame): unknown =>
+  opened.target.response.read(
+    (frame.flags & Frame.COMPRESSED) === 0 ? frame.payload : decompress(frame.payload),
+    opened.target.encoding
+  )
+
+const decode = (opened: Opened, frame: Frame.Frame): Effect.Effect<unknown, RpcError> => {
+  try {
+    return Effect.succeed(read(opened, frame))
+  } catch (error) {
+    return Effect.fail(unreadable(error))
+  }
+}
+
+const unreadable = (error: unknown): RpcError => {
+  if (error instanceof CodecError) {
+    const contract = error.reason === "UnexpectedFields" || error.reason === "SchemaMismatch"
+    return RpcError.of(contract ? "CONTRACT_VIOLATION" : "INTERNAL", `the response: ${error.detail}`)
+  }
+  if (error instanceof Frame.FrameError) return RpcError.of("INTERNAL", `the answer: ${error.message}`)
+  if (isChannelError(error)) return RpcError.of("UNAVAILABLE", error.detail)
+  throw error
+}
+
+/** A call that ended with a status gives its stream back; one that was given up resets it. */
+const retire = (opened: Opened): Effect.Effect<void> =>
+  opened.trailer === undefined ? opened.channel.abort : opened.channel.release
+
+/** Turns a status that carries a declared error into that error. */
+const declared = (target: Target, exit: Exit.Exit<unknown, unknown>): Effect.Effect<unknown, unknown> => {
+  if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+  const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  return error instanceof RpcError ? Effect.fail(target.domainError(error)) : Effect.failCause(exit.cause)
+}

@@ -1,0 +1,49 @@
+/**
+ * Errors that a method declares, as details of a status.
+ *
+ * They travel as FAILED_PRECONDITION with their JSON form under the detail key `aster.error`. Peers that do not know the
+ * declaration see the status, the error's message and the JSON.
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { RpcError } from "./RpcError.ts"
+
+/** Detail key of a declared error. @since 0.1.0 */
+export const DETAIL_KEY = "aster.error"
+
+/**
+ * How a method's declared errors become an `RpcError`. Answers undefined for values the method does not declare.
+ *
+ * @since 0.1.0
+ */
+export const encoder = (schema: Schema.Constraint): ((error: unknown) => RpcError | undefined) => {
+  if (schema.ast._tag === "Never") return () => undefined
+  const encode = Schema.encodeUnknownResult(jsonCodec(schema))
+  return (error) => {
+    const encoded = encode(error)
+    if (Result.isFailure(encoded)) return undefined
+    const message = error instanceof Error && error.message !== "" ? error.message : "the call failed with a declared error"
+    return RpcError.of("FAILED_PRECONDITION", message, { [DETAIL_KEY]: JSON.stringify(encoded.success) })
+  }
+}
+
+/**
+ * How an `RpcError` becomes a declared error again. Answers the same error when it carries none.
+ *
+ * @since 0.1.0
+ */
+export const decoder = (schema: Schema.Constraint): ((error: RpcError) => unknown) => {
+  if (schema.ast._tag === "Never") return (error) => error
+  const decode = Schema.decodeUnknownResult(Schema.fromJsonString(jsonCodec(schema)))
+  return (error) => {
+    const detail = error.details[DETAIL_KEY]
+    if (detail === undefined) return error
+    const decoded = decode(detail)
+    return Result.isSuccess(decoded) ? decoded.success : error
+  }
+}
+
+const jsonCodec = (schema: Schema.Constraint): Schema.Codec<unknown, unknown> =>
+  Schema.toCodecJson(schema as Schema.Codec<unknown, unknown>)

@@ -1,0 +1,74 @@
+import { Writer } from "@aster-effect/fory"
+import { compress } from "../Compression.ts"
+import { encodeStatus, OK, type RpcStatus } from "../Control.ts"
+import { COMPRESSED, HEADER_SIZE, TRAILER, encode, writeHeader } from "../Frame.ts"
+import { COMPRESSION_THRESHOLD } from "../Limits.ts"
+import type { Encoding, MessageCodec } from "../MessageCodec.ts"
+
+/** What ends a successful call, whole frame. */
+const OK_TRAILER: { readonly [E in Encoding]: Uint8Array } = {
+  xlang: encode(encodeStatus(OK, "xlang"), TRAILER),
+  json: encode(encodeStatus(OK, "json"), TRAILER)
+}
+
+/** Buffers larger than this are not kept for the next message. */
+const MAX_KEPT = 256 * 1024
+
+/** Collects frames in one buffer, so that many of them leave in one write. */
+export class FrameWriter {
+  #writer = new Writer()
+  readonly encoding: Encoding
+  readonly compresses: boolean
+
+  /** @param compresses whether the peer can read compressed data frames */
+  constructor(encoding: Encoding, compresses: boolean) {
+    this.encoding = encoding
+    this.compresses = compresses
+  }
+
+  /** Bytes waiting to be taken. */
+  get size(): number {
+    return this.#writer.position
+  }
+
+  /** Appends whole frames as they are. */
+  raw(frames: Uint8Array): void {
+    this.#writer.append(frames)
+  }
+
+  /** Appends a data frame. Throws `CodecError` and `FrameError` and then leaves nothing behind. */
+  message<A>(codec: MessageCodec<A>, value: A): void {
+    const writer = this.#writer
+    const start = writer.reserve(HEADER_SIZE)
+    try {
+      codec.write(writer, value, this.encoding)
+      let flags = 0
+      const size = writer.position - start - HEADER_SIZE
+      if (this.compresses && size > COMPRESSION_THRESHOLD) {
+        const compressed = compress(writer.bytes().subarray(start + HEADER_SIZE))
+        if (compressed !== undefined) {
+          flags = COMPRESSED
+          writer.position = start + HEADER_SIZE
+          writer.append(compressed)
+        }
+      }
+      writeHeader(writer.buffer, start, writer.position - start - HEADER_SIZE, flags)
+    } catch (error) {
+      writer.position = start
+      throw error
+    }
+  }
+
+  /** Appends the frame that ends a call. */
+  trailer(status: RpcStatus): void {
+    this.#writer.append(status === OK ? OK_TRAILER[this.encoding] : encode(encodeStatus(status, this.encoding), TRAILER))
+  }
+
+  /** Everything collected so far; the writer starts over. */
+  take(): Uint8Array {
+    const bytes = new Uint8Array(this.#writer.bytes())
+    if (this.#writer.buffer.length > MAX_KEPT) this.#writer = new Writer()
+    else this.#writer.reset()
+    return bytes
+  }
+}

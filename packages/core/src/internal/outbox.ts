@@ -1,0 +1,67 @@
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type { CallChannel, ChannelError } from "../CallChannel.ts"
+import type { FrameWriter } from "./frameWriter.ts"
+
+/** Bytes that may wait before whoever produces them has to wait too. */
+const HIGH_WATER = 256 * 1024
+
+/**
+ * Frames on their way out. While one write is under way, frames gather for the next: crossing to the network costs far
+ * more per write than per message.
+ */
+export class Outbox {
+  readonly frames: FrameWriter
+  readonly #channel: CallChannel
+  readonly #filled = Latch.makeUnsafe(false)
+  readonly #room = Latch.makeUnsafe(true)
+  #closed = false
+  #failure: ChannelError | undefined
+
+  constructor(channel: CallChannel, frames: FrameWriter) {
+    this.#channel = channel
+    this.frames = frames
+  }
+
+  /** To be run after frames were added: wakes the writer, and waits while too much is waiting. */
+  readonly added: Effect.Effect<void, ChannelError> = Effect.suspend(() => {
+    if (this.#failure !== undefined) return Effect.fail(this.#failure)
+    if (this.frames.size === 0) return Effect.void
+    this.#filled.openUnsafe()
+    if (this.frames.size < HIGH_WATER) return Effect.void
+    this.#room.closeUnsafe()
+    return Effect.andThen(this.#room.await, this.added)
+  })
+
+  /** No frames come after those that were added. */
+  close(): void {
+    this.#closed = true
+    this.#filled.openUnsafe()
+  }
+
+  /** Writes until closed and empty. Fails when the channel does; so does whoever adds frames afterwards. */
+  readonly run: Effect.Effect<void, ChannelError> = Effect.suspend(() =>
+    Effect.tapError(writeAll(this), (failure) =>
+      Effect.sync(() => {
+        this.#failure = failure
+        this.#room.openUnsafe()
+      })
+    )
+  )
+
+  /** The next write, or undefined when everything has been written. */
+  step(): Effect.Effect<void, ChannelError> | undefined {
+    if (this.frames.size > 0) {
+      const bytes = this.frames.take()
+      this.#room.openUnsafe()
+      return this.#channel.send(bytes)
+    }
+    if (this.#closed) return undefined
+    this.#filled.closeUnsafe()
+    return this.#filled.await
+  }
+}
+
+const writeAll = Effect.fnUntraced(function* (outbox: Outbox) {
+  for (let step = outbox.step(); step !== undefined; step = outbox.step()) yield* step
+})

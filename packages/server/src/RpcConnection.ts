@@ -1,0 +1,43 @@
+/**
+ * Calls on one connection.
+ *
+ * @since 0.1.0
+ */
+import type { Dispatcher } from "@aster-effect/core/Dispatcher"
+import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import * as IrohChannel from "@aster-effect/transport/IrohChannel"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+
+/**
+ * Serves every stream the peer opens as a call, each in a fiber of its own, until the connection ends or draining
+ * begins; then the calls that run are waited for. Closing the scope interrupts them.
+ *
+ * @since 0.1.0
+ */
+export const serve = Effect.fnUntraced(function* (
+  dispatcher: Dispatcher,
+  connection: Connection,
+  draining: Effect.Effect<void>
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const calls = yield* FiberSet.make<void>()
+  const peer = { id: connection.remoteId, attributes: new Map<string, string>() }
+  const accept: Effect.Effect<never, ConnectionLost> = Effect.forever(
+    Effect.flatMap(connection.acceptBi, (stream) =>
+      FiberSet.run(calls, Effect.catchCause(dispatcher.handle(IrohChannel.make(stream), peer), logFailure), {
+        startImmediately: true
+      })
+    ),
+    { disableYield: true }
+  )
+  yield* Effect.raceFirst(
+    Effect.catchTag(accept, "ConnectionLost", () => Effect.void),
+    draining
+  )
+  yield* FiberSet.awaitEmpty(calls)
+})
+
+const logFailure = Effect.fnUntraced(function* (cause: Parameters<typeof Effect.logError>[0]) {
+  yield* Effect.logError("serving a call failed", cause)
+})
