@@ -11,7 +11,7 @@ import * as path from "node:path"
 import { Effect, Schema } from "effect"
 
 /** 1 MiB: far above any key, credential or identity file, far below what could hurt. */
-const maxBytes = 1_048_576
+const defaultMaxBytes = 1_048_576
 
 /**
  * A file could not be read or written. `code` is the system's word for it (`ENOENT`, `EACCES`, ...), or `ETOOBIG`,
@@ -33,7 +33,7 @@ const explanations: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
   EACCES: "permission denied; check the owner and mode",
   EISDIR: "it is a directory",
-  ETOOBIG: `larger than ${maxBytes} bytes`,
+  ETOOBIG: "too large for its purpose",
   ENOTFILE: "not a regular file",
   ENOTTEXT: "not UTF-8 text"
 }
@@ -68,7 +68,7 @@ class Refused extends Error {
   }
 }
 
-const readBounded = async (file: string): Promise<Content> => {
+const readBounded = async (file: string, maxBytes: number): Promise<Content> => {
   // Asked before opening: opening a pipe would wait for a writer.
   const { mode, size, ...stat } = await fs.stat(file).then((s) => ({ mode: s.mode, size: s.size, isFile: s.isFile() }))
   if (!stat.isFile) throw new Refused("ENOTFILE")
@@ -84,9 +84,9 @@ const readBounded = async (file: string): Promise<Content> => {
   return { text, readableByOthers: (mode & 0o044) !== 0 }
 }
 
-/** Reads a regular UTF-8 file of at most 1 MiB; `~` is expanded. @since 0.1.0 */
-export const read = (file: string): Effect.Effect<Content, FileError> =>
-  attempt("read", file, () => readBounded(expandHome(file)))
+/** Reads a regular UTF-8 file of at most `maxBytes` (default 1 MiB); `~` is expanded. @since 0.1.0 */
+export const read = (file: string, maxBytes: number = defaultMaxBytes): Effect.Effect<Content, FileError> =>
+  attempt("read", file, () => readBounded(expandHome(file), maxBytes))
 
 const syncDirectory = async (directory: string): Promise<void> => {
   const handle = await fs.open(directory, "r")

@@ -1,0 +1,38 @@
+import { Result } from "effect"
+import { MAX_ADMISSION_PAYLOAD_SIZE, MAX_JSON_DEPTH } from "@aster-effect/core/Limits"
+
+/** Nesting is checked before parsing: a revived document is walked recursively. */
+const isTooDeep = (text: string): boolean => {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i]
+    if (inString) {
+      if (c === "\\") i++
+      else if (c === '"') inString = false
+    } else if (c === '"') inString = true
+    else if (c === "{" || c === "[") {
+      if (++depth > MAX_JSON_DEPTH) return true
+    } else if (c === "}" || c === "]") depth--
+  }
+  return false
+}
+
+/** Whole numbers become bigints whatever their size; `1.0` and `1e3` stay numbers. */
+const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
+  typeof value === "number" && context?.source !== undefined && /^-?\d+$/.test(context.source)
+    ? BigInt(context.source)
+    : value
+
+/** Parses JSON text without losing digits. The failure says what was expected. */
+export const parseJson = (text: string): Result.Result<unknown, string> => {
+  if (text.length > MAX_ADMISSION_PAYLOAD_SIZE) {
+    return Result.fail(`expected at most ${MAX_ADMISSION_PAYLOAD_SIZE} characters`)
+  }
+  if (isTooDeep(text)) return Result.fail(`expected JSON nested at most ${MAX_JSON_DEPTH} deep`)
+  try {
+    return Result.succeed(JSON.parse(text, revive))
+  } catch {
+    return Result.fail("expected JSON")
+  }
+}
