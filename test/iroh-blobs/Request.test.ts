@@ -88,12 +88,10 @@ describe("observe items", () => {
   })
 
   it("follow one another by symmetric difference", () => {
-    const steps = [[], [16, 32], [16, 32, 97], [0, 32, 97], [0]].map((ranges) => Bitfield.make(100_000, false, ranges))
-    const messages = vectors.observe.find(({ messagesHex }) => messagesHex !== undefined)!.messagesHex!
-    assert.deepStrictEqual(
-      steps.map(({ verified }) => verified),
-      [false, false, true, true, true]
+    const steps = [[], [16, 32], [16, 32, 97], [0, 32, 97], [0]].map((ranges, i) =>
+      Bitfield.make(100_000, i > 1, ranges)
     )
+    const messages = vectors.observe.find(({ messagesHex }) => messagesHex !== undefined)!.messagesHex!
     let state = ChunkRanges.empty
     for (const message of messages) {
       state = ChunkRanges.symmetricDifference(state, Bitfield.decodeItem(unhex(message).subarray(1)).ranges)

@@ -26,14 +26,19 @@ export const empty: Bitfield = { size: 0, verified: false, ranges: ChunkRanges.e
 /** All of a blob of `size` bytes. */
 export const complete = (size: number): Bitfield => ({ size, verified: true, ranges: ChunkRanges.all })
 
-/** The given chunks of a blob of (proven or claimed) `size`; a set with the last chunk proves the size. */
+/** The given chunks of a blob of `size` bytes. Only a proven size says which chunk is the last. */
 export const make = (size: number, verified: boolean, ranges: ChunkRanges.ChunkRanges): Bitfield => {
-  const chunks = chunksOf(size)
-  const reachesEnd = ranges.length > 0 && ChunkRanges.has(ranges, chunks - 1)
-  return reachesEnd
-    ? { size, verified: true, ranges: ChunkRanges.union(ranges, [chunks - 1]) }
-    : { size, verified, ranges }
+  const last = chunksOf(size) - 1
+  const reachesEnd = verified && ChunkRanges.has(ranges, last)
+  return { size, verified, ranges: reachesEnd ? ChunkRanges.union(ranges, [last]) : ranges }
 }
+
+/**
+ * `current` after more chunks were verified in a response that claimed `size`; `proven` says that its last chunk was
+ * among them. A proven size stays, whatever is claimed later.
+ */
+export const extend = (current: Bitfield, size: number, proven: boolean, ranges: ChunkRanges.ChunkRanges): Bitfield =>
+  make(current.verified ? current.size : size, current.verified || proven, ChunkRanges.union(current.ranges, ranges))
 
 /** Whether the whole blob is there. */
 export const isComplete = (bitfield: Bitfield): boolean => ChunkRanges.equal(bitfield.ranges, ChunkRanges.all)

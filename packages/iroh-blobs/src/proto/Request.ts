@@ -97,4 +97,4 @@ export const decode = (type: number, body: Uint8Array): Request => {
 }
 
 /** Codes with which streams are reset or stopped. iroh-blobs wire, codes. */
-export const ErrorCode = { Dropped: 0n, Permission: 1n, RateLimited: 2n, Internal: 3n } as const
+export const ErrorCode = { Dropped: 0, Permission: 1, RateLimited: 2, Internal: 3 } as const

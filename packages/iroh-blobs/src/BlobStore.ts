@@ -1,0 +1,161 @@
+/**
+ * Where blobs are kept: content-addressed, verified, whole or in part, with tags that say what is to stay.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Duration, Effect, Layer, type Option, type Scope, type Stream } from "effect"
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { BlobStoreUnavailable, type BlobNotFound, type BlobStoreError, type TagNotFound } from "./BlobError.ts"
+import type { BlobPart } from "./internal/blobFiles.ts"
+import { directoryFiles } from "./internal/directoryFiles.ts"
+import { memoryFiles } from "./internal/memoryFiles.ts"
+import { Metadata, type Tag } from "./internal/metadata.ts"
+import { makeStore } from "./internal/store.ts"
+import type { BaoItem } from "./proto/BaoDecoder.ts"
+import type { Bitfield } from "./proto/Bitfield.ts"
+import type { BlobHash, HashAndFormat } from "./proto/BlobHash.ts"
+
+export type { Tag } from "./internal/metadata.ts"
+export type { BlobPart } from "./internal/blobFiles.ts"
+
+/** How much of a blob a store has. `size` is in bytes; in a partial blob it may be a claim until `sizeVerified`. */
+export type BlobStatus =
+  | { readonly _tag: "NotFound" }
+  | { readonly _tag: "Partial"; readonly size: number; readonly sizeVerified: boolean }
+  | { readonly _tag: "Complete"; readonly size: number }
+
+/** A blob held open for reading. It is not collected meanwhile. */
+export interface BlobReader {
+  readonly hash: BlobHash
+  /** What is there now; it may grow while a download runs. */
+  readonly bitfield: () => Bitfield
+  /** Exactly `length` stored bytes of the data or the outboard. Only what `bitfield` says is there can be read. */
+  readonly read: (part: BlobPart, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+}
+
+/** A blob being received in verified pieces. It is not collected meanwhile, and resumable if it never gets whole. */
+export interface PartialBlob extends BlobReader {
+  /**
+   * Takes what a decoder verified, in its order, for a blob of the given size. Data counts as stored per chunk group:
+   * pieces of less than a whole group are left out. What is stored is announced to observers at once and durable from
+   * time to time, at the end of the scope, and when the blob is complete.
+   */
+  readonly append: (size: number, items: ReadonlyArray<BaoItem>) => Effect.Effect<void, BlobStoreError>
+}
+
+/** What a new blob turned out to be. */
+export interface AddedBlob {
+  readonly hash: BlobHash
+  readonly size: number
+}
+
+/** The tag under which a new blob stays. */
+export interface FinishOptions {
+  /** A name; "auto" for a new one made of the time; absent for none, so that the blob stays no longer than the scope. */
+  readonly tag?: string | undefined
+  /** Default "raw". With "hashSeq" the tag keeps the children too. */
+  readonly format?: HashAndFormat["format"] | undefined
+}
+
+/** A blob being written whose hash is not known yet. Leaving the scope before `finish` forgets it. */
+export interface BlobWriter {
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
+  /** Ends the blob and stores it durably; a blob that was there already is kept instead. Held until the scope ends. */
+  readonly finish: (options?: FinishOptions) => Effect.Effect<AddedBlob, BlobStoreError>
+}
+
+/** Which tags: with a name in the given range of UTF-8 bytes, or starting with a prefix. */
+export interface TagFilter {
+  readonly prefix?: string | undefined
+  /** First name, included. */
+  readonly from?: string | undefined
+  /** Last name, excluded. */
+  readonly to?: string | undefined
+}
+
+/** The tags of a store. A tag keeps its blob, and with the format "hashSeq" also the blobs listed in it. */
+export interface Tags {
+  readonly set: (name: string, content: HashAndFormat) => Effect.Effect<void, BlobStoreError>
+  /** Makes a tag named `auto-` and the time; answers the name. */
+  readonly create: (content: HashAndFormat) => Effect.Effect<string, BlobStoreError>
+  readonly get: (name: string) => Effect.Effect<Option.Option<Tag>, BlobStoreError>
+  /** In the order of the names' UTF-8 bytes. */
+  readonly list: (filter?: TagFilter) => Stream.Stream<Tag, BlobStoreError>
+  /** Answers how many there were. */
+  readonly remove: (name: string) => Effect.Effect<number, BlobStoreError>
+  /** Answers how many there were. */
+  readonly removeAll: (filter: TagFilter) => Effect.Effect<number, BlobStoreError>
+  /** A tag that has the new name already is replaced. */
+  readonly rename: (from: string, to: string) => Effect.Effect<void, TagNotFound | BlobStoreError>
+}
+
+/** What a collection of garbage did. */
+export interface GarbageReport {
+  readonly removed: number
+  readonly kept: number
+}
+
+/** Settings of a store. */
+export interface BlobStoreOptions {
+  /** How often garbage is collected. Default: never by itself. */
+  readonly gcInterval?: Duration.Input | undefined
+}
+
+/** A store of blobs. */
+export class BlobStore extends Context.Service<
+  BlobStore,
+  {
+    readonly status: (hash: BlobHash) => Effect.Effect<BlobStatus, BlobStoreError>
+    /** Blobs of which something is stored, by hash. The empty blob is always there and never listed. */
+    readonly list: Stream.Stream<{ readonly hash: BlobHash; readonly status: BlobStatus }, BlobStoreError>
+    /** Opens a blob of which at least something is there. */
+    readonly open: (hash: BlobHash) => Effect.Effect<BlobReader, BlobNotFound | BlobStoreError, Scope.Scope>
+    /** Begins a new blob. */
+    readonly create: Effect.Effect<BlobWriter, never, Scope.Scope>
+    /** Opens a blob to add verified pieces to it. Several may do so at a time. */
+    readonly receive: (hash: BlobHash) => Effect.Effect<PartialBlob, BlobStoreError, Scope.Scope>
+    /** What is there of a blob, now and after each change; changes in quick succession may be merged. Never ends. */
+    readonly observe: (hash: BlobHash) => Stream.Stream<Bitfield, BlobStoreError>
+    /** Keeps a blob, and with the format "hashSeq" also the blobs listed in it, until the scope ends. */
+    readonly protect: (content: HashAndFormat) => Effect.Effect<void, BlobStoreError, Scope.Scope>
+    readonly tags: Tags
+    /** Removes every blob that is not tagged, protected, open or being written, whole or in part. */
+    readonly collectGarbage: Effect.Effect<GarbageReport, BlobStoreError>
+  }
+>()("@aster-effect/iroh-blobs/BlobStore") {
+  /** A store in memory, gone with its scope. */
+  static readonly layerMemory = (options: BlobStoreOptions = {}): Layer.Layer<BlobStore> =>
+    Layer.effect(
+      BlobStore,
+      Effect.suspend(() => makeStore(new Metadata(":memory:"), memoryFiles(), options))
+    )
+
+  /**
+   * A store in a directory, which is created if need be and used by one process at a time. Whatever happens to the
+   * process, the store holds only verified blobs, and partial ones that can be resumed.
+   */
+  static readonly layerDirectory = (
+    path: string,
+    options: BlobStoreOptions = {}
+  ): Layer.Layer<BlobStore, BlobStoreUnavailable> =>
+    Layer.effect(
+      BlobStore,
+      Effect.tryPromise({
+        try: async () => {
+          await mkdir(path, { recursive: true })
+          const metadata = new Metadata(join(path, "blobs.db"))
+          try {
+            return { metadata, files: await directoryFiles(path, (hash) => metadata.has(hash)) }
+          } catch (error) {
+            metadata.close()
+            throw error
+          }
+        },
+        catch: (cause) => new BlobStoreUnavailable({ path, cause })
+      }).pipe(
+        Effect.uninterruptible,
+        Effect.flatMap(({ files, metadata }) => makeStore(metadata, files, options))
+      )
+    )
+}

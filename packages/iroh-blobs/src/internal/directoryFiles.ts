@@ -1,0 +1,110 @@
+import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises"
+import { constants } from "node:fs"
+import { join } from "node:path"
+import type { BlobHash } from "../proto/BlobHash.ts"
+import type { BlobFiles, BlobPart } from "./blobFiles.ts"
+
+const extension: Readonly<Record<BlobPart, string>> = { data: ".data", outboard: ".obao4" }
+
+/** Directories are synced through a handle; some systems refuse, and have no need for it. */
+const syncDirectory = async (path: string): Promise<void> => {
+  if (process.platform === "win32") return
+  const handle = await open(path)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const writeAll = async (handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> => {
+  for (let at = 0; at < bytes.length;) {
+    at += (await handle.write(bytes, at, bytes.length - at, position + at)).bytesWritten
+  }
+}
+
+const readAll = async (handle: FileHandle, position: number, length: number): Promise<Uint8Array> => {
+  const out = new Uint8Array(length)
+  for (let at = 0; at < length;) {
+    const { bytesRead } = await handle.read(out, at, length - at, position + at)
+    if (bytesRead === 0) throw new Error(`the file ends at ${position + at}, ${length - at} bytes too early`)
+    at += bytesRead
+  }
+  return out
+}
+
+/**
+ * Blobs as files under `root`: `data/<hash>.data`, `data/<hash>.obao4` and, while a blob is being imported, `temp/<n>`.
+ * What an earlier process left in `temp`, and files of blobs that `isKnown` denies, are removed.
+ */
+export const directoryFiles = async (root: string, isKnown: (hash: string) => boolean): Promise<BlobFiles> => {
+  const data = join(root, "data")
+  const temp = join(root, "temp")
+  await rm(temp, { recursive: true, force: true })
+  await mkdir(temp, { recursive: true })
+  await mkdir(data, { recursive: true })
+  for (const name of await readdir(data)) {
+    if (!isKnown(name.slice(0, 64))) await rm(join(data, name), { force: true })
+  }
+  const pathOf = (hash: BlobHash, part: BlobPart) => join(data, hash + extension[part])
+  let created = 0
+
+  return {
+    create: async () => {
+      const path = join(temp, `${created++}`)
+      const handle = await open(path, "wx")
+      let length = 0
+      let closed = false
+      return {
+        append: async (bytes) => {
+          await writeAll(handle, bytes, length)
+          length += bytes.length
+        },
+        install: async (hash, outboard) => {
+          await handle.sync()
+          closed = true
+          await handle.close()
+          const outboardPath = path + extension.outboard
+          const outboardHandle = await open(outboardPath, "wx")
+          try {
+            await writeAll(outboardHandle, outboard, 0)
+            await outboardHandle.sync()
+          } finally {
+            await outboardHandle.close()
+          }
+          await rename(outboardPath, pathOf(hash, "outboard"))
+          await rename(path, pathOf(hash, "data"))
+          await syncDirectory(data)
+        },
+        discard: async () => {
+          if (!closed) await handle.close()
+          closed = true
+          await rm(path, { force: true })
+          await rm(path + extension.outboard, { force: true })
+        }
+      }
+    },
+    open: async (hash) => {
+      const flags = constants.O_RDWR | constants.O_CREAT
+      const handles = {
+        data: await open(pathOf(hash, "data"), flags),
+        outboard: await open(pathOf(hash, "outboard"), flags)
+      }
+      return {
+        read: (part, offset, length) => readAll(handles[part], offset, length),
+        write: (part, offset, bytes) => writeAll(handles[part], bytes, offset),
+        sync: async () => {
+          await Promise.all([handles.data.datasync(), handles.outboard.datasync()])
+          await syncDirectory(data)
+        },
+        close: async () => {
+          await Promise.all([handles.data.close(), handles.outboard.close()])
+        }
+      }
+    },
+    remove: async (hash) => {
+      await rm(pathOf(hash, "data"), { force: true })
+      await rm(pathOf(hash, "outboard"), { force: true })
+    }
+  }
+}
