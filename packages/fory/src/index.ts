@@ -1,1 +1,5 @@
-export {}
+export * as Fory from "./Fory.ts"
+export { ForyError, type ForyErrorCode } from "./ForyError.ts"
+export type { Limits } from "./Limits.ts"
+export * as Type from "./Type.ts"
+export { Writer } from "./Writer.ts"

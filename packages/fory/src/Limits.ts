@@ -1,0 +1,25 @@
+/**
+ * Bounds on one message. They hold when decoding, where they stop hostile input, and when encoding, so that nothing is
+ * sent which a peer with the same limits refuses. The defaults of the first three are pyfory's own.
+ */
+export interface Limits {
+  /** Nesting levels, counted as pyfory counts them (Fory XLANG §14). Default 50; higher is no safer than the JS stack. */
+  readonly maxDepth: number
+  /** Elements of one list or set, entries of one map. Default 1,000,000. */
+  readonly maxCollectionSize: number
+  /** Bytes of one byte string or packed array. Default 64 MiB. */
+  readonly maxBinarySize: number
+  /**
+   * Lists, sets, maps, byte strings and packed arrays in one message, decoding only. Default 1,000,000. An empty map is
+   * one byte on the wire and some 200 in memory; this bounds what a message can grow to.
+   */
+  readonly maxContainers: number
+}
+
+/** The limits that `Fory.make` applies where none are given. */
+export const defaultLimits: Limits = {
+  maxDepth: 50,
+  maxCollectionSize: 1_000_000,
+  maxBinarySize: 64 * 1024 * 1024,
+  maxContainers: 1_000_000
+}

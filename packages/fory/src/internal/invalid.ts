@@ -1,0 +1,39 @@
+import { ForyError } from "../ForyError.ts"
+
+const describe = (value: unknown): string => {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > 40 ? value.slice(0, 40) + "..." : value)
+    case "bigint":
+      return `${value}n`
+    case "number":
+    case "boolean":
+    case "undefined":
+      return String(value)
+    case "object":
+      if (value === null) return "null"
+      return Array.isArray(value) ? "an array" : "an object"
+    default:
+      return `a ${typeof value}`
+  }
+}
+
+/** The value handed to the encoder is not what the type takes. */
+export const invalid = (expected: string, value: unknown): never => {
+  throw new ForyError("InvalidValue", `Expected ${expected}, got ${describe(value)}`)
+}
+
+/** The value is of the right kind but the type cannot hold it. */
+export const outOfRange = (expected: string, value: unknown): never => {
+  throw new ForyError("OutOfRange", `Expected ${expected}, got ${describe(value)}`)
+}
+
+/** The value is nested too deep to be read by a peer with the same limits. */
+export const tooDeep = (maxDepth: number): never => {
+  throw new ForyError("TooDeep", `The value is cyclic or nested deeper than ${maxDepth} levels`)
+}
+
+/** The value is larger than a peer with the same limits reads. */
+export const tooLarge = (size: number, what: string, limit: number): never => {
+  throw new ForyError("LimitExceeded", `${size} ${what} are more than the limit of ${limit}`)
+}

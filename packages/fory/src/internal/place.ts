@@ -1,0 +1,23 @@
+import type { ScalarCodec } from "./scalars.ts"
+import type { Source } from "./source.ts"
+import type { Slot, ValueCodec } from "./valueCodec.ts"
+
+/** Generated statements for one place of declared type, shared by struct fields and collection elements. */
+
+const isScalar = (codec: ValueCodec): codec is ScalarCodec => "writeEnsured" in codec
+
+/** Most bytes a non-null value takes, if that is a small constant. */
+export const sizeOf = ({ codec }: Slot): number | undefined => (isScalar(codec) ? codec.size : undefined)
+
+/**
+ * Writes the non-null value in variable `value` to `w` at `p`. `ensured`: the bytes of a bounded scalar are known to
+ * fit.
+ */
+export const emitWrite = (source: Source, codec: ValueCodec, value: string, depth: string, ensured: boolean): string =>
+  isScalar(codec)
+    ? `p = ${source.bind(ensured ? codec.writeEnsured : codec.write)}(w, p, ${value}, ${depth})\n`
+    : `p = ${source.bind(codec)}.write(w, p, ${value}, ${depth})\n`
+
+/** Expression that reads a non-null value from `r`. */
+export const emitRead = (source: Source, codec: ValueCodec, depth: string): string =>
+  isScalar(codec) ? `${source.bind(codec.read)}(r, ${depth})` : `${source.bind(codec)}.read(r, ${depth})`

@@ -1,0 +1,48 @@
+import type { Writer } from "../Writer.ts"
+import type { NamedType } from "./namedType.ts"
+import type { Reader } from "./reader.ts"
+
+/**
+ * How values of one type are written and read below the message level. Type ids and null flags in front of a value are
+ * the business of whoever holds it.
+ *
+ * `depth` is the nesting level at which the value itself is open; types that open no level ignore it.
+ */
+export interface ValueCodec {
+  /** 0 for `any`, which has no id of its own. */
+  readonly typeId: number
+  /** For messages: what a value of this type is called. */
+  readonly label: string
+  readonly named: NamedType | undefined
+  /** Strings, numbers and booleans, which open no nesting level. */
+  readonly plain: boolean
+  /** Writes `value` at `position` and returns the position after it. */
+  readonly write: Write
+  /** Like `write`, where the type is not declared: elements of collections then carry their types. */
+  readonly writeUndeclared: Write
+  readonly read: (reader: Reader, depth: number) => unknown
+  /** The parts of a value with their path segments, to find out which one an encoding error is about. */
+  readonly parts: (value: unknown) => Iterable<Part>
+}
+
+export type Write = (writer: Writer, position: number, value: unknown, depth: number) => number
+
+export interface Part {
+  readonly segment: string
+  readonly value: unknown
+  readonly slot: Slot
+}
+
+/** A place for a value: a field, an element, a key. */
+export interface Slot {
+  readonly codec: ValueCodec
+  readonly nullable: boolean
+}
+
+export const noParts = (): Iterable<Part> => []
+
+export const isNull = (value: unknown): value is null | undefined => value === null || value === undefined
+
+/** A map key in an error path. */
+export const keySegment = (key: unknown): string =>
+  `[${typeof key === "string" ? JSON.stringify(key) : typeof key === "object" ? "{...}" : String(key)}]`
