@@ -115,8 +115,8 @@ export class AsterClient extends Context.Service<
     /** What the producer offered when it admitted us. */
     readonly services: ReadonlyArray<ServiceSummary>
     /** A typed client of a service the producer offers in this version. */
-    readonly client: <Methods extends Rpc.Any>(
-      service: Service.Service<string, Methods>,
+    readonly client: <Name extends string, Methods extends Rpc.Any>(
+      service: Service.Service<Name, Methods>,
       options?: ClientOptions
     ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered>
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */

@@ -19,11 +19,7 @@ export interface JsonMessage {
 
 /** @since 0.1.0 */
 export interface DynamicClient {
-  readonly unary: (
-    method: string,
-    request?: JsonMessage,
-    options?: Rpc.CallOptions
-  ) => Effect.Effect<unknown, RpcError>
+  readonly unary: (method: string, request?: JsonMessage, options?: Rpc.CallOptions) => Effect.Effect<unknown, RpcError>
   readonly serverStream: (
     method: string,
     request?: JsonMessage,
@@ -53,7 +49,8 @@ export const make = (service: string, options: Caller.Options): DynamicClient =>
     Caller.makeCall(service, method, codec, codec, { ...options, encoding: "json" }) as Rpc.Caller<P>
   return {
     unary: (method, request, callOptions) => call(Rpc.unary(method, messages))(request ?? {}, callOptions),
-    serverStream: (method, request, callOptions) => call(Rpc.serverStream(method, messages))(request ?? {}, callOptions),
+    serverStream: (method, request, callOptions) =>
+      call(Rpc.serverStream(method, messages))(request ?? {}, callOptions),
     clientStream: (method, requests, callOptions) => call(Rpc.clientStream(method, messages))(requests, callOptions),
     bidi: (method, requests, callOptions) => call(Rpc.bidi(method, messages))(requests, callOptions)
   }

@@ -34,7 +34,9 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RpcDialer, never, Scope.Scope> {
   const peers = new Map<string, Peer>()
   yield* Effect.addFinalizer(() =>
-    Effect.forEach(peers.values(), ({ connection }) => connection?.close(0, "normal close") ?? Effect.void, { discard: true })
+    Effect.forEach(peers.values(), ({ connection }) => connection?.close(0, "normal close") ?? Effect.void, {
+      discard: true
+    })
   )
   return {
     open: (address) =>

@@ -54,8 +54,8 @@ export type Client<Methods extends Rpc.Any> = { readonly [M in Methods as M["nam
  * @throws Wire.WireTypeError for messages that cannot be encoded
  * @since 0.1.0
  */
-export const make = <Methods extends Rpc.Any>(
-  service: Service.Service<string, Methods>,
+export const make = <Name extends string, Methods extends Rpc.Any>(
+  service: Service.Service<Name, Methods>,
   options: Options
 ): Client<Methods> => {
   const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
@@ -228,11 +228,11 @@ const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, R
 
 /** The call as interceptors see it. */
 const prepare = (target: Target, options: Rpc.CallOptions | undefined): Effect.Effect<Call, RpcError> => {
-  const timeout =
-    options?.timeout === undefined ? target.method.timeout : Duration.fromInputUnsafe(options.timeout)
+  const timeout = options?.timeout === undefined ? target.method.timeout : Duration.fromInputUnsafe(options.timeout)
   const metadata = options?.metadata === undefined ? NO_METADATA : new Map(Object.entries(options.metadata))
   const problem = metadataProblem(metadata)
-  if (problem !== undefined) return Effect.fail(RpcError.of("RESOURCE_EXHAUSTED", `metadata exceeds limits: ${problem}`))
+  if (problem !== undefined)
+    return Effect.fail(RpcError.of("RESOURCE_EXHAUSTED", `metadata exceeds limits: ${problem}`))
   const call = (deadline: number | undefined): Call => ({
     service: target.service,
     version: target.options.version,
@@ -307,7 +307,8 @@ const response = Effect.fnUntraced(function* (opened: Opened): Effect.fn.Return<
     const frame = yield* nextFrame(opened)
     if ((frame.flags & Frame.TRAILER) !== 0) {
       yield* trailer(frame)
-      if (message === undefined) return yield* Effect.fail(RpcError.of("INTERNAL", "the server answered OK without a response"))
+      if (message === undefined)
+        return yield* Effect.fail(RpcError.of("INTERNAL", "the server answered OK without a response"))
       return yield* decode(opened, message)
     }
     if (message !== undefined) {
@@ -333,10 +334,16 @@ const streaming = (
         retire
       )
       const { rest } = input
-      const sending = yield* Effect.forkScoped(rest === undefined ? Effect.ignore(opened.outbox.run) : send(opened, rest), {
-        startImmediately: true
-      })
-      const pull = within(call, rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending)))
+      const sending = yield* Effect.forkScoped(
+        rest === undefined ? Effect.ignore(opened.outbox.run) : send(opened, rest),
+        {
+          startImmediately: true
+        }
+      )
+      const pull = within(
+        call,
+        rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending))
+      )
       return Stream.fromPull(Effect.succeed(pull))
     })
   ).pipe(Stream.catch((error) => Stream.fromEffect(declared(target, Exit.fail(error)))))
@@ -346,25 +353,28 @@ const failureOf = <E>(sending: Fiber.Fiber<void, E>): Effect.Effect<never, E> =>
   Effect.andThen(Fiber.join(sending), Effect.never)
 
 const responses = (opened: Opened): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> =>
-  Effect.flatMap(nextFrame(opened), (first): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> => {
-    const batch: Array<unknown> = []
-    let frame: Frame.Frame | undefined = first
-    try {
-      while (frame !== undefined) {
-        if ((frame.flags & Frame.TRAILER) !== 0) {
-          opened.trailer = frame
-          if (batch.length > 0) break
-          return Effect.andThen(trailer(frame), Cause.done())
+  Effect.flatMap(
+    nextFrame(opened),
+    (first): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> => {
+      const batch: Array<unknown> = []
+      let frame: Frame.Frame | undefined = first
+      try {
+        while (frame !== undefined) {
+          if ((frame.flags & Frame.TRAILER) !== 0) {
+            opened.trailer = frame
+            if (batch.length > 0) break
+            return Effect.andThen(trailer(frame), Cause.done())
+          }
+          if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
+          frame = opened.reader.poll()
         }
-        if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
-        frame = opened.reader.poll()
+      } catch (error) {
+        return Effect.fail(unreadable(error))
       }
-    } catch (error) {
-      return Effect.fail(unreadable(error))
+      const [head, ...tail] = batch
+      return head === undefined && batch.length === 0 ? responses(opened) : Effect.succeed([head, ...tail])
     }
-    const [head, ...tail] = batch
-    return head === undefined && batch.length === 0 ? responses(opened) : Effect.succeed([head, ...tail])
-  })
+  )
 
 /** The next frame; without one, the call is lost. Nothing is read behind the trailer. */
 const nextFrame = (opened: Opened): Effect.Effect<Frame.Frame, RpcError> =>

@@ -161,7 +161,9 @@ export const statusOf = (error: RpcError): RpcStatus => {
 /** The error a status stands for. The `[NAME] ` that TypeScript servers of release 0.1.2 put first is taken off. */
 export const errorOf = (status: RpcStatus): RpcError => {
   const prefix = `[${nameOf(status.code)}] `
-  const pairs = status.detailKeys.slice(0, MAX_STATUS_DETAIL_ENTRIES).map((key, i) => [key, status.detailValues[i]] as const)
+  const pairs = status.detailKeys
+    .slice(0, MAX_STATUS_DETAIL_ENTRIES)
+    .map((key, i) => [key, status.detailValues[i]] as const)
   return new RpcError({
     code: status.code,
     message: cut(status.message.startsWith(prefix) ? status.message.slice(prefix.length) : status.message),
@@ -170,7 +172,9 @@ export const errorOf = (status: RpcStatus): RpcError => {
 }
 
 const cut = (message: string): string =>
-  message.length <= MAX_STATUS_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_STATUS_MESSAGE_LENGTH).toWellFormed()}...`
+  message.length <= MAX_STATUS_MESSAGE_LENGTH
+    ? message
+    : `${message.slice(0, MAX_STATUS_MESSAGE_LENGTH).toWellFormed()}...`
 
 const NO_METADATA: ReadonlyMap<string, string> = new Map()
 
@@ -200,7 +204,8 @@ export const metadataProblem = (metadata: ReadonlyMap<string, string>, entries =
   if (entries > MAX_METADATA_ENTRIES) return `${entries} entries, at most ${MAX_METADATA_ENTRIES}`
   let total = 0
   for (const [key, value] of metadata) {
-    if (key.length > MAX_METADATA_KEY_LENGTH) return `a key of ${key.length} characters, at most ${MAX_METADATA_KEY_LENGTH}`
+    if (key.length > MAX_METADATA_KEY_LENGTH)
+      return `a key of ${key.length} characters, at most ${MAX_METADATA_KEY_LENGTH}`
     if (value.length > MAX_METADATA_VALUE_LENGTH) {
       return `a value of ${value.length} characters, at most ${MAX_METADATA_VALUE_LENGTH}`
     }

@@ -22,7 +22,16 @@ import { type Call, CallContext } from "./CallContext.ts"
 import type { CallChannel, ChannelError } from "./CallChannel.ts"
 import { CodecError } from "./CodecError.ts"
 import { decompress } from "./Compression.ts"
-import { decodeHeader, decodeStatus, encodingOf, metadataOf, OK, type RpcStatus, type StreamHeader, statusOf } from "./Control.ts"
+import {
+  decodeHeader,
+  decodeStatus,
+  encodingOf,
+  metadataOf,
+  OK,
+  type RpcStatus,
+  type StreamHeader,
+  statusOf
+} from "./Control.ts"
 import * as DomainError from "./DomainError.ts"
 import * as Frame from "./Frame.ts"
 import * as Interceptor from "./Interceptor.ts"
@@ -117,7 +126,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     intercept: Interceptor.compose(options.interceptors ?? [Interceptor.deadline()]),
     versionFallback: options.versionFallback ?? true,
     requestTimeout: Duration.fromInputUnsafe(options.requestTimeout ?? Duration.seconds(DEFAULT_FRAME_READ_TIMEOUT_S)),
-    handlerTimeout: Duration.toMillis(Duration.fromInputUnsafe(options.handlerTimeout ?? Duration.seconds(MAX_HANDLER_TIMEOUT_S))),
+    handlerTimeout: Duration.toMillis(
+      Duration.fromInputUnsafe(options.handlerTimeout ?? Duration.seconds(MAX_HANDLER_TIMEOUT_S))
+    ),
     answerTimeout: Duration.fromInputUnsafe(options.answerTimeout ?? "30 seconds"),
     warned: new Set()
   }
@@ -207,7 +218,12 @@ const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
   const opened = yield* Effect.exit(Effect.suspend(() => open(settings, channel, reader, frame, peer)))
   if (Exit.isFailure(opened)) {
     const json = encodingOf(frame.payload) === "json"
-    return yield* answer(settings, channel, new FrameWriter(json ? "json" : "xlang", false), statusOfCause(opened.cause))
+    return yield* answer(
+      settings,
+      channel,
+      new FrameWriter(json ? "json" : "xlang", false),
+      statusOfCause(opened.cause)
+    )
   }
   const call = opened.value
   yield* Metric.update(startedCalls, 1)
@@ -215,7 +231,8 @@ const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
   yield* responds ? single(call) : streaming(call)
 })
 
-const failure = (name: Parameters<typeof RpcError.of>[0], message: string): RpcStatus => statusOf(RpcError.of(name, message))
+const failure = (name: Parameters<typeof RpcError.of>[0], message: string): RpcStatus =>
+  statusOf(RpcError.of(name, message))
 
 /** Reads the header and finds the method. The order of the checks is observable and that of release 0.1.2. */
 const open = (
@@ -247,14 +264,18 @@ const open = (
       ? fail("UNIMPLEMENTED", `service '${header.service}' has session scope, which this server does not serve`)
       : fail("FAILED_PRECONDITION", `service '${header.service}' has session scope; open a session to call it`)
   }
-  if (header.method === "") return fail("FAILED_PRECONDITION", `service '${header.service}' is shared and has no sessions`)
+  if (header.method === "")
+    return fail("FAILED_PRECONDITION", `service '${header.service}' is shared and has no sessions`)
   const method = service.methods.get(header.method)
   if (method === undefined) {
     return fail("UNIMPLEMENTED", `service '${header.service}' has no method '${name(header.method)}'`)
   }
   const encoding = encodingFor(service, frame.payload, header)
   if (encoding === undefined) {
-    return fail("INVALID_ARGUMENT", `serialization mode ${header.serializationMode} is not accepted by '${header.service}'`)
+    return fail(
+      "INVALID_ARGUMENT",
+      `serialization mode ${header.serializationMode} is not accepted by '${header.service}'`
+    )
   }
   let metadata: ReadonlyMap<string, string>
   try {
@@ -268,7 +289,10 @@ const open = (
     channel,
     reader,
     // JSON clients of release 0.1.2 cannot read compressed answers unless they say they can.
-    frames: new FrameWriter(encoding, encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true),
+    frames: new FrameWriter(
+      encoding,
+      encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true
+    ),
     service,
     method,
     call: {
@@ -334,7 +358,9 @@ const single = Effect.fnUntraced(function* (call: Running) {
   const exit = yield* Effect.exit(
     call.settings.intercept(call.call, (seen) =>
       call.method.pattern === "unary"
-        ? Effect.flatMap(singleRequest(call), (request) => run(call, seen, watch(call), call.method.handler(request as never)))
+        ? Effect.flatMap(singleRequest(call), (request) =>
+            run(call, seen, watch(call), call.method.handler(request as never))
+          )
         : Effect.flatMap(requestQueue, (queue) =>
             run(call, seen, pump(call, queue), call.method.handler(requestsOf(queue) as never))
           )
@@ -375,10 +401,20 @@ const streaming = Effect.fnUntraced(function* (call: Running) {
     call.settings.intercept(call.call, (seen) =>
       call.method.pattern === "server_stream"
         ? Effect.flatMap(singleRequest(call), (request) =>
-            run(call, seen, watch(call), Effect.suspend(() => drain(call.method.handler(request as never))))
+            run(
+              call,
+              seen,
+              watch(call),
+              Effect.suspend(() => drain(call.method.handler(request as never)))
+            )
           )
         : Effect.flatMap(requestQueue, (queue) =>
-            run(call, seen, pump(call, queue), Effect.suspend(() => drain(call.method.handler(requestsOf(queue) as never))))
+            run(
+              call,
+              seen,
+              pump(call, queue),
+              Effect.suspend(() => drain(call.method.handler(requestsOf(queue) as never)))
+            )
           )
     )
   )
@@ -505,7 +541,10 @@ const requestQueue: Effect.Effect<Requests> = Effect.suspend(() => Queue.bounded
 const requestsOf = (queue: Requests): Stream.Stream<unknown, RpcError> => Stream.fromQueue(queue)
 
 /** Feeds the requests of a streaming client to the handler, then watches the peer. */
-const pump = Effect.fnUntraced(function* (call: Running, queue: Requests): Effect.fn.Return<never, RpcError | ChannelError> {
+const pump = Effect.fnUntraced(function* (
+  call: Running,
+  queue: Requests
+): Effect.fn.Return<never, RpcError | ChannelError> {
   const { pattern } = call.method
   let items = 0
   while (true) {
@@ -576,7 +615,8 @@ const answer = Effect.fnUntraced(function* (
   yield* Exit.isSuccess(sent) ? channel.release : channel.abort
 })
 
-const count = (status: RpcStatus): Effect.Effect<void> => Metric.update(status.code === 0 ? succeededCalls : failedCalls, 1)
+const count = (status: RpcStatus): Effect.Effect<void> =>
+  Metric.update(status.code === 0 ? succeededCalls : failedCalls, 1)
 
 /** The peer gave up or is lost: there is nobody to answer. */
 const isGone = (cause: Cause.Cause<unknown>): boolean =>

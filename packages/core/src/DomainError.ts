@@ -24,7 +24,8 @@ export const encoder = (schema: Schema.Constraint): ((error: unknown) => RpcErro
   return (error) => {
     const encoded = encode(error)
     if (Result.isFailure(encoded)) return undefined
-    const message = error instanceof Error && error.message !== "" ? error.message : "the call failed with a declared error"
+    const message =
+      error instanceof Error && error.message !== "" ? error.message : "the call failed with a declared error"
     return RpcError.of("FAILED_PRECONDITION", message, { [DETAIL_KEY]: JSON.stringify(encoded.success) })
   }
 }

@@ -50,9 +50,8 @@ export const deadline = (options?: { readonly skewTolerance?: Duration.Input | u
   return <A, E, R>(call: Call, next: (call: Call) => Effect.Effect<A, E, R>) => {
     const limit = call.deadline
     if (limit === undefined) return next(call)
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now): Effect.Effect<A, E | RpcError, R> => (now < limit ? next(call) : Effect.fail(late(now - limit)))
+    return Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, E | RpcError, R> =>
+      now < limit ? next(call) : Effect.fail(late(now - limit))
     )
   }
 }

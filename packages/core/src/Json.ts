@@ -82,7 +82,12 @@ const boundDepth = (bytes: Uint8Array): void => {
 }
 
 // The third argument of revivers (the source text) is newer than the library's type declarations.
-const reviveWide = function (this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
+const reviveWide = function (
+  this: unknown,
+  _key: string,
+  value: unknown,
+  context?: { readonly source?: string }
+): unknown {
   const source = context?.source
   return typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
     ? BigInt(source)
@@ -118,9 +123,17 @@ class Compiler {
         }
       }
       case "List":
-        return this.list(type.element, (items) => items, (value) => value as ReadonlyArray<unknown>)
+        return this.list(
+          type.element,
+          (items) => items,
+          (value) => value as ReadonlyArray<unknown>
+        )
       case "Set":
-        return this.list(type.element, (items) => new Set(items), (value) => [...(value as ReadonlySet<unknown>)])
+        return this.list(
+          type.element,
+          (items) => new Set(items),
+          (value) => [...(value as ReadonlySet<unknown>)]
+        )
       case "Map":
         return type.form === "record" ? this.record(type.value) : this.map(type.key, type.value)
       case "Enum": {
@@ -169,7 +182,9 @@ class Compiler {
         return Object.fromEntries(out)
       },
       from: (json, path, depth) =>
-        Object.fromEntries(entries(json, path).map(([key, item]) => [key, part.from(item, `${path}.${key}`, depth + 1)]))
+        Object.fromEntries(
+          entries(json, path).map(([key, item]) => [key, part.from(item, `${path}.${key}`, depth + 1)])
+        )
     }
   }
 
@@ -199,7 +214,9 @@ class Compiler {
         ),
       from: (json, path, depth) =>
         new Map(
-          entries(json, path).map(([k, item]) => [fromKey(k, path), part.from(item, `${path}.${k}`, depth + 1)] as const)
+          entries(json, path).map(
+            ([k, item]) => [fromKey(k, path), part.from(item, `${path}.${k}`, depth + 1)] as const
+          )
         )
     }
   }
@@ -263,7 +280,8 @@ class Compiler {
 
 /** Assignment to `__proto__` would not create a property. */
 const define = (target: { [key: string]: unknown }, key: string, value: unknown): void => {
-  if (key === "__proto__") Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  if (key === "__proto__")
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
   else target[key] = value
 }
 

@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function* (
   dispatcher: Dispatcher,
   options?: Options
 ): Effect.fn.Return<
-  <Methods extends Rpc.Any>(service: Service.Service<string, Methods>) => Caller.Client<Methods>,
+  <Name extends string, Methods extends Rpc.Any>(service: Service.Service<Name, Methods>) => Caller.Client<Methods>,
   never,
   Scope.Scope
 > {

@@ -52,7 +52,11 @@ interface XlangCodec {
   readonly decode: (bytes: Uint8Array) => unknown
 }
 
-const make = (xlang: XlangCodec, json: Json.JsonCodec, schema: Schema.Constraint | undefined): MessageCodec<unknown> => {
+const make = (
+  xlang: XlangCodec,
+  json: Json.JsonCodec,
+  schema: Schema.Constraint | undefined
+): MessageCodec<unknown> => {
   const write = (writer: Writer, value: unknown, encoding: Encoding): void => {
     if (encoding === "json") return writer.append(json.encode(value))
     const start = writer.position
@@ -145,9 +149,9 @@ class ForyTypes {
     }
   }
 
-  /** Structs and enums to register; where a struct exists in both forms, the one with the prototype. */
+  /** Structs and enums to register. What arrives in an untyped field is an instance of its class. */
   named(): ReadonlyArray<Type.Type> {
-    const bare = [...this.#bare].filter(([type]) => !this.#structs.has(type)).map(([, made]) => made)
-    return [...this.#structs.values(), ...bare, ...this.#enums.values()]
+    for (const type of this.#bare.keys()) this.of(type, true)
+    return [...this.#structs.values(), ...this.#enums.values()]
   }
 }

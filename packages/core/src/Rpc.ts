@@ -117,7 +117,8 @@ export const bidi: <
 >(
   name: Name,
   options: Options<Request, Response, Failure>
-) => Rpc<Name, "bidi_stream", Request, Response, Failure> = (name, options) => make(name, "bidi_stream", options) as never
+) => Rpc<Name, "bidi_stream", Request, Response, Failure> = (name, options) =>
+  make(name, "bidi_stream", options) as never
 
 /**
  * The function that implements a method. Requests of a streaming client arrive as they come; the stream fails with
@@ -128,9 +129,7 @@ export const bidi: <
 export type Handler<M, R> =
   M extends Rpc<string, infer P, infer Request, infer Response, infer Failure>
     ? {
-        readonly unary: (
-          request: Request["Type"]
-        ) => Effect.Effect<Response["Type"], Failure["Type"] | RpcError, R>
+        readonly unary: (request: Request["Type"]) => Effect.Effect<Response["Type"], Failure["Type"] | RpcError, R>
         readonly server_stream: (
           request: Request["Type"]
         ) => Stream.Stream<Response["Type"], Failure["Type"] | RpcError, R>

@@ -136,7 +136,10 @@ export const make = <const Name extends string>(name: Name, options?: Options): 
     })
   }
   if (!Number.isInteger(version) || version < 1 || version > 0x7fffffff) {
-    throw new ServiceDefinitionError({ service: name, reason: `version ${version} is not an integer from 1 to 2147483647` })
+    throw new ServiceDefinitionError({
+      service: name,
+      reason: `version ${version} is not an integer from 1 to 2147483647`
+    })
   }
   return build({
     name,

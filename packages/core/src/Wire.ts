@@ -127,14 +127,23 @@ export const Any = annotate(Schema.Unknown, () => ({ _tag: "Any" }))
 
 /** `list[T]` as a readonly array. @since 0.1.0 */
 export const List = <S extends Schema.Constraint>(element: S): Schema.$Array<S> =>
-  annotate(Schema.Array(element), memo(() => ({ _tag: "List", element: wireTypeOf(element) })))
+  annotate(
+    Schema.Array(element),
+    memo(() => ({ _tag: "List", element: wireTypeOf(element) }))
+  )
 
 /** `set[T]` as a `ReadonlySet`. @since 0.1.0 */
 export const Set = <S extends Schema.Constraint>(element: S): Schema.$ReadonlySet<S> =>
-  annotate(Schema.ReadonlySet(element), memo(() => ({ _tag: "Set", element: wireTypeOf(element) })))
+  annotate(
+    Schema.ReadonlySet(element),
+    memo(() => ({ _tag: "Set", element: wireTypeOf(element) }))
+  )
 
 /** `dict[K, V]` as a `ReadonlyMap`. JSON needs string, integer or boolean keys. @since 0.1.0 */
-export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(key: K, value: V): Schema.$ReadonlyMap<K, V> =>
+export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
+  key: K,
+  value: V
+): Schema.$ReadonlyMap<K, V> =>
   annotate(
     Schema.ReadonlyMap(key, value),
     memo(() => ({ _tag: "Map", form: "map", key: wireTypeOf(key), value: wireTypeOf(value) }))
@@ -299,7 +308,10 @@ export const resolve = (schema: Schema.Constraint, path: string): WireType => {
 const wireTypeOfAst = (ast: SchemaAST.AST, path: string): WireType => {
   const annotation = annotationOf(ast, "wireType")
   // A class is annotated itself; anything else that has an encoding travels in its encoded form.
-  if (ast.encoding !== undefined && !(annotation !== undefined && ast._tag === "Declaration" && ast.encoding.length === 1)) {
+  if (
+    ast.encoding !== undefined &&
+    !(annotation !== undefined && ast._tag === "Declaration" && ast.encoding.length === 1)
+  ) {
     return wireTypeOfAst(ast.encoding[ast.encoding.length - 1]!.to, path)
   }
   if (annotation !== undefined) return annotation.type()
@@ -327,7 +339,8 @@ const plain = (ast: SchemaAST.AST, seen: globalThis.Set<SchemaAST.AST>): boolean
   switch (ast._tag) {
     case "Declaration":
       return (
-        (ast.encoding === undefined || ast.encoding.length === 1) && ast.typeParameters.every((child) => plainPart(child, seen))
+        (ast.encoding === undefined || ast.encoding.length === 1) &&
+        ast.typeParameters.every((child) => plainPart(child, seen))
       )
     default:
       return ast.encoding === undefined && children(ast).every((child) => plainPart(child, seen))

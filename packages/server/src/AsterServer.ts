@@ -130,13 +130,6 @@ export class AsterServer extends Context.Service<
     Layer.effect(AsterServer, make(options, Duration.zero))
 }
 
-/**
- * A server with default options: every service in the context, a new identity, everybody admitted.
- *
- * @since 0.1.0
- */
-export const AsterServerLive: Layer.Layer<AsterServer, StartError | BindError> = AsterServer.layer()
-
 /** Starting never takes longer than this because of a relay that cannot be reached. */
 const RELAY_WAIT = Duration.millis(1500)
 
@@ -237,3 +230,10 @@ const warnIfTooLarge = Effect.fnUntraced(function* (reply: Effect.Effect<Consume
     `the list of services takes ${size} bytes; consumers of release 0.1.2 read at most ${MAX_ADMISSION_PAYLOAD_SIZE}`
   )
 })
+
+/**
+ * A server with default options: every service in the context, a new identity, everybody admitted.
+ *
+ * @since 0.1.0
+ */
+export const AsterServerLive: Layer.Layer<AsterServer, StartError | BindError> = AsterServer.layer()

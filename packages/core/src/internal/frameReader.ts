@@ -22,7 +22,9 @@ export class FrameReader {
   #next(): Effect.Effect<Frame | undefined, FrameError | ChannelError> {
     try {
       const frame = this.#decoder.next()
-      return frame === undefined ? Effect.flatMap(this.#channel.receive, (bytes) => this.#more(bytes)) : Effect.succeed(frame)
+      return frame === undefined
+        ? Effect.flatMap(this.#channel.receive, (bytes) => this.#more(bytes))
+        : Effect.succeed(frame)
     } catch (error) {
       return Effect.fail(error as FrameError)
     }

@@ -61,7 +61,9 @@ export class FrameWriter {
 
   /** Appends the frame that ends a call. */
   trailer(status: RpcStatus): void {
-    this.#writer.append(status === OK ? OK_TRAILER[this.encoding] : encode(encodeStatus(status, this.encoding), TRAILER))
+    this.#writer.append(
+      status === OK ? OK_TRAILER[this.encoding] : encode(encodeStatus(status, this.encoding), TRAILER)
+    )
   }
 
   /** Everything collected so far; the writer starts over. */
