@@ -18,11 +18,16 @@ const isTooDeep = (text: string): boolean => {
   return false
 }
 
-/** Whole numbers become bigints whatever their size; `1.0` and `1e3` stay numbers. */
-const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
-  typeof value === "number" && context?.source !== undefined && /^-?\d+$/.test(context.source)
-    ? BigInt(context.source)
-    : value
+const wholeNumber = /^-?\d+$/
+
+/**
+ * Whole numbers become bigints whatever their size. Nothing signed has a fraction or an exponent (`1.0` is no integer
+ * here), so other notations become NaN, which no field accepts.
+ */
+const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
+  if (typeof value !== "number") return value
+  return context?.source !== undefined && wholeNumber.test(context.source) ? BigInt(context.source) : Number.NaN
+}
 
 /** Parses JSON text without losing digits. The failure says what was expected. */
 export const parseJson = (text: string): Result.Result<unknown, string> => {
