@@ -354,7 +354,8 @@ const failureOf = <E>(sending: Fiber.Fiber<void, E>): Effect.Effect<never, E> =>
 
 const responses = (opened: Opened): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> =>
   Effect.flatMap(
-    nextFrame(opened),
+    // Asked anew for every batch: the one before may have brought the trailer along.
+    Effect.suspend(() => nextFrame(opened)),
     (first): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> => {
       const batch: Array<unknown> = []
       let frame: Frame.Frame | undefined = first

@@ -89,8 +89,8 @@ const primitives: { readonly [Name in ScalarName]?: string } = {
  * @since 0.1.0
  */
 export const fromDescription = (service: ServiceDescription, options?: Options): Contract => {
-  const postponed = options?.postponedAnnotations ?? false
   requireService(service)
+  const postponed = options?.postponedAnnotations ?? false
   const roots = service.methods.flatMap((method) => {
     const path = `${service.name}.${method.name}`
     const request = { type: method.request, path: `${path} request` }
@@ -102,11 +102,15 @@ export const fromDescription = (service: ServiceDescription, options?: Options):
     hashes.set(type.name, type.hash)
     return type
   })
+  // A response that was kept as text is only looked for among the classes that requests reach as such.
+  const candidates = postponed
+    ? order(collect(roots.filter(({ type }) => type._tag === "Struct"))).map(({ key }) => key)
+    : undefined
   const contract: ServiceContractJson = {
     name: service.name,
     version: service.version,
     methods: service.methods
-      .map((method) => methodDef(method, hashes, postponed))
+      .map((method) => methodDef(method, hashes, candidates))
       .sort((a, b) => compareCodePoints(a.name.normalize("NFC"), b.name.normalize("NFC"))),
     serialization_modes: service.serializationModes.length === 0 ? ["xlang"] : [...service.serializationModes],
     scoped: service.scope,
@@ -208,12 +212,13 @@ const elementType = (type: WireType, hashes: ReadonlyMap<string, string>, broken
 const methodDef = (
   method: MethodDescription,
   hashes: ReadonlyMap<string, string>,
-  postponed: boolean
+  candidates: ReadonlyArray<string> | undefined
 ): MethodDefJson => ({
   name: method.name,
   pattern: method.pattern,
   request_type: messageHash(method.request, hashes),
-  response_type: postponed ? postponedHash(method, hashes) : messageHash(method.response, hashes),
+  response_type:
+    candidates === undefined ? messageHash(method.response, hashes) : postponedHash(method, hashes, candidates),
   idempotent: method.idempotent,
   default_timeout: method.timeoutSeconds,
   requires: null
@@ -226,11 +231,14 @@ const messageHash = (type: WireType, hashes: ReadonlyMap<string, string>): strin
   return primitive === undefined ? UNKNOWN_TYPE : bytesToHex(blake3(utf8ToBytes(primitive)))
 }
 
-/** The response was kept as text: it is looked up by simple name among the collected classes, in publication order. */
-const postponedHash = (method: MethodDescription, hashes: ReadonlyMap<string, string>): string => {
-  const { pattern, response } = method
+/** The response was kept as text: the first class of that simple name counts, in publication order. */
+const postponedHash = (
+  { pattern, response }: MethodDescription,
+  hashes: ReadonlyMap<string, string>,
+  candidates: ReadonlyArray<string>
+): string => {
   if (response._tag !== "Struct" || pattern === "server_stream" || pattern === "bidi_stream") return UNKNOWN_TYPE
   const simpleName = response.name.qualifiedName.slice(response.name.qualifiedName.lastIndexOf(".") + 1)
-  for (const [name, hash] of hashes) if (name === simpleName || name.endsWith(`.${simpleName}`)) return hash
-  return UNKNOWN_TYPE
+  const found = candidates.find((name) => name === simpleName || name.endsWith(`.${simpleName}`))
+  return found === undefined ? UNKNOWN_TYPE : hashes.get(found)!
 }

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { CodecError } from "./CodecError.ts"
 import * as Json from "./Json.ts"
 import * as Wire from "./Wire.ts"
-import type { StructType, WireType } from "./WireType.ts"
+import type { ScalarName, StructType, WireType } from "./WireType.ts"
 
 /** How the messages of a call are encoded. @since 0.1.0 */
 export type Encoding = "xlang" | "json"
@@ -97,6 +97,25 @@ const fromFory = (error: unknown): unknown => {
   return new CodecError({ reason, detail: error.message })
 }
 
+const scalars: { readonly [K in ScalarName]: Type.Type } = {
+  bool: Type.bool,
+  int: Type.int,
+  int64: Type.int64,
+  int8: Type.int8,
+  int16: Type.int16,
+  int32: Type.int32,
+  uint8: Type.uint8,
+  uint16: Type.uint16,
+  uint32: Type.uint32,
+  uint64: Type.uint64,
+  float32: Type.float32,
+  float64: Type.float64,
+  string: Type.string,
+  bytes: Type.bytes,
+  timestamp: Type.timestamp,
+  date: Type.date
+}
+
 /** Wire types as Fory descriptors; a struct becomes one descriptor however often it occurs. */
 class ForyTypes {
   readonly #structs = new Map<StructType, Type.Type>()
@@ -107,7 +126,7 @@ class ForyTypes {
   of(type: WireType, prototypes: boolean): Type.Type {
     switch (type._tag) {
       case "Scalar":
-        return Type[type.scalar]
+        return scalars[type.scalar]
       case "List":
         return Type.list(this.of(type.element, prototypes))
       case "Set":

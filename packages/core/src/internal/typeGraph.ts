@@ -174,7 +174,7 @@ const components = (nodes: ReadonlyMap<string, TypeNode>): ReadonlyArray<Readonl
         const parent = path.at(-1)
         if (parent !== undefined) parent.low = Math.min(parent.low, visit.low)
         if (visit.low === visit.index) {
-          const members = open.splice(open.indexOf(visit)).reverse()
+          const members = open.splice(open.lastIndexOf(visit)).reverse()
           for (const member of members) member.open = false
           found.push(members.map((member) => member.key))
         }
