@@ -14,6 +14,14 @@ export interface Entry {
 /** Every entry by the short name it has on the command line. */
 export const Peers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   [
+    "aster",
+    {
+      label: "aster-effect, XLANG over iroh",
+      load: async () => (await import("./peers/aster.ts")).aster,
+      compresses: true
+    }
+  ],
+  [
     "iroh-tuned",
     {
       label: "@number0/iroh raw, a stream per call, tuned",

@@ -1,3 +1,5 @@
+import type { CallChannel, ChannelError } from "@aster-effect/core/CallChannel"
+import * as Caller from "@aster-effect/core/Caller"
 import * as Dispatcher from "@aster-effect/core/Dispatcher"
 import * as LocalTransport from "@aster-effect/core/LocalTransport"
 import * as Rpc from "@aster-effect/core/Rpc"
@@ -14,17 +16,44 @@ const NumbersLive = Numbers.toLayer({
   count: ({ to }) => Stream.map(Stream.range(1, to), (value) => new Item({ value }))
 })
 
+/** What the network may do to an answer: chunks of any size, here of `size` bytes. */
+const rechunked = (channel: CallChannel, size: number): CallChannel => {
+  let bytes = Buffer.alloc(0)
+  let ended = false
+  const receive: Effect.Effect<Uint8Array | undefined, ChannelError> = Effect.suspend(() => {
+    if (bytes.length >= size || ended) {
+      const chunk = bytes.subarray(0, size)
+      bytes = bytes.subarray(size)
+      return Effect.succeed(chunk.length === 0 ? undefined : chunk)
+    }
+    return Effect.flatMap(channel.receive, (more) => {
+      if (more === undefined) ended = true
+      else bytes = Buffer.concat([bytes, more])
+      return receive
+    })
+  })
+  return { ...channel, receive }
+}
+
 describe("the end of a server stream", () => {
-  // The source hands over 4,096 elements at a time, so from the second write on the status travels with the last items.
-  it.effect.each([1, 4_096, 4_097, 10_000])("%i items, status in the last write", (to) =>
+  it.effect.each([1, 7, 64, 1_000, Number.MAX_SAFE_INTEGER])("items and status in chunks of %i bytes", (size) =>
     Effect.gen(function* () {
       const context = yield* Layer.build(NumbersLive)
       const dispatcher = yield* Dispatcher.make({ implementations: Service.implementationsIn(context) })
-      const clientOf = yield* LocalTransport.make(dispatcher)
-      const items = yield* Stream.runCollect(clientOf(Numbers).count(new Count({ to })))
+      const scope = yield* Effect.scope
+      const client = Caller.make(Numbers, {
+        open: Effect.gen(function* () {
+          const [here, there] = LocalTransport.pair()
+          yield* Effect.forkIn(dispatcher.handle(there, Dispatcher.LOCAL), scope)
+          return rechunked(here, size)
+        }),
+        peer: Dispatcher.LOCAL.id,
+        version: 1
+      })
+      const items = yield* Stream.runCollect(client.count(new Count({ to: 300 })))
       assert.deepStrictEqual(
         items.map(({ value }) => value),
-        Array.from({ length: to }, (_, i) => i + 1)
+        Array.from({ length: 300 }, (_, i) => i + 1)
       )
     })
   )

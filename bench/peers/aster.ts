@@ -1,0 +1,62 @@
+/** aster-effect itself: typed messages in XLANG, a QUIC stream per call, everybody admitted. */
+import * as AsterClient from "@aster-effect/client/AsterClient"
+import * as Rpc from "@aster-effect/core/Rpc"
+import * as Service from "@aster-effect/core/Service"
+import * as Wire from "@aster-effect/core/Wire"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
+import { AsterServer } from "@aster-effect/server/AsterServer"
+import { Effect, Exit, Layer, ManagedRuntime, Scope, Stream } from "effect"
+import type { Peer } from "../Peer.ts"
+
+class Payload extends Wire.Class<Payload>("bench/Payload")({ data: Wire.Bytes }) {}
+class StreamRequest extends Wire.Class<StreamRequest>("bench/StreamRequest")({ count: Wire.Int, size: Wire.Int }) {}
+
+const Bench = Service.make("Bench").add(
+  Rpc.unary("echo", { request: Payload, response: Payload }),
+  Rpc.serverStream("messages", { request: StreamRequest, response: Payload })
+)
+
+const BenchLive = Bench.toLayer({
+  echo: ({ data }) => Effect.succeed(new Payload({ data })),
+  messages: ({ count, size }) => {
+    const message = new Payload({ data: new Uint8Array(size).fill(7) })
+    return Stream.range(1, count).pipe(Stream.map(() => message))
+  }
+})
+
+const node: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }
+
+/** aster-effect over iroh. */
+export const aster: Peer = {
+  server: async () => {
+    const runtime = ManagedRuntime.make(AsterServer.layer({ node }).pipe(Layer.provide(BenchLive)))
+    return { address: await runtime.runPromise(AsterServer.useSync(({ address }) => address)) }
+  },
+  client: async ({ address }) => {
+    const runtime = ManagedRuntime.make(IrohNode.layer(node))
+    return {
+      connect: async () => {
+        const scope = Scope.makeUnsafe()
+        const client = await runtime.runPromise(
+          AsterClient.make({ address }).pipe(
+            Effect.flatMap((aster) => aster.client(Bench)),
+            Scope.provide(scope)
+          )
+        )
+        return {
+          echo: (data) => runtime.runPromise(Effect.map(client.echo(new Payload({ data })), (answer) => answer.data)),
+          stream: (count, size) =>
+            runtime.runPromise(
+              Stream.runFold(
+                client.messages(new StreamRequest({ count, size })),
+                () => 0,
+                (received) => received + 1
+              )
+            ),
+          close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+        }
+      }
+    }
+  }
+}
