@@ -1,0 +1,18 @@
+import { AsterClient } from "@aster-effect/client/AsterClient"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { loopback } from "../loopback.ts"
+import { runMain } from "../runMain.ts"
+import { TaskRequest, TaskRunner } from "../task-runner/TaskRunner.ts"
+
+const program = Effect.gen(function* () {
+  const aster = yield* AsterClient
+  const tasks = yield* aster.client(TaskRunner)
+  const { status, result } = yield* tasks.run_task(new TaskRequest({ task_id: "t-1", payload: "{}" }))
+  yield* Console.log(`${status}: ${result}`)
+})
+
+const address = process.argv[2]
+if (address === undefined) throw new Error("usage: node examples/client ADDRESS, as the producer printed it")
+
+runMain(program.pipe(Effect.provide(AsterClient.layer({ address, node: loopback }))))

@@ -1,0 +1,21 @@
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const pages = ["README.md", ...globSync("docs/**/*.md", { cwd: root })]
+
+/** Code blocks that say which file they show: "```ts file=examples/x.ts". */
+const blocks = pages.flatMap((page) =>
+  [...readFileSync(root + page, "utf8").matchAll(/^```\w+ file=(\S+)\n([\s\S]*?)^```$/gm)].map(
+    ([, file, code]) => [page, file!, code!] as const
+  )
+)
+
+describe("the code in the docs", () => {
+  it("is there", () => assert.isAtLeast(blocks.length, 3))
+
+  it.each(blocks)("%s shows %s as it is", (_page, file, code) => {
+    assert.strictEqual(code, readFileSync(root + file, "utf8"))
+  })
+})
