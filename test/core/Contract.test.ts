@@ -55,7 +55,7 @@ const int: WireType = { _tag: "Scalar", scalar: "int" }
 
 const struct = (qualifiedName: string, fields: () => ReadonlyArray<Field>): StructType => ({
   _tag: "Struct",
-  name: { tag: undefined, namespace: "m", name: qualifiedName.slice(2), qualifiedName },
+  name: { tag: undefined, namespace: qualifiedName[0]!, name: qualifiedName.slice(2), qualifiedName },
   fields,
   prototype: undefined
 })
@@ -182,6 +182,53 @@ describe("what is not part of the id", () => {
   })
 })
 
+describe("order of methods", () => {
+  it("is that of their composed names", () => {
+    const names = ["f", "e\u0301", "\u{20000}", "\ufa0e", "Z"]
+    const { contract } = fromDescription(service(names.map((name) => method(string, { name }))))
+    assert.deepStrictEqual(
+      contract.methods.map(({ name }) => name),
+      ["Z", "f", "e\u0301", "\ufa0e", "\u{20000}"]
+    )
+  })
+})
+
+describe("nested optionals", () => {
+  it("are one", () => {
+    const of: WireType = { _tag: "Optional", of: { _tag: "Optional", of: { _tag: "Set", element: int } } }
+    const { types } = fromDescription(service([method(struct("m.A", () => [{ name: "a", type: of }]))]))
+    const { container, optional, type_kind, type_primitive } = types[0]!.def.fields[0]!
+    assert.deepStrictEqual(
+      { container, optional, type_kind, type_primitive },
+      {
+        container: "set",
+        optional: true,
+        type_kind: "primitive",
+        type_primitive: "int64"
+      }
+    )
+  })
+})
+
+describe("postponed annotations", () => {
+  it("find a response by its whole simple name, in publication order", () => {
+    const fields = () => [{ name: "a", type: int }]
+    const [longer, out, later] = [struct("m.AOut", fields), struct("m.Out", fields), struct("n.Out", fields)]
+    const message = struct("m.In", () => [longer, later, out].map((type, index) => ({ name: `f${index}`, type })))
+    const hashes = (response: WireType) => {
+      const description = service([method(message, { response })])
+      const { contract, types } = fromDescription(description, { postponedAnnotations: true })
+      const found = types.find((type) => type.hash === contract.methods[0]!.response_type)
+      return found?.name ?? contract.methods[0]!.response_type
+    }
+    assert.strictEqual(hashes(out), "m.Out")
+    // The text of the annotation does not tell the two apart.
+    assert.strictEqual(hashes(later), "m.Out")
+    assert.strictEqual(hashes(struct("x.Absent", fields)), "0".repeat(64))
+    assert.strictEqual(hashes(string), "0".repeat(64))
+  })
+})
+
 describe("a list as message", () => {
   it("publishes the class of its elements, though the id does not depend on it", () => {
     const message: WireType = { _tag: "List", element: struct("m.A", () => [{ name: "a", type: int }]) }
@@ -218,6 +265,7 @@ describe("errors", () => {
         ]),
         "m.A.x"
       ],
+      [service([method(struct("m.\ud800", () => []))]), "m.\ud800"],
       [service([method(nested(65))]), "Svc.go request"],
       [service([method(string, { response: nested(65) })]), "Svc.go response"],
       [service([method(string), method(int)]), "Svc.go"],

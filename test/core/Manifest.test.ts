@@ -58,47 +58,57 @@ describe("text", () => {
 })
 
 describe("defaults", () => {
-  it("that have no JSON form are shown as Python's text, and optional fields may be left out", () => {
-    const field = (value: unknown, scalar: "float64" | "int64" = "float64") => {
-      const type = { _tag: "Scalar", scalar } as const
-      const manifest = fromDescription({
-        name: "S",
-        version: 1,
-        scope: "shared",
-        serializationModes: [],
-        methods: [
-          {
-            name: "m",
-            pattern: "unary",
-            timeoutSeconds: 0,
-            idempotent: false,
-            response: type,
-            request: {
-              _tag: "Struct",
-              name: { tag: "n/A", namespace: "n", name: "A", qualifiedName: "n.A" },
-              prototype: undefined,
-              fields: () => [
-                { name: "set", type, defaultValue: { value } },
-                { name: "optional", type: { _tag: "Optional", of: type } },
-                { name: "required", type }
-              ]
-            }
-          }
-        ]
-      })
-      assert.deepStrictEqual(parse(encode(manifest)), manifest)
-      return manifest.methods[0]!.fields
-    }
-    assert.strictEqual(field(NaN)[0]!.defaultValue, "nan")
-    assert.strictEqual(field(-Infinity)[0]!.defaultValue, "-inf")
-    assert.strictEqual(field(2n ** 63n - 1n, "int64")[0]!.defaultValue, 2n ** 63n - 1n)
-    assert.strictEqual(field(7n, "int64")[0]!.defaultValue, 7)
+  /** A request with a field that has the default, an optional field without one, and a field without one. */
+  const manifestWith = (value: unknown, scalar: "float64" | "int64" = "float64"): Manifest => {
+    const type = { _tag: "Scalar", scalar } as const
+    const request = {
+      _tag: "Struct",
+      name: { tag: "n/A", namespace: "n", name: "A", qualifiedName: "n.A" },
+      prototype: undefined,
+      fields: () => [
+        { name: "set", type, defaultValue: { value } },
+        { name: "optional", type: { _tag: "Optional", of: type } as const },
+        { name: "required", type }
+      ]
+    } as const
+    const method = {
+      name: "m",
+      pattern: "unary",
+      timeoutSeconds: 0,
+      idempotent: false,
+      request,
+      response: type
+    } as const
+    return fromDescription({ name: "S", version: 1, scope: "shared", serializationModes: [], methods: [method] })
+  }
+  const fieldsWith = (value: unknown, scalar?: "float64" | "int64") => manifestWith(value, scalar).methods[0]!.fields
+
+  it("are spelled as Python spells numbers", () => {
+    assert.include(encode(manifestWith(0.00001)), '"default_value": 1e-05,')
+    assert.include(encode(manifestWith(1e16)), '"default_value": 1e+16,')
+    assert.include(encode(manifestWith(2)), '"default_value": 2.0,')
+    assert.include(encode(manifestWith(2n, "int64")), '"default_value": 2,')
+  })
+
+  it("that have no JSON form are Python's text", () => {
+    assert.strictEqual(fieldsWith(NaN)[0]!.defaultValue, "nan")
+    assert.strictEqual(fieldsWith(-Infinity)[0]!.defaultValue, "-inf")
+  })
+
+  it("lose nothing of wide integers", () => {
+    const manifest = manifestWith(2n ** 63n - 1n, "int64")
+    assert.strictEqual(manifest.methods[0]!.fields[0]!.defaultValue, 2n ** 63n - 1n)
+    assert.deepStrictEqual(parse(encode(manifest)), manifest)
+    assert.strictEqual(fieldsWith(7n, "int64")[0]!.defaultValue, 7)
+  })
+
+  it("of optional fields are null", () => {
     assert.deepStrictEqual(
-      field(0).map(({ defaultKind, required }) => [required, defaultKind]),
+      fieldsWith(0).map(({ defaultKind, defaultValue, required }) => [required, defaultKind, defaultValue]),
       [
-        [false, "value"],
-        [false, "value"],
-        [true, "none"]
+        [false, "value", 0],
+        [false, "value", null],
+        [true, "none", null]
       ]
     )
   })

@@ -22,12 +22,12 @@
  *
  * @since 0.1.0
  */
-import { blake3 } from "@noble/hashes/blake3.js"
-import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js"
+import { utf8ToBytes } from "@noble/hashes/utils.js"
 import { ContractError } from "./ContractError.ts"
 import type { FieldDefJson, MethodDefJson, ServiceContractJson, TypeDefJson, TypeKind } from "./ContractIdentity.ts"
 import * as ContractIdentity from "./ContractIdentity.ts"
 import { compareCodePoints } from "./internal/codePoints.ts"
+import { modulePath, simpleName } from "./internal/qualifiedName.ts"
 import { collect, order, type OrderedType } from "./internal/typeGraph.ts"
 import type { MethodDescription, ScalarName, ServiceDescription, TypeName, WireType } from "./WireType.ts"
 
@@ -151,8 +151,7 @@ const contractType = ({ broken, key, node }: OrderedType, hashes: ReadonlyMap<st
 }
 
 /** The namespace of the tag or, without one, the module: what stands before the class in the qualified name. */
-const packageOf = (name: TypeName): string =>
-  name.namespace !== "" ? name.namespace : name.qualifiedName.slice(0, Math.max(0, name.qualifiedName.lastIndexOf(".")))
+const packageOf = (name: TypeName): string => (name.namespace !== "" ? name.namespace : modulePath(name.qualifiedName))
 
 const fieldType = (
   type: WireType,
@@ -228,7 +227,7 @@ const methodDef = (
 const messageHash = (type: WireType, hashes: ReadonlyMap<string, string>): string => {
   if (type._tag === "Struct") return hashes.get(type.name.qualifiedName) ?? UNKNOWN_TYPE
   const primitive = type._tag === "Scalar" ? primitives[type.scalar] : undefined
-  return primitive === undefined ? UNKNOWN_TYPE : bytesToHex(blake3(utf8ToBytes(primitive)))
+  return primitive === undefined ? UNKNOWN_TYPE : ContractIdentity.hash(utf8ToBytes(primitive))
 }
 
 /** The response was kept as text: the first class of that simple name counts, in publication order. */
@@ -238,7 +237,7 @@ const postponedHash = (
   candidates: ReadonlyArray<string>
 ): string => {
   if (response._tag !== "Struct" || pattern === "server_stream" || pattern === "bidi_stream") return UNKNOWN_TYPE
-  const simpleName = response.name.qualifiedName.slice(response.name.qualifiedName.lastIndexOf(".") + 1)
-  const found = candidates.find((name) => name === simpleName || name.endsWith(`.${simpleName}`))
+  const text = simpleName(response.name.qualifiedName)
+  const found = candidates.find((name) => name === text || name.endsWith(`.${text}`))
   return found === undefined ? UNKNOWN_TYPE : hashes.get(found)!
 }

@@ -10,6 +10,7 @@ import * as Contract from "./Contract.ts"
 import { compareCodePoints } from "./internal/codePoints.ts"
 import { isJsonArray, type JsonValue, ManifestObject } from "./internal/manifestObject.ts"
 import { pythonJson } from "./internal/pythonJson.ts"
+import { simpleName } from "./internal/qualifiedName.ts"
 import * as Json from "./Json.ts"
 import {
   HEX_ID_LENGTH,
@@ -134,7 +135,7 @@ const typeLabel = (type: WireType): string => {
   switch (type._tag) {
     case "Struct":
     case "Enum":
-      return ManifestField.simpleName(type.name)
+      return simpleName(type.name.qualifiedName)
     case "Scalar":
       return scalarLabels[type.scalar] ?? type.scalar
     case "Map":

@@ -6,7 +6,10 @@
  */
 import { isJsonArray, isJsonObject, type JsonValue, ManifestObject } from "./internal/manifestObject.ts"
 import { type PythonJson, PythonFloat } from "./internal/pythonJson.ts"
+import { simpleName } from "./internal/qualifiedName.ts"
 import type { EnumType, Field, ScalarName, TypeName, WireType } from "./WireType.ts"
+
+export type { JsonValue }
 
 const kinds = ["string", "int", "float", "bool", "bytes", "list", "map", "ref", "enum"] as const
 const defaultKinds = ["none", "value", "empty_list", "empty_map", "factory", "null"] as const
@@ -50,9 +53,6 @@ export interface ManifestField {
   readonly valueNullable?: boolean | undefined
   readonly properties: { readonly [key: string]: JsonValue }
 }
-
-/** Class name without the path in front of it. @since 0.1.0 */
-export const simpleName = (name: TypeName): string => name.qualifiedName.slice(name.qualifiedName.lastIndexOf(".") + 1)
 
 /**
  * The tag text of a class. With XLANG among its modes, declaring a Python service tags its untagged classes with their
@@ -119,16 +119,20 @@ const kindOf = (type: WireType): FieldKind => {
 
 const refNameOf = (type: WireType): string | undefined => {
   const inner = withoutOptional(type)
-  return inner._tag === "Struct" || inner._tag === "Enum" ? simpleName(inner.name) : undefined
+  return inner._tag === "Struct" || inner._tag === "Enum" ? simpleName(inner.name.qualifiedName) : undefined
 }
 
 const typeMembers = (type: WireType, xlang: boolean): Pick<ManifestField, "kind"> & Partial<ManifestField> => {
   const kind = kindOf(type)
   switch (type._tag) {
     case "Struct":
-      return { kind, refName: simpleName(type.name), wireTag: wireTagOf(type.name, xlang) }
+      return { kind, refName: simpleName(type.name.qualifiedName), wireTag: wireTagOf(type.name, xlang) }
     case "Enum":
-      return { kind, refName: simpleName(type.name), enumValues: type.members.map((member) => member.value) }
+      return {
+        kind,
+        refName: simpleName(type.name.qualifiedName),
+        enumValues: type.members.map((member) => member.value)
+      }
     case "List": {
       const item = withoutOptional(type.element)
       const tag = item._tag === "Struct" ? wireTagOf(item.name, xlang) : ""
@@ -207,7 +211,7 @@ const scalarDefault = (value: unknown): Default => {
 /** Python's text of an enum member. */
 const memberText = (type: EnumType, value: unknown): string => {
   const member = type.members.find((member) => member.value === value)
-  return `${simpleName(type.name)}.${member === undefined ? String(value) : member.name}`
+  return `${simpleName(type.name.qualifiedName)}.${member === undefined ? String(value) : member.name}`
 }
 
 /** Python's text of bytes: `b'...'`, in double quotes when that saves escaping. */
@@ -237,7 +241,7 @@ const withoutUndefined = <A extends object>(members: A): A => {
   return members
 }
 
-/** The JSON form, with its keys in the reference's order. */
+/** The JSON form, with its keys in the reference's order, for the writer of `Manifest`. @since 0.1.0 */
 export const toPythonJson = (field: ManifestField): PythonJson => {
   const value = (json: JsonValue): PythonJson =>
     field.kind === "float" && typeof json === "number" ? new PythonFloat(json) : jsonValue(json)
@@ -276,7 +280,9 @@ const MAX_ENUM_VALUES = 10_000
  * A field from the JSON of a manifest. A field without `kind` is of the older form `{name, type, required, default}`
  * and is brought up to date.
  *
- * Throws a `ManifestError`.
+ * Throws a `ManifestError`. `path` stands in front of the path it names.
+ *
+ * @since 0.1.0
  */
 export const fromJson = (json: JsonValue, path: string): ManifestField => {
   const field = new ManifestObject(json, path)

@@ -36,7 +36,7 @@ export class JsonStructure {
       if (object.repeated.has(key)) throw new ContractError(this.pathOf(key), "the key occurs more than once")
       return object.members.get(key)
     }
-    return Object.hasOwn(object, key) ? Object.getOwnPropertyDescriptor(object, key)?.value : undefined
+    return Object.hasOwn(object, key) ? Reflect.get(object, key) : undefined
   }
 
   /** A value that may be missing, but not null. */

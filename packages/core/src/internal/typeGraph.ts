@@ -111,6 +111,10 @@ export const collect = (
       continue
     }
     if (nodes.size === MAX_TYPES) throw new ContractError(key, `a service may use at most ${MAX_TYPES} classes`)
+    const { name, namespace } = type.name
+    if (![key, namespace, name].every((part) => part.isWellFormed())) {
+      throw new ContractError(key, "the names of a class are Unicode text")
+    }
     const fields = fieldsOf(type)
     const structs = referencesOf(type, fields)
     const references = [...new Set(structs.map((struct) => struct.name.qualifiedName))].sort(compareCodePoints)
