@@ -5,6 +5,7 @@ import * as RootKey from "@aster-effect/admission/RootKey"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Result, Schema } from "effect"
 import { Hex } from "effect/encoding"
+import { Point } from "@noble/ed25519"
 import { createRequire } from "node:module"
 import vectors from "./vectors/trust.json" with { type: "json" }
 
@@ -220,6 +221,11 @@ describe("weaknesses of 0.1.2 that must not come back", () => {
         assert.isFalse(Credential.verify(json, hex, forged))
       }
     }
+  })
+
+  it("2: a root key with a small-order part is no key", () => {
+    const torsion = Point.fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
+    assert.isTrue(Result.isFailure(RootPublicKey.fromHex(Point.fromHex(rootA).add(torsion).toHex())))
   })
 
   it("2: wrong-length keys and signatures verify nothing", () => {

@@ -35,6 +35,23 @@ describe("identity entries", () => {
     assert.match(Result.isFailure(result) ? result.failure.message : "", /^stale\.cred: .*issue it again$/)
   })
 
+  it("reports a one-time token without a nonce, as 0.1.2 enrols them, instead of sending it", () => {
+    const credential = RootKey.signConsumer(root, {
+      type: "ott",
+      endpointId,
+      expiresAt: 4_102_444_800n,
+      attributes: new Map(),
+      nonce: undefined
+    })
+    for (const text of [
+      Credential.toJson(credential, "file"),
+      IdentityFile.format({ ...IdentityFile.empty, peers: [CredentialFile.toPeer(credential, root.publicKey, "x")] })
+    ]) {
+      const result = CredentialFile.parse(text, "f")
+      assert.match(Result.isFailure(result) ? result.failure.message : "", /f: a one-time token needs a nonce/)
+    }
+  })
+
   it("writes all signed attributes, which need no recovering", () => {
     const attributes = new Map([
       ["aster.role", "consumer"],
@@ -112,7 +129,14 @@ describe("RootKey", () => {
     })
   )
 
-  it("derives a missing public key, accepts either case, and refuses one that does not match", () => {
+  it.effect("15: a key file that is not there is an error, never another key", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(RootKey.read(path.join(yield* temporary, "absent.key")))
+      assert.match(error.message, /absent\.key: no such file/)
+    })
+  )
+
+  it("15: derives a missing public key, accepts either case, and refuses one that does not match", () => {
     const private_key = vectors.keys.root_a.seed_hex
     assert.strictEqual(Result.getOrThrow(RootKey.parse(json({ private_key }), "f")).publicKey, root.publicKey)
     const upper = { private_key: private_key.toUpperCase(), public_key: root.publicKey.toUpperCase() }

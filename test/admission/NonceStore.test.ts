@@ -1,4 +1,4 @@
-import { NonceStore, NonceStoreError } from "@aster-effect/admission/NonceStore"
+import { NonceStore, type NonceStoreError } from "@aster-effect/admission/NonceStore"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"

@@ -2,9 +2,11 @@ import { AsterConfig, type LoadOptions } from "@aster-effect/config/AsterConfig"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
 import * as NodeKey from "@aster-effect/config/NodeKey"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
+import * as SecretFile from "@aster-effect/config/SecretFile"
 import type { SettingName } from "@aster-effect/config/Settings"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Result } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { directory, environment, identityText, loadIn, logged, nodeA, nodeB, rootA, rootB } from "./Fixture.ts"
@@ -240,7 +242,7 @@ describe("errors name the place and the expectation", () => {
     })
   )
 
-  it.live.each([
+  it.live.each<readonly [string, string]>([
     ["ASTER_ALLOW_ALL_CONSUMERS", ""],
     ["ASTER_ALLOW_ALL_CONSUMERS", "maybe"],
     ["ASTER_HOOK_TIMEOUT_MS", "1e3"],
@@ -279,6 +281,23 @@ describe("errors name the place and the expectation", () => {
         assert.include(error.message, detail)
       }
     })
+  )
+
+  it.live("5: a boolean written as a string does not open the gate", () =>
+    Effect.gen(function* () {
+      for (const text of ['"false"', '"true"', "0", "[]"]) {
+        assert.strictEqual((yield* rejects(`[trust]\nallow_all_consumers = ${text}`)).reason, "InvalidValue")
+      }
+    })
+  )
+
+  it.live("a pipe is refused without waiting for a writer", () =>
+    Effect.gen(function* () {
+      const pipe = path.join(yield* directory(), "pipe")
+      execFileSync("mkfifo", [pipe])
+      const error = yield* Effect.flip(SecretFile.read(pipe))
+      assert.strictEqual(error.code, "ENOTFILE")
+    }).pipe(Effect.timeout("5 seconds"))
   )
 
   it.live("an unknown key elsewhere is a warning that names the nearest one", () =>
@@ -345,7 +364,20 @@ describe("identity file", () => {
       const made = yield* directory({ ".aster-identity": identityText({}) })
       assert.deepStrictEqual((yield* loadIn(made)).warnings, [])
       yield* Effect.promise(() => fs.chmod(path.join(made, ".aster-identity"), 0o640))
-      assert.match((yield* loadIn(made)).warnings.join(), /others can read this node's secret key; run chmod 600/)
+      const { value } = yield* logged(loadIn(made))
+      assert.match(value.warnings.join(), /others can read this node's secret key; run chmod 600/)
+    })
+  )
+
+  it.live("16: one that belongs to another user is a warning", () =>
+    Effect.gen(function* () {
+      const made = yield* directory({ ".aster-identity": identityText({}) })
+      // Only root can give a file away; everybody else checks that their own is not suspected.
+      const isRoot = process.getuid?.() === 0
+      if (isRoot) yield* Effect.promise(() => fs.chown(path.join(made, ".aster-identity"), 65_534, 65_534))
+      const { value } = yield* logged(loadIn(made))
+      assert.lengthOf(value.warnings, isRoot ? 1 : 0)
+      if (isRoot) assert.match(value.warnings.join(), /belongs to another user, who thereby decides whom/)
     })
   )
 

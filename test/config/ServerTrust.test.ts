@@ -124,7 +124,7 @@ describe("gates, for every set-up of the documentation", () => {
     ]
   ])("%s", ([, setup, consumers, producers, root]) =>
     Effect.gen(function* () {
-      const trust = yield* resolve(setup)
+      const { value: trust } = yield* logged(resolve(setup))
       assert.deepStrictEqual([trust.consumers, trust.producers, rootOf(trust)], [consumers, producers, root])
     })
   )

@@ -298,7 +298,8 @@ export interface Presentation {
   readonly nowMillis: number
 }
 
-const hasSoundStructure = (credential: Credential): boolean =>
+/** Whether a consumer credential has a nonce exactly when it is an `ott`. @since 0.1.0 */
+export const hasSoundStructure = (credential: Credential): boolean =>
   credential.kind === "producer" || (credential.type === "ott") === (credential.nonce !== undefined)
 
 /**

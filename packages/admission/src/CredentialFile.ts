@@ -13,6 +13,7 @@ import { Effect, Result, Schema } from "effect"
 import {
   type Attributes,
   type Credential,
+  hasSoundStructure,
   isSignedBy,
   type MalformedCredential,
   parseConsumer,
@@ -45,6 +46,14 @@ const signatureError = (file: string) =>
   })
 
 const malformedError = (file: string, detail: string) => new CredentialFileError({ reason: "Malformed", file, detail })
+
+/** A credential that every server would refuse is reported where it was read. */
+const presentable = (credential: Credential, file: string): Result.Result<Credential, CredentialFileError> =>
+  hasSoundStructure(credential)
+    ? Result.succeed(credential)
+    : Result.fail(
+        malformedError(file, "a one-time token needs a nonce, and a policy credential has none; issue it again")
+      )
 
 /** What the signature may cover, in the order to try: the file's attributes, then with the labels 0.1.2 leaves out. */
 const candidates = ({ attributes, name, role }: IdentityFile.Peer): ReadonlyArray<Attributes> => {
@@ -80,7 +89,7 @@ export const fromPeer = (peer: IdentityFile.Peer, file: string): Result.Result<C
   for (const attributes of candidates(peer)) {
     const credential = peerCredential(peer, attributes)
     if (credential === undefined) return Result.fail(malformedError(file, "a producer entry needs an endpoint_id"))
-    if (isSignedBy(credential, peer.rootPubkey)) return Result.succeed(credential)
+    if (isSignedBy(credential, peer.rootPubkey)) return presentable(credential, file)
   }
   return Result.fail(signatureError(file))
 }
@@ -119,7 +128,7 @@ const parseJsonFile = (text: string, file: string): Result.Result<Credential, Cr
     const root = yield* Result.mapError(RootPublicKey.fromHex(credential.rootPubkey), (expected) =>
       malformedError(file, `root_pubkey: ${expected}`)
     )
-    return isSignedBy(credential, root) ? credential : yield* Result.fail(signatureError(file))
+    return yield* isSignedBy(credential, root) ? presentable(credential, file) : Result.fail(signatureError(file))
   })
 
 const parseTomlFile = (text: string, file: string): Result.Result<Credential, CredentialFileError> =>

@@ -35,7 +35,9 @@ export const fromSeed = (seed: Uint8Array): Result.Result<RootKey, string> =>
     : Result.fail(`expected a seed of 32 bytes, got ${seed.length}`)
 
 /** A fresh pair. @since 0.1.0 */
-export const generate: Effect.Effect<RootKey> = Effect.sync(() => Result.getOrThrow(fromSeed(Ed25519.generateSeed())))
+export const generate: Effect.Effect<RootKey> = Effect.map(Ed25519.generateSeed, (seed) =>
+  Result.getOrThrow(fromSeed(seed))
+)
 
 const signature = (key: RootKey, claims: Claims): string =>
   Hex.encode(Ed25519.sign(Redacted.value(key.seed), claimsBytes(claims)))

@@ -91,10 +91,14 @@ const loadIdentity = Effect.fnUntraced(function* (
     )
   )
   if (Option.isNone(found)) return { identity: undefined, warnings: [] }
-  const { path: file, identity, readableByOthers } = found.value
+  const { path: file, identity, ownedByOther, readableByOthers } = found.value
+  const warnings = [
+    ...(readableByOthers ? [`${file}: others can read this node's secret key; run chmod 600`] : []),
+    ...(ownedByOther ? [`${file}: belongs to another user, who thereby decides whom this node trusts`] : [])
+  ]
   return {
     identity: { path: file, label: named?.path ?? discoveredName, explicit: named !== undefined, file: identity },
-    warnings: readableByOthers ? [`${file}: others can read this node's secret key; run chmod 600`] : []
+    warnings
   }
 })
 

@@ -3,7 +3,7 @@
  *
  * ```text
  *   [trust]
- *     root_pubkey                 : 03a107bf...                          (.aster-identity)
+ *     root_pubkey                 : <64 hex>                             (.aster-identity)
  *     allow_all_consumers         : False                                (default)
  *   [network]
  *     secret_key                  : ****...681eb8a1                      (ASTER_SECRET_KEY)

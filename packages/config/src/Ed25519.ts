@@ -6,11 +6,19 @@
  */
 import * as ed25519 from "@noble/ed25519"
 import { sha512 } from "@noble/hashes/sha2.js"
+import { Effect, Option } from "effect"
+import { SecureRandom } from "effect/crypto"
 
 ed25519.hashes.sha512 = sha512
 
-/** A fresh 32-byte seed from the operating system's generator. @since 0.1.0 */
-export const generateSeed = (): Uint8Array => ed25519.utils.randomSecretKey()
+/** A fresh 32-byte seed, from the `SecureRandom` service when there is one and from Web Crypto otherwise. @since 0.1.0 */
+export const generateSeed: Effect.Effect<Uint8Array> = Effect.flatMap(
+  Effect.serviceOption(SecureRandom.SecureRandom),
+  Option.match({
+    onNone: () => Effect.sync(() => SecureRandom.randomBytesUnsafe(32)),
+    onSome: (random) => random.randomBytes(32)
+  })
+)
 
 /** The 32-byte public key of a 32-byte seed. Throws on a seed of another length: that is a caller's bug. @since 0.1.0 */
 export const publicKey = (seed: Uint8Array): Uint8Array => ed25519.getPublicKey(seed)

@@ -335,20 +335,19 @@ export const select = (
   return Result.succeed(named[0])
 }
 
-/** A file that was read: where, and whether its mode lets others read the secret key. @since 0.1.0 */
-export interface Loaded {
+/** A file that was read: where, and who else has a hand on it. @since 0.1.0 */
+export interface Loaded extends Omit<SecretFile.Content, "text"> {
   readonly path: string
   readonly identity: IdentityFile
-  readonly readableByOthers: boolean
 }
 
 /** Reads and parses an identity file. @since 0.1.0 */
 export const read = Effect.fn("IdentityFile.read")(function* (
   path: string
 ): Effect.fn.Return<Loaded, AsterConfigError | SecretFile.FileError> {
-  const { text, readableByOthers } = yield* SecretFile.read(path)
+  const { text, ...hands } = yield* SecretFile.read(path)
   const identity = yield* Effect.fromResult(parse(text, path))
-  return { path, identity, readableByOthers }
+  return { path, identity, ...hands }
 })
 
 /** Replaces an identity file atomically, mode 0600. @since 0.1.0 */

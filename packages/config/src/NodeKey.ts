@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Redacted, Result } from "effect"
+import { Effect, Redacted, Result } from "effect"
 import { Base64, Hex } from "effect/encoding"
 import * as Ed25519 from "./Ed25519.ts"
 
@@ -38,7 +38,7 @@ export const fromText = (text: string): Result.Result<NodeKey, string> => {
 }
 
 /** A fresh key. @since 0.1.0 */
-export const generate = (): NodeKey => Redacted.make(Ed25519.generateSeed(), label)
+export const generate: Effect.Effect<NodeKey> = Effect.map(Ed25519.generateSeed, (seed) => Redacted.make(seed, label))
 
 /** The endpoint id: 64 lower-case hex characters. @since 0.1.0 */
 export const endpointId = (key: NodeKey): string => Hex.encode(Ed25519.publicKey(Redacted.value(key)))

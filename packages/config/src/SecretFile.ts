@@ -50,10 +50,13 @@ const attempt = <A>(
 ): Effect.Effect<A, FileError> =>
   Effect.tryPromise({ try: run, catch: (cause) => new FileError({ operation, path, code: codeOf(cause) }) })
 
-/** What was read, and whether the file's mode lets its group or others read it. @since 0.1.0 */
+/** What was read, and who else has a hand on the file. @since 0.1.0 */
 export interface Content {
   readonly text: string
+  /** Its mode lets its group or everybody read it. */
   readonly readableByOthers: boolean
+  /** It belongs to a user who is neither this process's nor root. */
+  readonly ownedByOther: boolean
 }
 
 /** A leading `~` or `~/` becomes the home directory. @since 0.1.0 */
@@ -68,20 +71,41 @@ class Refused extends Error {
   }
 }
 
-const readBounded = async (file: string, maxBytes: number): Promise<Content> => {
-  // Asked before opening: opening a pipe would wait for a writer.
-  const { mode, size, ...stat } = await fs.stat(file).then((s) => ({ mode: s.mode, size: s.size, isFile: s.isFile() }))
-  if (!stat.isFile) throw new Refused("ENOTFILE")
-  if (size > maxBytes) throw new Refused("ETOOBIG")
-  const bytes = await fs.readFile(file)
-  if (bytes.length > maxBytes) throw new Refused("ETOOBIG")
-  let text: string
+const readAtMost = async (handle: fs.FileHandle, maxBytes: number): Promise<Uint8Array> => {
+  const { size } = await handle.stat()
+  // One byte more than expected shows that the file is still growing.
+  const buffer = new Uint8Array(Math.min(size, maxBytes) + 1)
+  let length = 0
+  while (length < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
+    if (bytesRead === 0) return buffer.subarray(0, length)
+    length += bytesRead
+  }
+  throw new Refused("ETOOBIG")
+}
+
+const decode = (bytes: Uint8Array): string => {
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
   } catch {
     throw new Refused("ENOTTEXT")
   }
-  return { text, readableByOthers: (mode & 0o044) !== 0 }
+}
+
+const readBounded = async (file: string, maxBytes: number): Promise<Content> => {
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
+  const handle = await fs.open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+  try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw new Refused("ENOTFILE")
+    return {
+      text: decode(await readAtMost(handle, maxBytes)),
+      readableByOthers: (stat.mode & 0o044) !== 0,
+      ownedByOther: stat.uid !== 0 && stat.uid !== process.getuid?.()
+    }
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Reads a regular UTF-8 file of at most `maxBytes` (default 1 MiB); `~` is expanded. @since 0.1.0 */
