@@ -335,6 +335,16 @@ describe("identity file", () => {
     })
   )
 
+  it.live("its key counts when a variable cleared the one from TOML", () =>
+    Effect.gen(function* () {
+      const toml = `[network]\nsecret_key = "${nodeB.secret}"`
+      const made = yield* directory({ ".aster-identity": identityText({}), "aster.toml": toml })
+      const config = yield* loadIn(made, { ASTER_SECRET_KEY: "" }, { file: path.join(made, "aster.toml") })
+      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeA.id)
+      assert.strictEqual(config.source("secretKey").kind, "identity")
+    })
+  )
+
   it.live("6: a configured path that does not exist is an error, and does not fall back", () =>
     Effect.gen(function* () {
       const made = yield* directory({ ".aster-identity": identityText({}) })

@@ -101,6 +101,16 @@ describe("ClientTrust", () => {
     })
   )
 
+  it.live("12: a credential bound to no node is presented with a warning", () =>
+    Effect.gen(function* () {
+      const unbound = identityText(consumer).replaceAll(/^endpoint_id = .*\n/gm, "")
+      const made = yield* directory({ ".aster-identity": unbound })
+      const { lines, value } = yield* logged(Effect.flatMap(loadIn(made), (config) => ClientTrust.resolve(config)))
+      assert.strictEqual(presented(value), "c")
+      assert.match(lines.join(), /bound to no node, so whoever it is shown to can use it/)
+    })
+  )
+
   it.effect("an expired credential is not presented", () =>
     Effect.gen(function* () {
       const made = yield* directory({ ".aster-identity": identityText({ ...consumer, expiresAt: 100 }) })

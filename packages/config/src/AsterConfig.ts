@@ -192,7 +192,7 @@ const withLoadedIdentity = (
   warnings: ReadonlyArray<string>
 ): Resolved => {
   const node = identity?.file.node
-  if (identity === undefined || node === undefined || source("secretKey").kind !== "default") {
+  if (identity === undefined || node === undefined || settings.secretKey !== undefined) {
     return { ...settings, source, identity, warnings }
   }
   const origin = { file: identity.path, table: "[node]", key: "secret_key" }
@@ -247,12 +247,9 @@ const withIdentity = Effect.fn("AsterConfig.withIdentity")(function* (
   const found = yield* loadIdentity({ path: file, origin: { option: "identity" } }, undefined)
   yield* logWarnings(found.warnings)
   const borrowed = config.source("secretKey").kind === "identity"
-  return withLoadedIdentity(
-    borrowed ? { ...config, secretKey: undefined } : config,
-    (name) => (borrowed && name === "secretKey" ? defaultSource : config.source(name)),
-    found.identity,
-    [...config.warnings, ...found.warnings]
-  )
+  const settings = borrowed ? { ...config, secretKey: undefined } : config
+  const source = (name: SettingName) => (borrowed && name === "secretKey" ? defaultSource : config.source(name))
+  return withLoadedIdentity(settings, source, found.identity, [...config.warnings, ...found.warnings])
 })
 
 /**

@@ -52,6 +52,11 @@ interface Chosen {
 const unreadable = (path: string, detail: string) =>
   new AsterConfigError({ reason: "Unreadable", origin: { file: path }, detail: `the credential file: ${detail}` })
 
+const unboundWarnings = ({ endpointId }: IdentityFile.Peer, file: string): ReadonlyArray<string> =>
+  endpointId === undefined
+    ? [`${file}: the credential is bound to no node, so whoever it is shown to can use it; issue a bound one`]
+    : []
+
 const fromIdentity = Effect.fnUntraced(function* (
   config: Resolved,
   identity: Pick<Identity, "label" | "file">,
@@ -64,7 +69,11 @@ const fromIdentity = Effect.fnUntraced(function* (
     return { credential: none, secretKey: config.secretKey, warnings: [warning] }
   }
   yield* checkEndpoint(config, identity, peer)
-  return { credential: { _tag: "Peer", peer, file: identity.label }, secretKey: config.secretKey, warnings: [] }
+  return {
+    credential: { _tag: "Peer", peer, file: identity.label },
+    secretKey: config.secretKey,
+    warnings: unboundWarnings(peer, identity.label)
+  }
 })
 
 /** A credential file is JSON, or TOML like an identity file; the latter brings its node key when there is no other. */
@@ -88,7 +97,7 @@ const fromFile = Effect.fnUntraced(function* (
   const source: Resolved["source"] = (name) =>
     borrowed && name === "secretKey" ? { kind: "file", label: path, origin: { file: path } } : config.source(name)
   yield* checkEndpoint({ secretKey, source }, { label: path }, peer)
-  return { credential: { _tag: "Peer", peer, file: path }, secretKey, warnings: [] }
+  return { credential: { _tag: "Peer", peer, file: path }, secretKey, warnings: unboundWarnings(peer, path) }
 })
 
 /**
