@@ -15,11 +15,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
-import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Call, CallContext } from "./CallContext.ts"
-import type { CallChannel, ChannelError } from "./CallChannel.ts"
+import { type CallChannel, ChannelError } from "./CallChannel.ts"
 import { CodecError } from "./CodecError.ts"
 import { decompress } from "./Compression.ts"
 import {
@@ -37,6 +36,7 @@ import * as Frame from "./Frame.ts"
 import * as Interceptor from "./Interceptor.ts"
 import { FrameReader } from "./internal/frameReader.ts"
 import { FrameWriter } from "./internal/frameWriter.ts"
+import { Inbox } from "./internal/inbox.ts"
 import { Outbox } from "./internal/outbox.ts"
 import { DEFAULT_FRAME_READ_TIMEOUT_S, MAX_CLIENT_STREAM_ITEMS, MAX_HANDLER_TIMEOUT_S } from "./Limits.ts"
 import * as MessageCodec from "./MessageCodec.ts"
@@ -68,11 +68,11 @@ export interface Options {
    * 0.1.2 always ask for version 1. Default true.
    */
   readonly versionFallback?: boolean | undefined
-  /** From the start of a stream to its header and, where there is one, its single request. Default 30 seconds. */
+  /** From the start of a stream to its header, and from there to the request of a single-request call. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
   readonly handlerTimeout?: Duration.Input | undefined
-  /** How long a peer may take to accept the end of an answer. Default 30 seconds. */
+  /** How long a peer may take to accept the end of an answer; large ends get a second more per 64 KiB. Default 30 seconds. */
   readonly answerTimeout?: Duration.Input | undefined
 }
 
@@ -129,12 +129,12 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     handlerTimeout: Duration.toMillis(
       Duration.fromInputUnsafe(options.handlerTimeout ?? Duration.seconds(MAX_HANDLER_TIMEOUT_S))
     ),
-    answerTimeout: Duration.fromInputUnsafe(options.answerTimeout ?? "30 seconds"),
+    answerTimeout: Duration.toMillis(Duration.fromInputUnsafe(options.answerTimeout ?? "30 seconds")),
     warned: new Set()
   }
   return {
     implementations: options.implementations,
-    handle: (channel, peer) => Effect.onInterrupt(handle(settings, channel, peer), () => channel.abort)
+    handle: (channel, peer) => Effect.onError(handle(settings, channel, peer), () => channel.abort)
   }
 })
 
@@ -144,7 +144,7 @@ interface Settings {
   readonly versionFallback: boolean
   readonly requestTimeout: Duration.Duration
   readonly handlerTimeout: number
-  readonly answerTimeout: Duration.Duration
+  readonly answerTimeout: number
   /** Services whose version fallback has been logged. */
   readonly warned: Set<string>
 }
@@ -208,6 +208,7 @@ const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
   if (Exit.isFailure(first)) {
     const error = Cause.squash(first.cause)
     if (!(error instanceof Frame.FrameError)) return yield* channel.abort
+    if (!reader.begun) return yield* channel.release
     return yield* answer(settings, channel, new FrameWriter("json", false), failure("INTERNAL", error.message))
   }
   // A peer that opens a stream and stays silent gets a reset; one that finishes without a word gets nothing.
@@ -217,13 +218,9 @@ const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
 
   const opened = yield* Effect.exit(Effect.suspend(() => open(settings, channel, reader, frame, peer)))
   if (Exit.isFailure(opened)) {
-    const json = encodingOf(frame.payload) === "json"
-    return yield* answer(
-      settings,
-      channel,
-      new FrameWriter(json ? "json" : "xlang", false),
-      statusOfCause(opened.cause)
-    )
+    if (Cause.hasDies(opened.cause)) yield* Effect.logError("reading the header of a call failed", opened.cause)
+    const frames = new FrameWriter(encodingOf(frame.payload), false)
+    return yield* answer(settings, channel, frames, statusOfCause(opened.cause))
   }
   const call = opened.value
   yield* Metric.update(startedCalls, 1)
@@ -361,9 +358,10 @@ const single = Effect.fnUntraced(function* (call: Running) {
         ? Effect.flatMap(singleRequest(call), (request) =>
             run(call, seen, watch(call), call.method.handler(request as never))
           )
-        : Effect.flatMap(requestQueue, (queue) =>
-            run(call, seen, pump(call, queue), call.method.handler(requestsOf(queue) as never))
-          )
+        : Effect.suspend(() => {
+            const inbox = new Inbox()
+            return run(call, seen, pump(call, inbox), call.method.handler(inbox.requests as never))
+          })
     )
   )
   let status = OK
@@ -408,14 +406,15 @@ const streaming = Effect.fnUntraced(function* (call: Running) {
               Effect.suspend(() => drain(call.method.handler(request as never)))
             )
           )
-        : Effect.flatMap(requestQueue, (queue) =>
-            run(
+        : Effect.suspend(() => {
+            const inbox = new Inbox()
+            return run(
               call,
               seen,
-              pump(call, queue),
-              Effect.suspend(() => drain(call.method.handler(requestsOf(queue) as never)))
+              pump(call, inbox),
+              Effect.suspend(() => drain(call.method.handler(inbox.requests as never)))
             )
-          )
+          })
     )
   )
   if (Exit.isFailure(exit) && isGone(exit.cause)) {
@@ -426,7 +425,7 @@ const streaming = Effect.fnUntraced(function* (call: Running) {
   call.frames.trailer(status)
   outbox.close()
   yield* count(status)
-  const sent = yield* Effect.exit(Effect.timeout(Fiber.join(writer), call.settings.answerTimeout))
+  const sent = yield* Effect.exit(Effect.timeout(Fiber.join(writer), patience(call.settings, outbox.pending)))
   yield* Exit.isSuccess(sent) ? call.channel.release : call.channel.abort
 })
 
@@ -485,22 +484,17 @@ const request = (call: Running, frame: Frame.Frame | undefined): Effect.Effect<u
     return fail("UNAVAILABLE", "the stream ended before the request")
   }
   try {
-    return Effect.succeed(decode(call, frame))
+    return Effect.succeed(call.method.request.read(payloadOf(frame), call.frames.encoding))
   } catch (error) {
     return Effect.fail(undecodable(error, "INVALID_ARGUMENT"))
   }
 }
 
-const decode = (call: Running, frame: Frame.Frame): unknown =>
-  call.method.request.read(
-    (frame.flags & Frame.COMPRESSED) === 0 ? frame.payload : decompressed(frame.payload),
-    call.frames.encoding
-  )
-
 /** A payload that does not decompress is not a message at all. */
-const decompressed = (payload: Uint8Array): Uint8Array => {
+const payloadOf = (frame: Frame.Frame): Uint8Array => {
+  if ((frame.flags & Frame.COMPRESSED) === 0) return frame.payload
   try {
-    return decompress(payload)
+    return decompress(frame.payload)
   } catch (error) {
     throw error instanceof CodecError ? RpcError.of("INTERNAL", error.detail) : error
   }
@@ -533,37 +527,34 @@ const watch = (call: Running): Effect.Effect<never, RpcError | ChannelError> =>
 
 const MAX_IGNORED = 1024 * 1024
 
-type Requests = Queue.Queue<unknown, RpcError | Cause.Done>
-
-/** Items that may wait for the handler before the peer has to wait. */
-const requestQueue: Effect.Effect<Requests> = Effect.suspend(() => Queue.bounded<unknown, RpcError | Cause.Done>(256))
-
-const requestsOf = (queue: Requests): Stream.Stream<unknown, RpcError> => Stream.fromQueue(queue)
-
 /** Feeds the requests of a streaming client to the handler, then watches the peer. */
 const pump = Effect.fnUntraced(function* (
   call: Running,
-  queue: Requests
+  inbox: Inbox
 ): Effect.fn.Return<never, RpcError | ChannelError> {
   const { pattern } = call.method
   let items = 0
   while (true) {
-    const batch: Array<unknown> = []
-    let ended = false
     let frame = yield* Effect.catch(call.reader.next, unreadable)
     while (true) {
       if (frame === undefined || (frame.flags & Frame.TRAILER) !== 0) {
         if (frame !== undefined && pattern === "client_stream") yield* endOfInput(frame)
-        ended = true
-        break
+        inbox.end()
+        yield* inbox.added
+        return yield* watch(call)
       }
       if ((frame.flags & Frame.CANCEL) === 0) {
+        if (pattern === "client_stream" && ++items > MAX_CLIENT_STREAM_ITEMS) {
+          return yield* fail("RESOURCE_EXHAUSTED", `more than ${MAX_CLIENT_STREAM_ITEMS} items in one client stream`)
+        }
         try {
-          batch.push(decode(call, frame))
+          const payload = payloadOf(frame)
+          inbox.add(call.method.request.read(payload, call.frames.encoding), payload.length)
         } catch (error) {
           return yield* Effect.fail(undecodable(error, pattern === "bidi_stream" ? "INTERNAL" : "INVALID_ARGUMENT"))
         }
       }
+      if (inbox.full) break
       try {
         const next = call.reader.poll()
         if (next === undefined) break
@@ -572,15 +563,7 @@ const pump = Effect.fnUntraced(function* (
         return yield* unreadable(error as Frame.FrameError)
       }
     }
-    items += batch.length
-    if (pattern === "client_stream" && items > MAX_CLIENT_STREAM_ITEMS) {
-      return yield* fail("RESOURCE_EXHAUSTED", `more than ${MAX_CLIENT_STREAM_ITEMS} items in one client stream`)
-    }
-    if (batch.length > 0) yield* Queue.offerAll(queue, batch)
-    if (ended) {
-      yield* Queue.end(queue)
-      return yield* watch(call)
-    }
+    yield* inbox.added
   }
 })
 
@@ -611,19 +594,21 @@ const answer = Effect.fnUntraced(function* (
   const bytes = frames.take()
   // Small answers fit what the network buffers for a stream; only large ones can be held up by a peer that does not read.
   const send = channel.send(bytes)
-  const sent = yield* Effect.exit(bytes.length <= 16_384 ? send : Effect.timeout(send, settings.answerTimeout))
+  const sent = yield* Effect.exit(
+    bytes.length <= 16_384 ? send : Effect.timeout(send, patience(settings, bytes.length))
+  )
   yield* Exit.isSuccess(sent) ? channel.release : channel.abort
 })
+
+/** Milliseconds that a peer gets to accept the last bytes of an answer: a slow link at 64 KiB/s is still a link. */
+const patience = (settings: Settings, bytes: number): number => settings.answerTimeout + bytes / 65.536
 
 const count = (status: RpcStatus): Effect.Effect<void> =>
   Metric.update(status.code === 0 ? succeededCalls : failedCalls, 1)
 
 /** The peer gave up or is lost: there is nobody to answer. */
 const isGone = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.some((reason) => reason._tag === "Fail" && isChannelError(reason.error))
-
-const isChannelError = (error: unknown): error is ChannelError =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "ChannelError"
+  cause.reasons.some((reason) => reason._tag === "Fail" && reason.error instanceof ChannelError)
 
 /** The status of a failed call. Undeclared errors and defects are logged here and never leave the process. */
 const outcome = (call: Running, cause: Cause.Cause<unknown>): Effect.Effect<RpcStatus> => {

@@ -44,15 +44,21 @@ export const compile = (type: WireType, options?: { readonly prototypes?: boolea
   }
 }
 
+/** Values of one text, whatever their kind: a byte or two on the wire each, but dozens in memory. */
+const MAX_VALUES = 1_000_000
+
+/** Digits of the widest 64-bit integer. */
+const MAX_DIGITS = 20
+
 /**
- * JSON from a peer: fatal UTF-8, at most `MAX_JSON_DEPTH` levels.
+ * JSON from a peer: fatal UTF-8, at most `MAX_JSON_DEPTH` levels and a million values.
  *
  * @param wide keep integers beyond 2^53 as bigint
  * @throws CodecError
  * @since 0.1.0
  */
 export const parse = (bytes: Uint8Array, wide = false): unknown => {
-  boundDepth(bytes)
+  const digits = bound(bytes)
   let text: string
   try {
     text = utf8.decode(bytes)
@@ -60,25 +66,46 @@ export const parse = (bytes: Uint8Array, wide = false): unknown => {
     throw malformed("", "not UTF-8")
   }
   try {
-    return wide ? JSON.parse(text, reviveWide) : JSON.parse(text)
+    // A reviver makes parsing ten times slower.
+    return wide && digits >= SAFE_DIGITS ? JSON.parse(text, reviveWide) : JSON.parse(text)
   } catch {
     throw malformed("", "not JSON")
   }
 }
 
-const boundDepth = (bytes: Uint8Array): void => {
+/** Integers with fewer digits are exact as numbers. */
+const SAFE_DIGITS = 16
+
+/** Bounds what parsing can cost, and answers the longest run of digits. */
+const bound = (bytes: Uint8Array): number => {
   let depth = 0
+  let values = 1
+  let digits = 0
+  let longest = 0
   let quoted = false
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!
     if (quoted) {
       if (byte === 0x5c) i++
       else if (byte === 0x22) quoted = false
-    } else if (byte === 0x22) quoted = true
+      continue
+    }
+    if (byte >= 0x30 && byte <= 0x39) {
+      if (++digits > longest) longest = digits
+      continue
+    }
+    digits = 0
+    if (byte === 0x22) quoted = true
+    else if (byte === 0x2c) values++
     else if (byte === 0x7b || byte === 0x5b) {
+      values++
       if (++depth > MAX_JSON_DEPTH) throw malformed("", `nested deeper than ${MAX_JSON_DEPTH} levels`)
     } else if (byte === 0x7d || byte === 0x5d) depth--
   }
+  if (values > MAX_VALUES) {
+    throw new CodecError({ reason: "TooLarge", detail: `more than ${MAX_VALUES} values; send several messages` })
+  }
+  return longest
 }
 
 // The third argument of revivers (the source text) is newer than the library's type declarations.
@@ -89,10 +116,13 @@ const reviveWide = function (
   context?: { readonly source?: string }
 ): unknown {
   const source = context?.source
-  return typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source)
+  return typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && isInteger(source)
     ? BigInt(source)
     : value
 }
+
+/** Longer ones fit no type, and making bigints of them takes time that grows with the square of their length. */
+const isInteger = (text: string): boolean => text.length <= MAX_DIGITS && /^-?\d+$/.test(text)
 
 /** A bigint as a JSON integer. `JSON.rawJSON` is newer than the library's type declarations. */
 const rawJson: (text: string) => unknown = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON
@@ -195,7 +225,7 @@ class Compiler {
     const fromKey = (text: string, path: string): unknown => {
       if (key._tag === "Scalar" && scalar === "string") return text
       if (scalar === "bool" && (text === "true" || text === "false")) return text === "true"
-      if (key._tag === "Scalar" && /^-?\d+$/.test(text)) {
+      if (key._tag === "Scalar" && isInteger(text)) {
         const number = Number(text)
         return keyPart.from(Number.isSafeInteger(number) ? number : BigInt(text), path, 0)
       }

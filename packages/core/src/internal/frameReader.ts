@@ -6,12 +6,18 @@ import { type Frame, FrameDecoder, type FrameError } from "../Frame.ts"
 export class FrameReader {
   readonly #decoder = new FrameDecoder()
   readonly #channel: CallChannel
+  #received = 0
   /** The next frame, undefined when the peer has finished its half between frames. */
   readonly next: Effect.Effect<Frame | undefined, FrameError | ChannelError>
 
   constructor(channel: CallChannel) {
     this.#channel = channel
     this.next = Effect.suspend(() => this.#next())
+  }
+
+  /** Whether the length of the first frame has arrived. */
+  get begun(): boolean {
+    return this.#received >= 4
   }
 
   /** A frame that is already here. Throws `FrameError`. */
@@ -32,6 +38,7 @@ export class FrameReader {
 
   #more(bytes: Uint8Array | undefined): Effect.Effect<Frame | undefined, FrameError | ChannelError> {
     if (bytes !== undefined) {
+      this.#received += bytes.length
       this.#decoder.push(bytes)
       return this.#next()
     }

@@ -2,7 +2,7 @@ import { Writer } from "@aster-effect/fory"
 import { compress } from "../Compression.ts"
 import { encodeStatus, OK, type RpcStatus } from "../Control.ts"
 import { COMPRESSED, HEADER_SIZE, TRAILER, encode, writeHeader } from "../Frame.ts"
-import { COMPRESSION_THRESHOLD } from "../Limits.ts"
+import { COMPRESSION_THRESHOLD, MAX_PAYLOAD_SIZE } from "../Limits.ts"
 import type { Encoding, MessageCodec } from "../MessageCodec.ts"
 
 /** What ends a successful call, whole frame. */
@@ -59,10 +59,17 @@ export class FrameWriter {
     }
   }
 
-  /** Appends the frame that ends a call. */
+  /** Appends the frame that ends a call; details that do not fit a frame are left out. */
   trailer(status: RpcStatus): void {
+    if (status === OK) return this.#writer.append(OK_TRAILER[this.encoding])
+    const payload = encodeStatus(status, this.encoding)
     this.#writer.append(
-      status === OK ? OK_TRAILER[this.encoding] : encode(encodeStatus(status, this.encoding), TRAILER)
+      encode(
+        payload.length <= MAX_PAYLOAD_SIZE
+          ? payload
+          : encodeStatus({ ...status, detailKeys: [], detailValues: [] }, this.encoding),
+        TRAILER
+      )
     )
   }
 

@@ -16,6 +16,7 @@ export class Outbox {
   readonly #filled = Latch.makeUnsafe(false)
   readonly #room = Latch.makeUnsafe(true)
   #closed = false
+  #sending = 0
   #failure: ChannelError | undefined
 
   constructor(channel: CallChannel, frames: FrameWriter) {
@@ -32,6 +33,11 @@ export class Outbox {
     this.#room.closeUnsafe()
     return Effect.andThen(this.#room.await, this.added)
   })
+
+  /** Bytes that have not left yet. */
+  get pending(): number {
+    return this.frames.size + this.#sending
+  }
 
   /** No frames come after those that were added. */
   close(): void {
@@ -51,8 +57,10 @@ export class Outbox {
 
   /** The next write, or undefined when everything has been written. */
   step(): Effect.Effect<void, ChannelError> | undefined {
+    this.#sending = 0
     if (this.frames.size > 0) {
       const bytes = this.frames.take()
+      this.#sending = bytes.length
       this.#room.openUnsafe()
       return this.#channel.send(bytes)
     }
