@@ -70,6 +70,31 @@ describe("ClientTrust", () => {
     })
   )
 
+  it.live("a credential file beats a merely found identity together with its key, but not a named one", () =>
+    Effect.gen(function* () {
+      const other = identityText(consumer).replace(nodeA.secret, nodeB.secret).replaceAll(nodeA.id, nodeB.id)
+      const made = yield* directory({ ".aster-identity": identityText(consumer), "b.cred": other })
+      const env = { ASTER_ENROLLMENT_CREDENTIAL: path.join(made, "b.cred") }
+      const { secretKey } = yield* ClientTrust.resolve(yield* loadIn(made, env))
+      assert.strictEqual(secretKey && NodeKey.endpointId(secretKey), nodeB.id)
+      const named = yield* loadIn(made, {}, { identity: path.join(made, ".aster-identity") })
+      const options = { enrollmentCredentialFile: path.join(made, "b.cred") }
+      assert.strictEqual((yield* Effect.flip(ClientTrust.resolve(named, options))).reason, "EndpointMismatch")
+    })
+  )
+
+  it.live("an identity file without a consumer entry leaves a configured credential file its turn", () =>
+    Effect.gen(function* () {
+      const made = yield* directory({
+        ".aster-identity": identityText({}),
+        "toml.cred": files["toml.cred"]
+      })
+      const toml = yield* directory({ "aster.toml": files["aster.toml"].replace("DIR", made) })
+      const config = yield* loadIn(made, {}, { file: path.join(toml, "aster.toml") })
+      assert.strictEqual(presented(yield* ClientTrust.resolve(config)), "toml")
+    })
+  )
+
   it.live("an identity file without a consumer entry connects without a credential, and warns", () =>
     Effect.gen(function* () {
       const made = yield* directory({ ".aster-identity": identityText({}) })

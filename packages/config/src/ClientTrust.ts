@@ -57,26 +57,10 @@ const unboundWarnings = ({ endpointId }: IdentityFile.Peer, file: string): Reado
     ? [`${file}: the credential is bound to no node, so whoever it is shown to can use it; issue a bound one`]
     : []
 
-const fromIdentity = Effect.fnUntraced(function* (
-  config: Resolved,
-  identity: Pick<Identity, "label" | "file">,
-  options: ClientTrustOptions
-): Effect.fn.Return<Chosen, AsterConfigError> {
-  const selection = { role: "consumer", peer: options.peer, file: identity.label } as const
-  const peer = yield* Effect.fromResult(IdentityFile.select(identity.file, selection))
-  if (peer === undefined) {
-    const warning = `${identity.label}: no entry with role "consumer"; connecting without a credential`
-    return { credential: none, secretKey: config.secretKey, warnings: [warning] }
-  }
-  yield* checkEndpoint(config, identity, peer)
-  return {
-    credential: { _tag: "Peer", peer, file: identity.label },
-    secretKey: config.secretKey,
-    warnings: unboundWarnings(peer, identity.label)
-  }
-})
-
-/** A credential file is JSON, or TOML like an identity file; the latter brings its node key when there is no other. */
+/**
+ * A credential file is JSON, or TOML like an identity file. The latter brings its node key, unless a setting gave one or
+ * an identity file was named: one that was merely found gives way together with its key.
+ */
 const fromFile = Effect.fnUntraced(function* (
   config: Resolved,
   path: string,
@@ -87,17 +71,40 @@ const fromFile = Effect.fnUntraced(function* (
     return { credential: { _tag: "Json", text, file: path }, secretKey: config.secretKey, warnings: [] }
   }
   const file = yield* Effect.fromResult(IdentityFile.parse(text, path))
-  const peers = file.peers.some(({ role }) => role === "consumer") ? "consumer" : file.peers[0]?.role
-  if (peers === undefined) return yield* unreadable(path, "it holds no [[peers]] entry")
-  const selection = { role: peers, peer: options.peer, file: path }
+  const role = file.peers.some(({ role }) => role === "consumer") ? "consumer" : file.peers[0]?.role
+  if (role === undefined) return yield* unreadable(path, "it holds no [[peers]] entry")
+  const selection = { role, peer: options.peer, file: path }
   const peer = yield* Effect.fromResult(IdentityFile.select(file, selection))
   if (peer === undefined) return yield* unreadable(path, "it holds no usable [[peers]] entry")
-  const borrowed = config.secretKey === undefined && file.node !== undefined
+  const merelyFound = config.source("secretKey").kind === "identity" && config.identity?.explicit === false
+  const borrowed = file.node !== undefined && (config.secretKey === undefined || merelyFound)
   const secretKey = borrowed ? file.node.secretKey : config.secretKey
   const source: Resolved["source"] = (name) =>
     borrowed && name === "secretKey" ? { kind: "file", label: path, origin: { file: path } } : config.source(name)
   yield* checkEndpoint({ secretKey, source }, { label: path }, peer)
   return { credential: { _tag: "Peer", peer, file: path }, secretKey, warnings: unboundWarnings(peer, path) }
+})
+
+/** The identity's entry; without one, a configured credential file still counts. */
+const fromIdentity = Effect.fnUntraced(function* (
+  config: Resolved,
+  identity: Pick<Identity, "label" | "file">,
+  options: ClientTrustOptions
+): Effect.fn.Return<Chosen, AsterConfigError> {
+  const selection = { role: "consumer", peer: options.peer, file: identity.label } as const
+  const peer = yield* Effect.fromResult(IdentityFile.select(identity.file, selection))
+  if (peer === undefined) {
+    const { enrollmentCredentialFile } = config
+    if (enrollmentCredentialFile !== undefined) return yield* fromFile(config, enrollmentCredentialFile, options)
+    const warning = `${identity.label}: no entry with role "consumer"; connecting without a credential`
+    return { credential: none, secretKey: config.secretKey, warnings: [warning] }
+  }
+  yield* checkEndpoint(config, identity, peer)
+  return {
+    credential: { _tag: "Peer", peer, file: identity.label },
+    secretKey: config.secretKey,
+    warnings: unboundWarnings(peer, identity.label)
+  }
 })
 
 /**

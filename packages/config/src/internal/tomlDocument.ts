@@ -30,8 +30,10 @@ export const parse = (file: string, text: string): Result.Result<TomlDocument, A
     onFailure: ({ message }) => {
       const place = / at line (\d+), column (\d+)$/.exec(message)
       const origin: Origin = place === null ? { file } : { file, line: Number(place[1]), column: Number(place[2]) }
-      // The parser quotes bare words, and a secret that lost its quotation marks is one.
-      const problem = message.slice(0, place?.index).replace(/^Invalid value .*$/s, "invalid value")
+      // The parser quotes bare values, and a secret that lost its quotation marks is one.
+      const problem = message
+        .slice(0, place?.index)
+        .replace(/^(Invalid value|Invalid date-time|Integer out of range) .*$/s, "$1")
       return new AsterConfigError({ reason: "InvalidToml", origin, detail: `not valid TOML: ${problem}` })
     }
   })
