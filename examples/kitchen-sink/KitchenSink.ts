@@ -12,64 +12,71 @@ import * as Stream from "effect/Stream"
 
 export const Color = Wire.Enum("kitchen/Color", { RED: "red", GREEN: "green", BLUE: "blue" })
 
-export class Inner extends Wire.Class<Inner>("kitchen/Inner")({
-  label: Wire.String.pipe(Wire.withDefault("")),
-  weight: Wire.Float64.pipe(Wire.withDefault(0))
-}) {}
+// Every field has a default, as in the Python classes: callers may leave any of them out.
+const flag = Wire.Bool.pipe(Wire.withDefault(false))
+const int = Wire.Int.pipe(Wire.withDefault(0))
+const float = Wire.Float64.pipe(Wire.withDefault(0))
+const string = Wire.String.pipe(Wire.withDefault(""))
+const bytes = Wire.Bytes.pipe(Wire.withDefault(new Uint8Array(0)))
+const strings = Wire.List(Wire.String).pipe(Wire.withDefault([]))
+const matrix = Wire.List(Wire.List(Wire.Int)).pipe(Wire.withDefault([]))
+const scores = Wire.Record(Wire.Int).pipe(Wire.withDefault({}))
+const any = Wire.Any.pipe(Wire.withDefault(null))
+
+export class Inner extends Wire.Class<Inner>("kitchen/Inner")({ label: string, weight: float }) {}
+const inner = Inner.pipe(Wire.withDefault(new Inner({})))
+const inners = Wire.List(Inner).pipe(Wire.withDefault([]))
 
 export class Everything extends Wire.Class<Everything>("kitchen/Everything")({
-  flag: Wire.Bool,
-  count: Wire.Int,
-  big: Wire.Int64,
-  ratio: Wire.Float64,
-  text: Wire.String,
-  blob: Wire.Bytes,
-  tags: Wire.List(Wire.String),
-  numbers: Wire.List(Wire.Int),
-  matrix: Wire.List(Wire.List(Wire.Int)),
-  names: Wire.Set(Wire.String),
-  scores: Wire.Record(Wire.Int),
-  index: Wire.Map(Wire.Int, Wire.String),
+  flag,
+  count: int,
+  big: Wire.Int64.pipe(Wire.withDefault(0n)),
+  ratio: float,
+  text: string,
+  blob: bytes,
+  tags: strings,
+  numbers: Wire.List(Wire.Int64).pipe(Wire.withDefault([])),
+  matrix,
+  names: Wire.Set(Wire.String).pipe(Wire.withDefault(new Set())),
+  scores,
+  index: Wire.Map(Wire.Int, Wire.String).pipe(Wire.withDefault(new Map())),
   note: Wire.Optional(Wire.String),
   maybe: Wire.Optional(Wire.Int),
-  color: Color,
-  inner: Inner,
-  inners: Wire.List(Inner),
-  by_name: Wire.Record(Inner),
+  color: Color.pipe(Wire.withDefault("red")),
+  inner,
+  inners,
+  by_name: Wire.Record(Inner).pipe(Wire.withDefault({})),
   maybe_inner: Wire.Optional(Inner),
-  at: Wire.Timestamp,
-  day: Wire.Date,
-  anything: Wire.Any
+  at: Wire.Timestamp.pipe(Wire.withDefault(new Date(0))),
+  day: Wire.Date.pipe(Wire.withDefault(new Date(0))),
+  anything: any
 }) {}
 
 /** The part of `Everything` that JSON clients of release 0.1.2 can send. */
 export class Plain extends Wire.Class<Plain>("kitchen/Plain")({
-  flag: Wire.Bool.pipe(Wire.withDefault(false)),
-  count: Wire.Int.pipe(Wire.withDefault(0)),
-  ratio: Wire.Float64.pipe(Wire.withDefault(0)),
-  text: Wire.String.pipe(Wire.withDefault("")),
-  tags: Wire.List(Wire.String).pipe(Wire.withDefault([])),
-  matrix: Wire.List(Wire.List(Wire.Int)).pipe(Wire.withDefault([])),
-  scores: Wire.Record(Wire.Int).pipe(Wire.withDefault({})),
+  flag,
+  count: int,
+  ratio: float,
+  text: string,
+  tags: strings,
+  matrix,
+  scores,
   note: Wire.Optional(Wire.String),
   maybe: Wire.Optional(Wire.Int),
-  inner: Inner.pipe(Wire.withDefault(new Inner({}))),
-  inners: Wire.List(Inner).pipe(Wire.withDefault([])),
+  inner,
+  inners,
   maybe_inner: Wire.Optional(Inner),
-  anything: Wire.Any.pipe(Wire.withDefault(null))
+  anything: any
 }) {}
 
-export class HelloRequest extends Wire.Class<HelloRequest>("kitchen/HelloRequest")({ name: Wire.String }) {}
-export class HelloReply extends Wire.Class<HelloReply>("kitchen/HelloReply")({ message: Wire.String }) {}
-export class Blob extends Wire.Class<Blob>("kitchen/Blob")({ data: Wire.Bytes }) {}
-export class Text extends Wire.Class<Text>("kitchen/Text")({ text: Wire.String }) {}
-export class CountRequest extends Wire.Class<CountRequest>("kitchen/CountRequest")({ to: Wire.Int }) {}
-export class Number extends Wire.Class<Number>("kitchen/Number")({ value: Wire.Int }) {}
-export class FailRequest extends Wire.Class<FailRequest>("kitchen/FailRequest")({
-  code: Wire.Int,
-  message: Wire.String
-}) {}
-export class SlowRequest extends Wire.Class<SlowRequest>("kitchen/SlowRequest")({ ms: Wire.Int }) {}
+export class HelloRequest extends Wire.Class<HelloRequest>("kitchen/HelloRequest")({ name: string }) {}
+export class HelloReply extends Wire.Class<HelloReply>("kitchen/HelloReply")({ message: string }) {}
+export class Blob extends Wire.Class<Blob>("kitchen/Blob")({ data: bytes }) {}
+export class Text extends Wire.Class<Text>("kitchen/Text")({ text: string }) {}
+export class CountRequest extends Wire.Class<CountRequest>("kitchen/CountRequest")({ to: int }) {}
+export class Number extends Wire.Class<Number>("kitchen/Number")({ value: int }) {}
+export class FailRequest extends Wire.Class<FailRequest>("kitchen/FailRequest")({ code: int, message: string }) {}
+export class SlowRequest extends Wire.Class<SlowRequest>("kitchen/SlowRequest")({ ms: int }) {}
 
 export const KitchenSink = Service.make("KitchenSink").add(
   Rpc.unary("echo", { request: Everything, response: Everything }),

@@ -57,7 +57,8 @@ export const scenarios: Record<string, Check> = {
       [
         ["KitchenSink", 1, "shared"],
         ["KitchenJson", 1, "shared"],
-        ["KitchenSession", 1, "session"]
+        ["KitchenSession", 1, "session"],
+        ["TaskRunner", 2, "shared"]
       ]
     )
   ),
@@ -98,6 +99,8 @@ export const scenarios: Record<string, Check> = {
   unsupported_mode: fails(3),
   metadata: contextWith({ "trace-id": "abc", Ключ: "値" }, true),
   concurrent: echoes,
+  sequential: echoes,
+  stop_many: returns([{ value: 7 }, hello("afterwards")]),
 
   json_say_hello: returns(hello(UNICODE)),
   json_echo: echoes,
@@ -115,6 +118,11 @@ export const scenarios: Record<string, Check> = {
   json_unknown_method: fails(12),
   json_metadata: contextWith({ "trace-id": "abc" }, false),
 
+  reconnect: returns([hello("before"), hello("after")])
+}
+
+/** The scenarios that open sessions. */
+export const sessions: Record<string, Check> = {
   session: returns({
     add: numbers(1, 3),
     count: numbers(3, 4),
@@ -124,12 +132,30 @@ export const scenarios: Record<string, Check> = {
   }),
   session_error: returns({ code: 6, message: "already there", alive: { value: 2 } }),
   sessions_are_apart: returns(numbers(1, 5, 2)),
-  json_session: returns([{ value: 1 }, { value: 3 }, { code: 6, message: "already there" }, { value: 6 }]),
-  reconnect: returns([hello("before"), hello("after")])
+  json_session: returns([{ value: 1 }, { value: 3 }, { code: 6, message: "already there" }, { value: 6 }])
 }
 
-/** A defect in a handler: the reference passes the exception's text on as UNKNOWN. */
-export const referenceDefects: Record<string, Check> = {
+/**
+ * Where the reference and our server differ. The reference keeps microseconds, where a `Date` has milliseconds. It passes
+ * the text of a defect on, as UNKNOWN. And its clients ask for version 1 of every service, which its servers take at
+ * their word.
+ */
+export const ofReference: Record<string, Check> = {
+  echo_microseconds: returns("2024-02-29T23:59:59.123456+00:00"),
   defect: fails(2, "a defect for World"),
-  json_defect: fails(2, "a defect for World")
+  json_defect: fails(2, "a defect for World"),
+  version_2: fails(5)
+}
+
+/** What comes of them at a server that has no sessions: it says so. */
+export const withoutSessions: Record<string, Check> = Object.fromEntries(
+  Object.keys(sessions).map((name) => [name, fails(12)])
+)
+
+/** The scenarios of `ofReference` against our server. */
+export const ofOurs: Record<string, Check> = {
+  echo_microseconds: returns("2024-02-29T23:59:59.123000+00:00"),
+  defect: fails(13, "internal error"),
+  json_defect: fails(13, "internal error"),
+  version_2: returns({ status: "completed", result: "Processed t-1" })
 }

@@ -39,6 +39,7 @@ from kitchen_sink import (
     SlowRequest,
     Text,
 )
+from task_runner import TaskRequest, TaskRunner
 
 warnings.simplefilter("ignore")
 
@@ -67,7 +68,7 @@ EVERYTHING = Everything(
     inners=[Inner(label="first", weight=0.25), Inner(label="", weight=float("inf"))],
     by_name={"k": Inner(label="value", weight=-0.0)},
     maybe_inner=Inner(label="maybe", weight=2.0),
-    at=datetime.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=datetime.timezone.utc),
+    at=datetime.datetime(2024, 2, 29, 23, 59, 59, 123000, tzinfo=datetime.timezone.utc),
     day=datetime.date(2024, 2, 29),
     anything={"list": [1, "two", None, 4.5, True], "bytes": b"\x00\xff", "inner": Inner(label="any", weight=3.0)},
 )
@@ -160,6 +161,10 @@ class Scenarios:
 
     async def echo_defaults(self):
         return same(Everything(), await (await self._sink()).echo(Everything()))
+
+    async def echo_microseconds(self):
+        at = datetime.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=datetime.timezone.utc)
+        return (await (await self._sink()).echo(Everything(at=at))).at
 
     async def say_hello(self):
         return await (await self._sink()).say_hello(HelloRequest(name="World"))
@@ -274,6 +279,25 @@ class Scenarios:
         sink = await self._sink()
         replies = await asyncio.gather(*(sink.say_hello(HelloRequest(name=str(n))) for n in range(200)))
         return {"equal": [reply.message for reply in replies] == [f"Hello, {n}!" for n in range(200)]}
+
+    async def sequential(self):
+        sink = await self._sink()
+        replies = [await sink.say_hello(HelloRequest(name=str(n))) for n in range(500)]
+        return {"equal": [reply.message for reply in replies] == [f"Hello, {n}!" for n in range(500)]}
+
+    async def stop_many(self):
+        """More streams than a connection has at a time, each given up after its first item."""
+        sink = await self._sink()
+        for _ in range(300):
+            stream = sink.endless(CountRequest(to=7))
+            async for item in stream:
+                break
+            await stream.aclose()
+        return [item, await sink.say_hello(HelloRequest(name="afterwards"))]
+
+    async def version_2(self):
+        client = await self._client.client(TaskRunner)
+        return await client.run_task(TaskRequest(task_id="t-1", payload="{}"))
 
     # JSON, dynamic proxy
 

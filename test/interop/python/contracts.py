@@ -21,6 +21,7 @@ from aster.contract.publication import build_collection
 import contract_postponed
 import contract_services
 import kitchen_sink
+import task_runner
 
 
 def describe(service_class):
@@ -45,6 +46,7 @@ def describe(service_class):
     }
 
 
-services = [*kitchen_sink.SERVICES, *contract_services.SERVICES, *contract_postponed.SERVICES]
+modules = [kitchen_sink, task_runner, contract_services, contract_postponed]
+services = [service_class for module in modules for service_class in module.SERVICES]
 json.dump([describe(service_class) for service_class in services], sys.stdout, ensure_ascii=False, indent=1)
 print()

@@ -16,13 +16,14 @@ from aster import AsterConfig, EndpointConfig
 
 
 _home = tempfile.TemporaryDirectory(prefix="aster-interop-")
+_port = 0
 
 
 def _endpoint(template, alpns=(), *, enable_hooks=False):
     return EndpointConfig(
         alpns=list(alpns),
         relay_mode="disabled",
-        bind_addr="127.0.0.1:0",
+        bind_addr=f"127.0.0.1:{_port}",
         portmapper_config="disabled",
         secret_key=template.secret_key if template is not None else None,
         enable_hooks=enable_hooks,
@@ -33,7 +34,12 @@ aster.runtime._build_node_endpoint_config = _endpoint
 aster.runtime._clone_config_with_alpns = _endpoint
 
 
-def config(**settings) -> AsterConfig:
-    """A configuration that owes nothing to the environment or to files in the working directory."""
+def config(*, port=0, **settings) -> AsterConfig:
+    """A configuration that owes nothing to the environment or to files in the working directory.
+
+    ``port`` is where the nodes of this process listen, 0 for any that is free.
+    """
+    global _port
+    _port = port
     os.chdir(_home.name)
     return AsterConfig(relay_mode="disabled", log_level="warning", **settings)

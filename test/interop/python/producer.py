@@ -2,7 +2,7 @@
 
 Prints one JSON line when listening: address, endpoint_addr_b64, endpoint_id, root_pubkey, services.
 
-    producer.py [--root-pubkey HEX] [--secret-key HEX]
+    producer.py [--root-pubkey HEX] [--secret-key HEX] [--port PORT]
 
 Without a root key every consumer is admitted; with one, only holders of a credential signed by it.
 """
@@ -17,6 +17,7 @@ import warnings
 import loopback
 from aster import AsterServer
 from kitchen_sink import KitchenJson, KitchenSession, KitchenSink
+from task_runner import TaskRunner
 
 warnings.simplefilter("ignore")
 
@@ -41,9 +42,10 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--root-pubkey", type=bytes.fromhex)
     parser.add_argument("--secret-key", type=bytes.fromhex)
+    parser.add_argument("--port", type=int, default=0)
     args = parser.parse_args()
-    services = [KitchenSink(), KitchenJson(), KitchenSession]
-    config = loopback.config(secret_key=args.secret_key)
+    services = [KitchenSink(), KitchenJson(), KitchenSession, TaskRunner()]
+    config = loopback.config(port=args.port, secret_key=args.secret_key)
     open_gate = args.root_pubkey is None
     async with AsterServer(
         services, config=config, root_pubkey=args.root_pubkey, allow_all_consumers=open_gate

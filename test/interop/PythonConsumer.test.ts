@@ -1,0 +1,19 @@
+import { AsterServer } from "@aster-effect/server/AsterServer"
+import { describe } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { loopback } from "../../examples/loopback.ts"
+import { TaskRunnerLive } from "../../examples/task-runner/TaskRunner.ts"
+import { testScenarios } from "./ConsumerOutcomes.ts"
+import { ofOurs, scenarios, withoutSessions } from "./ConsumerScenarios.ts"
+import { KitchenSessionLive } from "./KitchenSession.ts"
+
+const services = Layer.mergeAll(KitchenSinkLive, KitchenJsonLive, KitchenSessionLive, TaskRunnerLive)
+
+describe("Python consumer, our producer", () => {
+  const server = Layer.build(AsterServer.layer({ node: loopback }).pipe(Layer.provide(services)))
+  testScenarios(
+    Effect.map(server, (context) => Context.get(context, AsterServer).address),
+    { ...scenarios, ...withoutSessions, ...ofOurs }
+  )
+})
