@@ -5,16 +5,18 @@
  */
 import type { CallChannel } from "@aster-effect/core/CallChannel"
 import { RpcError } from "@aster-effect/core/RpcError"
-import type { Connection } from "@aster-effect/iroh/Connection"
+import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Alpn from "@aster-effect/transport/Alpn"
 import * as IrohChannel from "@aster-effect/transport/IrohChannel"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 
 /** @since 0.1.0 */
 export interface RpcDialer {
@@ -33,51 +35,64 @@ export const make = Effect.fnUntraced(function* (
   timeout: Duration.Input
 ): Effect.fn.Return<RpcDialer, never, Scope.Scope> {
   const peers = new Map<string, Peer>()
+  let closed = false
   yield* Effect.addFinalizer(() =>
     Effect.forEach(peers.values(), ({ connection }) => connection?.close(0, "normal close") ?? Effect.void, {
       discard: true
     })
   )
+  const attempts = yield* FiberSet.make<void>()
+  yield* Effect.addFinalizer(() => Effect.sync(() => (closed = true)))
   return {
     open: (address) =>
       Effect.suspend(() => {
+        if (closed) return Effect.fail(clientClosed)
         let peer = peers.get(address.endpointId)
-        if (peer === undefined) peers.set(address.endpointId, (peer = new Peer(node, address, timeout)))
+        if (peer === undefined) {
+          const connect = Effect.mapError(node.connect(address, Alpn.RPC, { timeout }), unavailable)
+          peers.set(address.endpointId, (peer = new Peer(connect, attempts)))
+        }
         return peer.open
       })
   }
 })
 
+const clientClosed = RpcError.of("UNAVAILABLE", "this client is closed")
+
 /** The one connection to a peer. */
 class Peer {
   connection: Connection | undefined
-  readonly #dialing = Semaphore.makeUnsafe(1)
-  readonly #dial: Effect.Effect<Connection, RpcError>
-  readonly open: Effect.Effect<CallChannel, RpcError>
+  readonly #connect: Effect.Effect<Connection, RpcError>
+  readonly #attempts: FiberSet.FiberSet<void>
+  /** The attempt under way: everybody who needs the connection waits for the same one, and nobody stops it by leaving. */
+  #attempt: Deferred.Deferred<Connection, RpcError> | undefined
 
-  constructor(node: IrohNode["Service"], address: NodeAddr, timeout: Duration.Input) {
-    this.#dial = Effect.suspend(() => {
-      const known = this.#live()
-      if (known !== undefined) return Effect.succeed(known)
-      return Effect.map(
-        Effect.mapError(node.connect(address, Alpn.RPC, { timeout }), unavailable),
-        (connection) => (this.connection = connection)
-      )
-    })
-    const openStream = (connection: Connection) => Effect.map(connection.openBi, IrohChannel.make)
-    this.open = Effect.suspend(() => {
-      const known = this.#live()
-      const connected = known === undefined ? this.#dialing.withPermit(this.#dial) : Effect.succeed(known)
-      // A connection can be lost between the look at it and its use, so one more try is fair before any byte was sent.
-      return Effect.flatMap(connected, openStream).pipe(
-        Effect.catchTag("ConnectionLost", () => Effect.flatMap(this.#dialing.withPermit(this.#dial), openStream)),
-        Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
-      )
-    })
+  constructor(connect: Effect.Effect<Connection, RpcError>, attempts: FiberSet.FiberSet<void>) {
+    this.#connect = connect
+    this.#attempts = attempts
   }
 
-  #live(): Connection | undefined {
-    return this.connection?.isClosed() === false ? this.connection : undefined
+  readonly #connected: Effect.Effect<Connection, RpcError> = Effect.suspend(() => {
+    const { connection } = this
+    if (connection?.isClosed() === false) return Effect.succeed(connection)
+    if (this.#attempt !== undefined) return Deferred.await(this.#attempt)
+    const attempt = (this.#attempt = Deferred.makeUnsafe<Connection, RpcError>())
+    const dial = Effect.onExit(this.#connect, (exit) => {
+      this.#attempt = undefined
+      if (Exit.isSuccess(exit)) this.connection = exit.value
+      return Deferred.done(attempt, Exit.hasInterrupts(exit) ? Exit.fail(clientClosed) : exit)
+    })
+    return Effect.andThen(FiberSet.run(this.#attempts, Effect.ignore(dial)), Deferred.await(attempt))
+  })
+
+  // A connection can be lost between the look at it and its use, so one more try is fair before any byte was sent.
+  readonly open: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => this.#opened).pipe(
+    Effect.catchTag("ConnectionLost", () => this.#opened),
+    Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
+  )
+
+  get #opened(): Effect.Effect<CallChannel, RpcError | ConnectionLost> {
+    return Effect.flatMap(this.#connected, (connection) => Effect.map(connection.openBi, IrohChannel.make))
   }
 }
 

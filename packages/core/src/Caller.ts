@@ -15,7 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Call } from "./CallContext.ts"
-import type { CallChannel, ChannelError } from "./CallChannel.ts"
+import { type CallChannel, ChannelError } from "./CallChannel.ts"
 import { CodecError } from "./CodecError.ts"
 import { decompress } from "./Compression.ts"
 import { decodeStatus, encodeHeader, errorOf, metadataProblem, OK, SERIALIZATION_MODE } from "./Control.ts"
@@ -190,6 +190,8 @@ const writeRequest = (target: Target, frames: FrameWriter, message: unknown): Ef
 
 interface Opened {
   readonly target: Target
+  /** As the interceptors left it. */
+  readonly call: Call
   readonly channel: CallChannel
   readonly reader: FrameReader
   readonly outbox: Outbox
@@ -221,7 +223,7 @@ const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, R
       Effect.map(target.options.open, (channel) => {
         const outbox = new Outbox(channel, frames)
         if (input.rest === undefined) outbox.close()
-        return { target, channel, reader: new FrameReader(channel), outbox, trailer: undefined }
+        return { target, call, channel, reader: new FrameReader(channel), outbox, trailer: undefined }
       })
     )
   })
@@ -270,7 +272,12 @@ const single = Effect.fnUntraced(function* (target: Target, options: Rpc.CallOpt
     target.intercept(call, (seen) =>
       within(
         seen,
-        Effect.acquireUseRelease(open(target, seen, input), (opened) => exchange(opened, input), retire)
+        Effect.uninterruptibleMask((restore) =>
+          // Opening can take long, on a connection that is not there yet or has no stream left.
+          Effect.flatMap(restore(open(target, seen, input)), (opened) =>
+            Effect.onExit(restore(exchange(opened, input)), () => retire(opened))
+          )
+        )
       )
     )
   )
@@ -293,12 +300,9 @@ const send = (
 ): Effect.Effect<void, unknown, unknown> =>
   Effect.catchIf(
     Effect.all([opened.outbox.run, rest(opened.outbox)], { concurrency: 2, discard: true }),
-    isChannelError,
+    (error) => error instanceof ChannelError,
     () => Effect.void
   )
-
-const isChannelError = (error: unknown): error is ChannelError =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "ChannelError"
 
 /** The one response and the trailer behind it. */
 const response = Effect.fnUntraced(function* (opened: Opened): Effect.fn.Return<unknown, RpcError> {
@@ -330,8 +334,9 @@ const streaming = (
     Effect.gen(function* () {
       const call = yield* prepare(target, options)
       const opened = yield* Effect.acquireRelease(
-        target.intercept(call, (seen) => open(target, seen, input)),
-        retire
+        target.intercept(call, (seen) => within(seen, open(target, seen, input))),
+        retire,
+        { interruptible: true }
       )
       const { rest } = input
       const sending = yield* Effect.forkScoped(
@@ -341,7 +346,7 @@ const streaming = (
         }
       )
       const pull = within(
-        call,
+        opened.call,
         rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending))
       )
       return Stream.fromPull(Effect.succeed(pull))
@@ -421,7 +426,7 @@ const unreadable = (error: unknown): RpcError => {
     return RpcError.of(contract ? "CONTRACT_VIOLATION" : "INTERNAL", `the response: ${error.detail}`)
   }
   if (error instanceof Frame.FrameError) return RpcError.of("INTERNAL", `the answer: ${error.message}`)
-  if (isChannelError(error)) return RpcError.of("UNAVAILABLE", error.detail)
+  if (error instanceof ChannelError) return RpcError.of("UNAVAILABLE", error.detail)
   throw error
 }
 

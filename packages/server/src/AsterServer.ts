@@ -78,8 +78,10 @@ export interface Options {
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
   readonly handlerTimeout?: Duration.Input | undefined
-  /** From the start of a stream to its complete header and single request. Default 30 seconds. */
+  /** From the start of a stream to its header, and from there to the request of a single-request call. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input | undefined
+  /** How long a peer may take to accept the end of an answer; large ends get a second more per 64 KiB. Default 30 seconds. */
+  readonly answerTimeout?: Duration.Input | undefined
   /** For running calls when the server drains or closes. Default 10 seconds. */
   readonly gracePeriod?: Duration.Input | undefined
   /** Connections served at a time. Default 1,024. */

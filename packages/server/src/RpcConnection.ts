@@ -12,7 +12,8 @@ import type * as Scope from "effect/Scope"
 
 /**
  * Serves every stream the peer opens as a call, each in a fiber of its own, until the connection ends or draining
- * begins; then the calls that run are waited for. Closing the scope interrupts them.
+ * begins. The end of the connection interrupts the calls that run, as there is nobody left to answer; draining waits for
+ * them. Closing the scope interrupts them.
  *
  * @since 0.1.0
  */
@@ -35,7 +36,7 @@ export const serve = Effect.fnUntraced(function* (
     Effect.catchTag(accept, "ConnectionLost", () => Effect.void),
     draining
   )
-  yield* FiberSet.awaitEmpty(calls)
+  yield* Effect.raceFirst(FiberSet.awaitEmpty(calls), connection.closed)
 })
 
 const logFailure = Effect.fnUntraced(function* (cause: Parameters<typeof Effect.logError>[0]) {
