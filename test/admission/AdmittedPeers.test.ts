@@ -68,6 +68,22 @@ describe("AdmittedPeers", () => {
     }).pipe(withPeers({}))
   )
 
+  it.effect("a replacement that ends sooner, or is revoked, is noticed by earlier waits", () =>
+    Effect.gen(function* () {
+      const peers = yield* AdmittedPeers
+      yield* peers.admit(admission(1, 20_000))
+      yield* peers.admit(admission(2, 20_000))
+      const sooner = yield* Effect.forkChild(peers.awaitEnd(peer(1)), { startImmediately: true })
+      const revoked = yield* Effect.forkChild(peers.awaitEnd(peer(2)), { startImmediately: true })
+      yield* peers.admit(admission(1, 1_000))
+      yield* peers.admit(admission(2, 20_000))
+      yield* peers.revoke(peer(2))
+      yield* TestClock.adjust(1_000)
+      assert.strictEqual(sooner.pollUnsafe()?._tag, "Success")
+      assert.strictEqual(revoked.pollUnsafe()?._tag, "Success")
+    }).pipe(withPeers({}))
+  )
+
   it.effect("no credential outlives the peer lifetime", () =>
     Effect.gen(function* () {
       const peers = yield* AdmittedPeers
