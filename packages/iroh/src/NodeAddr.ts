@@ -52,14 +52,15 @@ export const parse = (text: string): NodeAddr => {
 }
 
 /** The ticket of this address: the id and as many of the first direct addresses as a ticket holds. */
-export const toTicket = (self: NodeAddr): string => {
-  for (let count = Math.min(15, self.directAddresses.length); ; count--) {
-    try {
-      return Ticket.encode({ endpointId: self.endpointId, directAddrs: self.directAddresses.slice(0, count) })
-    } catch (error) {
-      if (count === 0) throw error
-    }
+export const toTicket = ({ directAddresses, endpointId }: NodeAddr): string => {
+  const directAddrs: Array<string> = []
+  let size = 34
+  for (const addr of directAddresses.slice(0, 15)) {
+    size += (addr.startsWith("[") ? 18 : 6) + (directAddrs.length % 4 === 0 ? 1 : 0)
+    if (size > 256) break
+    directAddrs.push(addr)
   }
+  return Ticket.encode({ endpointId, directAddrs })
 }
 
 /** Id, relay URL (or nothing) and direct addresses on lines of their own, in base64 (Aster base64 node address). */

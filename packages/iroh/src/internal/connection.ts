@@ -3,6 +3,7 @@ import type { BiStream, RecvStream, SendStream } from "../BiStream.ts"
 import { type CloseReason, type Connection, ConnectionLost } from "../Connection.ts"
 import type { EndpointId } from "../EndpointId.ts"
 import type { RawBi, RawConnection } from "./binding.ts"
+import { errorCode } from "./errorCode.ts"
 import { RecvHalf } from "./recvHalf.ts"
 import { SendHalf } from "./sendHalf.ts"
 import { ahead, aheadInOrder, onDemand, Supply } from "./supply.ts"
@@ -84,8 +85,7 @@ export class QuicConnection implements Connection {
 
   close(code: number, reason: string): Effect.Effect<void> {
     return Effect.sync(() => {
-      const bounded = Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(code) || 0))
-      if (!this.isClosed()) this.#raw.close(bounded, truncate(reason))
+      if (!this.isClosed()) this.#raw.close(errorCode(code), truncate(reason))
     })
   }
 

@@ -38,6 +38,7 @@ export class MemorySend implements RawSend {
   #pending: PendingWrite | undefined
   #failure: StreamError | undefined
   #finished = false
+  #ended = false
 
   constructor(owner: Owner, peer: MemoryRecv, window: number) {
     this.#owner = owner
@@ -98,7 +99,8 @@ export class MemorySend implements RawSend {
 
   #end(): void {
     this.#fail(closed())
-    this.#owner.ended(this)
+    if (!this.#ended) this.#owner.ended(this)
+    this.#ended = true
   }
 
   #fail(error: StreamError): void {

@@ -32,21 +32,12 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
   bind: Effect.Effect<RawEndpoint, E, R>,
   options: NodeOptions
 ): Effect.fn.Return<Node, E, R | Scope.Scope> {
-  const endpoint = yield* bind
-  roots.add(endpoint)
   const incoming = yield* Queue.bounded<Connection, Cause.Done>(options.backlog ?? 64)
-  const alpns = new Set(options.alpns)
-
-  const close = yield* Effect.cached(
-    Effect.gen(function* () {
-      yield* Queue.end(incoming)
-      const closing = yield* Effect.forkDetach(Effect.promise(() => endpoint.close()))
-      // The join is bounded, not the closing: it cannot be called back.
-      yield* Fiber.join(closing).pipe(Effect.timeoutOption(closeTimeout), Effect.ignoreCause)
-      roots.delete(endpoint)
-    }).pipe(Effect.uninterruptible)
+  const { close, endpoint } = yield* Effect.acquireRelease(
+    Effect.flatMap(bind, (endpoint) => Effect.map(closing(endpoint, incoming), (close) => ({ endpoint, close }))),
+    ({ close }) => close
   )
-  yield* Effect.addFinalizer(() => close)
+  const alpns = new Set(options.alpns)
   yield* Effect.forkScoped(acceptLoop(endpoint, incoming, options))
 
   return {
@@ -63,6 +54,24 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
     close
   }
 })
+
+/** Holds the endpoint until the answer, an effect that does its work once, has closed it. */
+const closing = (
+  endpoint: RawEndpoint,
+  incoming: Queue.Queue<Connection, Cause.Done>
+): Effect.Effect<Effect.Effect<void>> => {
+  roots.add(endpoint)
+  return Queue.end(incoming).pipe(
+    // Closing cannot be called back: the wait for it is bounded, not itself.
+    Effect.andThen(Effect.forkDetach(Effect.promise(() => endpoint.close()))),
+    Effect.flatMap((closing) => Effect.interruptible(Fiber.join(closing))),
+    Effect.timeoutOption(closeTimeout),
+    Effect.ignoreCause({ log: true }),
+    Effect.andThen(Effect.sync(() => roots.delete(endpoint))),
+    Effect.uninterruptible,
+    Effect.cached
+  )
+}
 
 const connect = (
   endpoint: RawEndpoint,

@@ -1,6 +1,7 @@
 import { Effect, Exit } from "effect"
 import { type RecvStream, StreamClosed, StreamError } from "../BiStream.ts"
 import type { RawConnection, RawRecv } from "./binding.ts"
+import { errorCode } from "./errorCode.ts"
 
 /** Costs as much per byte as bigger reads and keeps the event loop for 2 ms at most where bytes cross as numbers. */
 const defaultLimit = 16 * 1024
@@ -17,6 +18,8 @@ interface Reader {
 
 const ignore = (): void => {}
 const finished: End = Exit.succeed(undefined)
+/** Made once: every stream ends, and an error costs more than the rest of its end. */
+const closed: End = Exit.fail(new StreamError({ reason: new StreamClosed() }))
 
 /**
  * Serves readers one after the other from one read of the transport at a time. That read cannot be called back, so
@@ -56,7 +59,7 @@ export class RecvHalf implements RecvStream {
       if (this.#end !== undefined && this.#discarded === undefined) return
       this.#discarded = undefined
       this.#close()
-      this.#raw.stop(code).then(ignore, ignore)
+      this.#raw.stop(errorCode(code)).then(ignore, ignore)
     })
   }
 
@@ -119,7 +122,7 @@ export class RecvHalf implements RecvStream {
 
   #close(): void {
     this.#bytes = undefined
-    this.#end = Exit.fail(new StreamError({ reason: new StreamClosed() }))
+    this.#end = closed
     this.#serve()
   }
 }

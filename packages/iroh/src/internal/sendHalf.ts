@@ -1,6 +1,7 @@
 import { Effect, Exit } from "effect"
 import { type SendStream, StreamClosed, StreamError } from "../BiStream.ts"
 import type { RawConnection, RawSend } from "./binding.ts"
+import { errorCode } from "./errorCode.ts"
 
 /** One write of this size keeps the event loop for about a millisecond where bytes cross as numbers. */
 const chunkSize = 16 * 1024
@@ -12,6 +13,8 @@ interface Write {
 }
 
 const ignore = (): void => {}
+/** Made once: every stream ends, and an error costs more than the rest of its end. */
+const closed = Exit.fail(new StreamError({ reason: new StreamClosed() }))
 
 /**
  * Puts the writes of a half one after the other, each in chunks of which one is under way. The transport neither keeps
@@ -48,7 +51,7 @@ export class SendHalf implements SendStream {
     return Effect.suspend(() => {
       if (this.#ended !== undefined) return this.#finishing ? Effect.void : this.#ended
       this.#finishing = true
-      this.#ended = closed()
+      this.#ended = closed
       if (this.#current === undefined) this.#sendFin()
       return Effect.void
     })
@@ -57,8 +60,8 @@ export class SendHalf implements SendStream {
   reset(code: number): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.#ended !== undefined && !this.#finishing) return
-      this.#abandon(closed())
-      this.#raw.reset(code).then(ignore, ignore)
+      this.#abandon(closed)
+      this.#raw.reset(errorCode(code)).then(ignore, ignore)
     })
   }
 
@@ -112,5 +115,3 @@ export class SendHalf implements SendStream {
     if (index >= 0) this.#queue.splice(index, 1)
   }
 }
-
-const closed = () => Exit.fail(new StreamError({ reason: new StreamClosed() }))

@@ -1,0 +1,662 @@
+/** What every transport must do, whatever it is made of. */
+import * as BiStream from "@aster-effect/iroh/BiStream"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+
+/** Makes a node of the transport under test. */
+export type MakeLayer = (options: NodeOptions) => Layer.Layer<IrohNode, unknown, MemoryNetwork>
+
+export const alpn = "test/1"
+
+/** A node of its own, closed with the scope. */
+export const node = (
+  layer: ReturnType<MakeLayer>
+): Effect.Effect<IrohNode["Service"], never, Scope.Scope | MemoryNetwork> =>
+  Layer.build(Layer.fresh(layer)).pipe(
+    Effect.map((context) => Context.get(context, IrohNode)),
+    Effect.orDie
+  )
+
+/** Two nodes and the connection between them, from both sides. */
+export const connected = Effect.fnUntraced(function* (makeLayer: MakeLayer) {
+  const a = yield* node(makeLayer({ alpns: [alpn] }))
+  const b = yield* node(makeLayer({}))
+  const accepting = yield* Effect.forkChild(a.accept)
+  const client = yield* b.connect(yield* a.address, alpn)
+  const server = yield* Fiber.join(accepting)
+  return { a, b, client, server }
+})
+
+export const text = (string: string): Uint8Array => new TextEncoder().encode(string)
+
+/** Bytes that tell where they belong. */
+export const pattern = (length: number, seed = 0): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => ((i + seed) * 2654435761) >>> 24)
+
+/** Everything up to the end. */
+export const readAll = Effect.fnUntraced(function* (recv: BiStream.RecvStream, maxBytes?: number) {
+  const chunks: Array<Uint8Array> = []
+  while (true) {
+    const bytes = yield* recv.read(maxBytes)
+    if (bytes === undefined) return Uint8Array.from(Buffer.concat(chunks))
+    chunks.push(bytes)
+  }
+})
+
+/** Exactly `length` bytes. */
+const readExactly = Effect.fnUntraced(function* (recv: BiStream.RecvStream, length: number) {
+  const chunks: Array<Uint8Array> = []
+  for (let left = length; left > 0;) {
+    const bytes = yield* recv.read(left)
+    if (bytes === undefined) return assert.fail(`ended ${left} bytes early`)
+    chunks.push(bytes)
+    left -= bytes.length
+  }
+  return Uint8Array.from(Buffer.concat(chunks))
+})
+
+/** Sends every stream back. */
+export const echo = Effect.fnUntraced(function* (connection: Connection) {
+  while (true) {
+    const { recv, send } = yield* connection.acceptBi
+    yield* Effect.forkChild(
+      Effect.gen(function* () {
+        for (let bytes = yield* recv.read(); bytes !== undefined; bytes = yield* recv.read()) yield* send.write(bytes)
+        yield* send.finish
+      })
+    )
+  }
+})
+
+/** A stream that both sides know of. */
+const stream = Effect.fnUntraced(function* (client: Connection, server: Connection) {
+  const near = yield* client.openBi
+  yield* near.send.write(text("!"))
+  const far = yield* server.acceptBi
+  yield* far.recv.read()
+  return { near, far }
+})
+
+const reason = <A>(effect: Effect.Effect<A, BiStream.StreamError>) => Effect.map(Effect.flip(effect), (e) => e.reason)
+const soon = "50 millis"
+
+export const contract = (
+  name: string,
+  makeLayer: MakeLayer,
+  provide: Layer.Layer<MemoryNetwork>,
+  { sequentialStreams = 10_000 }: { readonly sequentialStreams?: number } = {}
+): void => {
+  const test = (
+    title: string,
+    body: () => Effect.Effect<void, unknown, Scope.Scope | MemoryNetwork>,
+    timeout?: number
+  ) => it.live(title, () => Effect.provide(body(), provide), timeout)
+
+  describe(`${name}: connecting`, () => {
+    test("both sides know each other and the protocol", () =>
+      Effect.gen(function* () {
+        const { a, b, client, server } = yield* connected(makeLayer)
+        assert.strictEqual(client.remoteId, a.endpointId)
+        assert.strictEqual(server.remoteId, b.endpointId)
+        assert.strictEqual(client.alpn, alpn)
+        assert.strictEqual(server.alpn, alpn)
+        assert.isFalse(client.isClosed())
+      }))
+
+    test("the identity is the secret key's", () =>
+      Effect.gen(function* () {
+        const secretKey = yield* SecretKey.generate
+        const { endpointId } = yield* node(makeLayer({ secretKey }))
+        assert.strictEqual(endpointId, SecretKey.toEndpointId(secretKey))
+      }))
+
+    test("a protocol that the peer does not speak", () =>
+      Effect.gen(function* () {
+        const { a, b } = yield* connected(makeLayer)
+        const error = yield* Effect.flip(b.connect(yield* a.address, "other/1"))
+        assert.deepStrictEqual(error.reason, { _tag: "UnsupportedProtocol" })
+        assert.include(error.message, "other/1")
+        // a failed handshake did not stop the peer from accepting
+        const accepting = yield* Effect.forkChild(a.accept)
+        yield* b.connect(yield* a.address, alpn)
+        yield* Fiber.join(accepting)
+      }))
+
+    test("a protocol advertised later", () =>
+      Effect.gen(function* () {
+        const { a, b } = yield* connected(makeLayer)
+        yield* a.advertise(["late/1"])
+        for (const wanted of ["late/1", alpn]) {
+          const accepting = yield* Effect.forkChild(a.accept)
+          yield* b.connect(yield* a.address, wanted)
+          assert.strictEqual((yield* Fiber.join(accepting)).alpn, wanted)
+        }
+      }))
+
+    test("nobody there, in the given time", () =>
+      Effect.gen(function* () {
+        const a = yield* node(makeLayer({}))
+        const gone = SecretKey.toEndpointId(yield* SecretKey.generate)
+        const error = yield* Effect.flip(
+          a.connect(NodeAddr.make(gone, ["127.0.0.1:9"]), alpn, { timeout: "200 millis" })
+        )
+        assert.deepStrictEqual(error.reason, { _tag: "TimedOut" })
+      }))
+
+    test("itself", () =>
+      Effect.gen(function* () {
+        const a = yield* node(makeLayer({ alpns: [alpn] }))
+        const error = yield* Effect.flip(a.connect(yield* a.address, alpn))
+        assert.deepStrictEqual(error.reason, { _tag: "Self" })
+      }))
+
+    test("many at once wait for the backlog", () =>
+      Effect.gen(function* () {
+        const a = yield* node(makeLayer({ alpns: [alpn], backlog: 1, maxHandshakes: 2 }))
+        const b = yield* node(makeLayer({}))
+        const dialling = yield* Effect.forkChild(
+          Effect.all(
+            Array.from({ length: 12 }, () => Effect.flatMap(a.address, (addr) => b.connect(addr, alpn))),
+            {
+              concurrency: "unbounded"
+            }
+          )
+        )
+        for (let i = 0; i < 12; i++) yield* a.accept
+        assert.lengthOf(yield* Fiber.join(dialling), 12)
+      }))
+  })
+
+  describe(`${name}: closing`, () => {
+    test("code and reason reach the peer, and everybody waiting", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const waiting = yield* Effect.forkChild(
+          Effect.all(
+            [
+              server.closed,
+              Effect.flip(server.acceptBi),
+              Effect.flip(server.acceptUni),
+              Effect.flip(far.recv.read()),
+              client.closed,
+              Effect.flip(client.acceptBi),
+              Effect.flip(near.recv.read())
+            ],
+            { concurrency: "unbounded" }
+          ),
+          { startImmediately: true }
+        )
+        yield* client.close(403, "not admitted: ünïcode")
+        const [peer, accept, acceptUni, read, local, localAccept, localRead] = yield* Fiber.join(waiting)
+        const expected = { _tag: "Peer", code: 403, reason: "not admitted: ünïcode" } as const
+        const own = { _tag: "Local", code: 403, reason: "not admitted: ünïcode" } as const
+        assert.deepStrictEqual(peer, expected)
+        assert.deepStrictEqual(accept.reason, expected)
+        assert.deepStrictEqual(acceptUni.reason, expected)
+        assert.strictEqual(read.reason._tag === "ConnectionLost" && read.reason.reason.code, 403)
+        assert.deepStrictEqual(local, own)
+        assert.deepStrictEqual(localAccept.reason, own)
+        assert.strictEqual(localRead.reason._tag, "ConnectionLost")
+        for (const connection of [client, server]) {
+          assert.isTrue(connection.isClosed())
+          assert.strictEqual((yield* Effect.flip(connection.openBi))._tag, "ConnectionLost")
+          assert.strictEqual((yield* Effect.flip(connection.openUni))._tag, "ConnectionLost")
+        }
+        assert.strictEqual((yield* reason(far.send.write(text("late"))))._tag, "ConnectionLost")
+        assert.strictEqual((yield* reason(near.send.write(text("late"))))._tag, "ConnectionLost")
+      }))
+
+    test("with neither code nor reason", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        yield* server.close(0, "")
+        assert.deepStrictEqual(yield* client.closed, { _tag: "Peer", code: 0, reason: "" })
+      }))
+
+    test("the first close wins, and any number is a code", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        yield* client.close(Number.MAX_VALUE, "x".repeat(5000))
+        yield* client.close(1, "second")
+        const closed = yield* server.closed
+        assert.strictEqual(closed._tag === "Peer" && closed.code, Number.MAX_SAFE_INTEGER)
+        assert.strictEqual(closed._tag === "Peer" && closed.reason, "x".repeat(1000))
+        const again = yield* connected(makeLayer)
+        yield* again.client.close(-1.5, "")
+        assert.deepStrictEqual(yield* again.server.closed, { _tag: "Peer", code: 0, reason: "" })
+      }))
+
+    test("waiting for the end can be given up without trace", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        for (let i = 0; i < 100; i++) yield* Effect.timeoutOption(client.closed, 0)
+        const waiting = yield* Effect.forkChild(client.closed)
+        yield* server.close(7, "")
+        assert.strictEqual((yield* Fiber.join(waiting))._tag, "Peer")
+      }))
+
+    test("closing a node closes its connections, once", () =>
+      Effect.gen(function* () {
+        const { a, b, client, server } = yield* connected(makeLayer)
+        const waiting = yield* Effect.forkChild(Effect.exit(a.accept), { startImmediately: true })
+        yield* Effect.all([a.close, a.close], { concurrency: "unbounded" })
+        yield* a.close
+        assert.strictEqual((yield* client.closed)._tag, "Peer")
+        assert.strictEqual((yield* server.closed)._tag, "Local")
+        assert.isTrue(Exit.isFailure(yield* Fiber.join(waiting)))
+        assert.strictEqual((yield* Effect.flip(a.accept))._tag, "NodeClosed")
+        assert.deepStrictEqual((yield* Effect.flip(a.connect(yield* b.address, alpn))).reason, { _tag: "NodeClosed" })
+      }))
+  })
+
+  describe(`${name}: streams`, () => {
+    test("echo, empty to 1 MiB", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        yield* Effect.forkChild(echo(server))
+        for (const length of [0, 1, 16 * 1024, 16 * 1024 + 1, 100_000, 1024 * 1024]) {
+          const { recv, send } = yield* client.openBi
+          const sent = pattern(length)
+          yield* Effect.forkChild(Effect.andThen(send.write(sent), send.finish))
+          assert.deepStrictEqual(yield* readAll(recv, 64 * 1024), sent)
+        }
+      }))
+
+    test("half-close: the answer comes after the question has ended", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        yield* near.send.write(text("question"))
+        yield* near.send.finish
+        assert.deepStrictEqual(yield* readAll(far.recv), text("question"))
+        assert.isUndefined(yield* far.recv.read()) // the end stays the end
+        yield* far.send.write(text("answer"))
+        yield* far.send.finish
+        assert.deepStrictEqual(yield* readAll(near.recv), text("answer"))
+      }))
+
+    test("the peer may open streams too", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        yield* Effect.forkChild(echo(client))
+        const { recv, send } = yield* server.openBi
+        yield* send.write(text("hi"))
+        yield* send.finish
+        assert.deepStrictEqual(yield* readAll(recv), text("hi"))
+      }))
+
+    test("unidirectional", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        for (let i = 0; i < 150; i++) {
+          const send = yield* client.openUni
+          yield* send.write(text(`message ${i}`))
+          yield* send.finish
+          assert.deepStrictEqual(yield* readAll(yield* server.acceptUni), text(`message ${i}`))
+        }
+      }))
+
+    test("reads are at most as long as asked for", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        yield* Effect.forkChild(near.send.write(pattern(200_000)))
+        assert.lengthOf((yield* far.recv.read(1)) ?? [], 1)
+        assert.lengthOf((yield* far.recv.read(-5)) ?? [], 1)
+        for (const most of [100, 16 * 1024, undefined]) {
+          assert.isAtMost(((yield* far.recv.read(most)) ?? []).length, most ?? 16 * 1024)
+        }
+        assert.isAtMost(((yield* far.recv.read(Number.MAX_VALUE)) ?? []).length, 64 * 1024)
+      }))
+
+    test("concurrent writes stay whole and in order", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const writes = Array.from({ length: 60 }, (_, i) => new Uint8Array(1 + ((i * 7919) % 50_000)).fill(i))
+        const writing = yield* Effect.forkChild(
+          Effect.all(
+            writes.map((bytes) => near.send.write(bytes)),
+            { concurrency: "unbounded" }
+          ).pipe(Effect.andThen(near.send.finish))
+        )
+        const expected = Uint8Array.from(Buffer.concat(writes))
+        assert.isTrue(Buffer.from(expected).equals(yield* readAll(far.recv)))
+        yield* Fiber.join(writing)
+      }))
+
+    test("finish never cuts what was written", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        for (let i = 0; i < 200; i++) {
+          const { recv, send } = yield* client.openBi
+          const bytes = pattern(1 + ((i * 997) % 40_000), i)
+          yield* Effect.forkChild(send.write(bytes), { startImmediately: true })
+          yield* send.finish
+          const far = yield* server.acceptBi
+          assert.isTrue(Buffer.from(bytes).equals(yield* readAll(far.recv)))
+          yield* far.send.finish
+          assert.isUndefined(yield* recv.read())
+        }
+      }))
+
+    test("a finished half takes no more", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { near } = yield* stream(client, server)
+        yield* near.send.finish
+        yield* near.send.finish
+        assert.strictEqual((yield* reason(near.send.write(text("more"))))._tag, "StreamClosed")
+      }))
+  })
+
+  describe(`${name}: giving up`, () => {
+    test("reset reaches the reader that waits and those after it", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const reading = yield* Effect.forkChild(reason(far.recv.read()), { startImmediately: true })
+        yield* Effect.sleep(soon)
+        yield* near.send.reset(42)
+        const seen = yield* Fiber.join(reading)
+        assert.strictEqual(seen._tag === "StreamReset" && seen.code, 42)
+        assert.strictEqual((yield* reason(far.recv.read()))._tag, "StreamReset")
+        assert.strictEqual((yield* reason(near.send.write(text("x"))))._tag, "StreamClosed")
+        assert.strictEqual((yield* reason(near.send.finish))._tag, "StreamClosed")
+        yield* near.send.reset(43) // nothing happens
+      }))
+
+    test("cancelling: a reset is answered by a reset", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const reading = yield* Effect.forkChild(reason(near.recv.read()), { startImmediately: true })
+        const serving = yield* Effect.forkChild(
+          Effect.catch(far.recv.read(), () => far.send.reset(6)),
+          { startImmediately: true }
+        )
+        yield* Effect.sleep(soon)
+        yield* near.send.reset(5)
+        yield* Fiber.join(serving)
+        const seen = yield* Fiber.join(reading)
+        assert.strictEqual(seen._tag === "StreamReset" && seen.code, 6)
+      }))
+
+    test("reset fails a write that the peer does not read, at once", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { near } = yield* stream(client, server)
+        const writing = yield* Effect.forkChild(reason(near.send.write(pattern(8 << 20))), { startImmediately: true })
+        const queued = yield* Effect.forkChild(reason(near.send.write(text("next"))), { startImmediately: true })
+        yield* Effect.sleep("300 millis")
+        assert.isUndefined(writing.pollUnsafe())
+        yield* near.send.reset(1)
+        assert.strictEqual((yield* Fiber.join(writing))._tag, "StreamClosed")
+        assert.strictEqual((yield* Fiber.join(queued))._tag, "StreamClosed")
+      }))
+
+    test("stop reaches the writer", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        yield* far.recv.stop(9)
+        assert.strictEqual((yield* reason(far.recv.read()))._tag, "StreamClosed")
+        const writes = Effect.forever(Effect.andThen(near.send.write(pattern(1000)), Effect.sleep(1)))
+        for (const seen of [yield* reason(writes), yield* reason(near.send.write(text("x")))]) {
+          assert.strictEqual(seen._tag === "StreamStopped" && seen.code, 9)
+        }
+        assert.strictEqual((yield* reason(near.send.finish))._tag, "StreamStopped")
+      }))
+
+    test("stop frees a writer that waits for the reader", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const writing = yield* Effect.forkChild(reason(near.send.write(pattern(8 << 20))), { startImmediately: true })
+        yield* Effect.sleep("200 millis")
+        yield* far.recv.stop(3)
+        const seen = yield* Fiber.join(writing)
+        assert.strictEqual(seen._tag === "StreamStopped" && seen.code, 3)
+      }))
+
+    test("stop does not wait for a read under way, and fails it", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const reading = yield* Effect.forkChild(reason(far.recv.read()), { startImmediately: true })
+        yield* Effect.sleep(soon)
+        yield* far.recv.stop(9)
+        assert.strictEqual((yield* Fiber.join(reading))._tag, "StreamClosed")
+        // the transport tells the peer at its next sign of life at the latest
+        const writes = Effect.forever(Effect.andThen(near.send.write(text("x")), Effect.sleep(1)))
+        assert.strictEqual((yield* reason(writes))._tag, "StreamStopped")
+      }))
+
+    test("discard takes the rest, and stops a peer that sends too much of it", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        yield* far.recv.discard
+        yield* far.recv.discard
+        assert.strictEqual((yield* reason(far.recv.read()))._tag, "StreamClosed")
+        const writes = Effect.forever(Effect.andThen(near.send.write(pattern(10_000)), Effect.sleep(1)))
+        const seen = yield* reason(writes)
+        assert.strictEqual(seen._tag === "StreamStopped" && seen.code, 0)
+      }))
+
+    test("the other direction goes on after a reset and after a stop", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const one = yield* stream(client, server)
+        yield* one.near.send.reset(1)
+        yield* one.far.send.write(text("still here"))
+        assert.deepStrictEqual(yield* one.near.recv.read(), text("still here"))
+        const two = yield* stream(client, server)
+        yield* two.far.recv.stop(1)
+        yield* two.far.send.write(text("still here"))
+        assert.deepStrictEqual(yield* two.near.recv.read(), text("still here"))
+      }))
+  })
+
+  describe(`${name}: interruption`, () => {
+    test("an interrupted read returns at once and loses nothing", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        for (let i = 0; i < 20; i++) {
+          const reading = yield* Effect.forkChild(far.recv.read(), { startImmediately: true })
+          yield* Fiber.interrupt(reading)
+        }
+        yield* near.send.write(text("not lost"))
+        yield* near.send.finish
+        assert.deepStrictEqual(yield* readAll(far.recv), text("not lost"))
+      }))
+
+    test("bytes that came for a reader who left go to the next, as much as it asks for", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const reading = yield* Effect.forkChild(far.recv.read(), { startImmediately: true })
+        yield* Fiber.interrupt(reading)
+        yield* near.send.write(text("abcdef"))
+        yield* Effect.sleep(soon) // they have come for nobody
+        assert.deepStrictEqual(yield* far.recv.read(2), text("ab"))
+        assert.deepStrictEqual(yield* far.recv.read(3), text("cde"))
+        yield* near.send.write(text("g"))
+        assert.deepStrictEqual(yield* readExactly(far.recv, 2), text("fg"))
+      }))
+
+    test("two readers are served in turn", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const first = yield* Effect.forkChild(far.recv.read(3), { startImmediately: true })
+        const second = yield* Effect.forkChild(far.recv.read(3), { startImmediately: true })
+        yield* near.send.write(text("onetwo"))
+        assert.deepStrictEqual(yield* Fiber.join(first), text("one"))
+        assert.deepStrictEqual(yield* Fiber.join(second), text("two"))
+      }))
+
+    test("an interrupted write stays whole, one still waiting is dropped", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const first = pattern(4 << 20)
+        const writing = yield* Effect.forkChild(near.send.write(first), { startImmediately: true })
+        const waiting = yield* Effect.forkChild(near.send.write(text("dropped")), { startImmediately: true })
+        yield* Effect.sleep(soon)
+        assert.isUndefined(writing.pollUnsafe())
+        yield* Fiber.interrupt(waiting)
+        yield* Fiber.interrupt(writing)
+        const last = yield* Effect.forkChild(Effect.andThen(near.send.write(text("last")), near.send.finish))
+        const received = yield* readAll(far.recv, 64 * 1024)
+        yield* Fiber.join(last)
+        assert.isTrue(Buffer.concat([first, text("last")]).equals(received))
+      }))
+
+    test("an interrupted openBi or acceptBi loses no stream", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        let ended = 0
+        for (let i = 0; i < 300; i++) {
+          for (const effect of [client.openBi, server.acceptBi]) {
+            const taking = yield* Effect.forkChild(effect, { startImmediately: true })
+            yield* Fiber.interrupt(taking)
+            const taken = yield* Fiber.await(taking)
+            if (Exit.isFailure(taken)) continue
+            yield* taken.value.send.reset(0) // one that lay ready: it is ours to end
+            yield* taken.value.recv.stop(0)
+            ended++
+          }
+        }
+        assert.isAbove(ended, 0)
+        yield* Effect.forkChild(echo(server).pipe(Effect.catch(() => echo(server))))
+        const { recv, send } = yield* client.openBi
+        yield* send.write(text("fine"))
+        yield* send.finish
+        assert.deepStrictEqual(yield* readAll(recv), text("fine"))
+      }))
+
+    test("an interrupted connect leaves no connection", () =>
+      Effect.gen(function* () {
+        const { a, b } = yield* connected(makeLayer)
+        const addr = yield* a.address
+        const accepting = yield* Effect.forkChild(a.accept)
+        const dialling = yield* Effect.forkChild(b.connect(addr, alpn), { startImmediately: true })
+        yield* Fiber.interrupt(dialling)
+        const server = yield* Fiber.join(accepting)
+        assert.strictEqual((yield* server.closed)._tag, "Peer")
+      }))
+  })
+
+  describe(`${name}: limits`, () => {
+    test("a writer waits for a slow reader", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        let sent = 0
+        const writing = yield* Effect.forkChild(
+          Effect.gen(function* () {
+            for (; sent < 8 << 20; sent += 64 * 1024) yield* near.send.write(pattern(64 * 1024))
+            yield* near.send.finish
+          })
+        )
+        yield* Effect.sleep("1 second")
+        const ahead = sent
+        assert.isBelow(ahead, 4 << 20)
+        yield* Effect.sleep("100 millis")
+        assert.strictEqual(sent, ahead)
+        let got = 0
+        for (let bytes = yield* far.recv.read(65536); bytes !== undefined; bytes = yield* far.recv.read(65536)) {
+          got += bytes.length
+        }
+        assert.strictEqual(got, 8 << 20)
+        yield* Fiber.join(writing)
+      }))
+
+    test("100 streams may be open; 150 are served in turn", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        let open = 0
+        const calls = yield* Effect.forkChild(
+          Effect.all(
+            Array.from({ length: 150 }, () =>
+              Effect.gen(function* () {
+                const { recv, send } = yield* client.openBi
+                open++
+                yield* send.write(text("x"))
+                yield* send.finish
+                assert.deepStrictEqual(yield* readAll(recv), text("x"))
+              })
+            ),
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* Effect.sleep("500 millis")
+        assert.strictEqual(open, 100)
+        yield* Effect.forkChild(echo(server))
+        yield* Fiber.join(calls)
+        assert.strictEqual(open, 150)
+      }))
+
+    test(
+      `${sequentialStreams} streams one after the other, the rest of each discarded`,
+      () =>
+        Effect.gen(function* () {
+          const { client, server } = yield* connected(makeLayer)
+          yield* Effect.forkChild(
+            Effect.gen(function* () {
+              while (true) {
+                const { recv, send } = yield* server.acceptBi
+                const bytes = (yield* recv.read()) ?? assert.fail("ended")
+                yield* recv.discard
+                yield* send.write(bytes)
+                yield* send.finish
+              }
+            })
+          )
+          for (let i = 0; i < sequentialStreams; i++) {
+            const { recv, send } = yield* client.openBi
+            const bytes = Uint8Array.of(i, i >> 8)
+            yield* send.write(bytes)
+            yield* send.finish
+            assert.deepStrictEqual(yield* recv.read(), bytes)
+            yield* recv.discard
+          }
+        }),
+      60_000
+    )
+
+    test("streams cancelled from either side are given back", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        for (let i = 0; i < 250; i++) {
+          const { far, near } = yield* stream(client, server)
+          const end = i % 3
+          if (end === 0) {
+            yield* near.send.reset(1)
+            yield* near.recv.stop(1)
+            yield* Effect.exit(far.recv.read())
+            yield* far.send.reset(2)
+          } else if (end === 1) {
+            yield* far.recv.stop(1)
+            yield* far.send.reset(1)
+            yield* Effect.exit(near.recv.read())
+            yield* Effect.exit(Effect.forever(near.send.write(text("x"))))
+          } else {
+            yield* near.send.finish
+            yield* near.recv.stop(1)
+            yield* far.recv.discard
+            yield* Effect.exit(Effect.forever(far.send.write(pattern(5000))))
+          }
+        }
+      }))
+  })
+}
