@@ -28,7 +28,7 @@ interface Part {
   readonly from: (json: unknown, path: string, depth: number) => unknown
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true })
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const utf8Encoder = new TextEncoder()
 
 /**
@@ -51,7 +51,7 @@ const MAX_VALUES = 1_000_000
 const MAX_DIGITS = 20
 
 /**
- * JSON from a peer: fatal UTF-8, at most `MAX_JSON_DEPTH` levels and a million values.
+ * JSON from a peer: UTF-8 without errors and byte order mark, at most `MAX_JSON_DEPTH` levels and a million values.
  *
  * @param wide keep integers beyond 2^53 as bigint
  * @throws CodecError

@@ -1,8 +1,8 @@
 import { Writer } from "@aster-effect/fory"
 import { compress } from "../Compression.ts"
 import { encodeStatus, OK, type RpcStatus } from "../Control.ts"
-import { COMPRESSED, HEADER_SIZE, TRAILER, encode, writeHeader } from "../Frame.ts"
-import { COMPRESSION_THRESHOLD, MAX_PAYLOAD_SIZE } from "../Limits.ts"
+import { COMPRESSED, FrameError, HEADER_SIZE, TRAILER, encode, writeHeader } from "../Frame.ts"
+import { COMPRESSION_THRESHOLD, MAX_DECOMPRESSED_SIZE, MAX_PAYLOAD_SIZE } from "../Limits.ts"
 import type { Encoding, MessageCodec } from "../MessageCodec.ts"
 
 /** What ends a successful call, whole frame. */
@@ -44,6 +44,9 @@ export class FrameWriter {
       codec.write(writer, value, this.encoding)
       let flags = 0
       const size = writer.position - start - HEADER_SIZE
+      if (size > MAX_DECOMPRESSED_SIZE) {
+        throw new FrameError("Oversized", `A message of ${size} bytes: at most ${MAX_DECOMPRESSED_SIZE} can be read`)
+      }
       if (this.compresses && size > COMPRESSION_THRESHOLD) {
         const compressed = compress(writer.bytes().subarray(start + HEADER_SIZE))
         if (compressed !== undefined) {

@@ -1,0 +1,50 @@
+/**
+ * A producer and its consumers as a test needs them: real QUIC, on this machine only.
+ */
+import { AsterClient } from "@aster-effect/client/AsterClient"
+import type { ConnectFailure } from "@aster-effect/client/AsterClient"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
+import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
+import { AsterServer } from "@aster-effect/server/AsterServer"
+import type { NodeServerOptions, StartError } from "@aster-effect/server/AsterServer"
+import * as Alpn from "@aster-effect/transport/Alpn"
+import type { Scope } from "effect"
+import { Context, Effect, Layer } from "effect"
+import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
+
+export const loopback: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }
+
+export const kitchen = Layer.merge(KitchenSinkLive, KitchenJsonLive)
+
+/** A server that lives as long as the scope. `services` holds the handlers of any services. */
+export const serve = (
+  options: NodeServerOptions = {},
+  services: Layer.Layer<never> = kitchen
+): Effect.Effect<AsterServer["Service"], StartError | BindError, Scope.Scope> =>
+  Effect.map(
+    Layer.build(AsterServer.layer({ node: loopback, ...options }).pipe(Layer.provide(services))),
+    Context.get(AsterServer)
+  )
+
+/** A node that lives as long as the scope. */
+export const node: Effect.Effect<IrohNode["Service"], BindError, Scope.Scope> = Effect.map(
+  Layer.build(IrohNode.layer(loopback)),
+  Context.get(IrohNode)
+)
+
+/** A consumer with a node of its own. */
+export const consume = (server: {
+  readonly address: string
+}): Effect.Effect<AsterClient["Service"], ConnectFailure | BindError, Scope.Scope> =>
+  Effect.map(Layer.build(AsterClient.layer({ address: server.address, node: loopback })), Context.get(AsterClient))
+
+/** A bare connection to a server. */
+export const dial = (
+  node: IrohNode["Service"],
+  server: { readonly address: string },
+  alpn: string = Alpn.RPC
+): Effect.Effect<Connection, ConnectError, Scope.Scope> =>
+  Effect.acquireRelease(node.connect(NodeAddr.parse(server.address), alpn), (connection) => connection.close(0, "done"))
