@@ -8,14 +8,9 @@ import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { base32nopad } from "@scure/base"
-import { blobOf, hex, unhex, vectors } from "./Vectors.ts"
+import { blobOf, contentOf, hex, unhex, vectors } from "./Vectors.ts"
 
 const hashOf = (bytes: Uint8Array) => BlobHash.fromBytes(hashBlob(bytes).hash)
-const content = (rule: string): Uint8Array => {
-  if (rule.startsWith("utf8:")) return new TextEncoder().encode(rule.slice(5))
-  const [, n, k] = /^blob\((\d+),\s*(\d+)\)$/.exec(rule)!
-  return blobOf(Number(n), Number(k))
-}
 
 describe("HashSeq", () => {
   it("is the recorded one", () => {
@@ -34,13 +29,13 @@ describe("Collection", () => {
       assert.strictEqual(hex(meta), metaHex)
       const root = Collection.root(
         hashOf(meta),
-        entries.map(([, rule]) => hashOf(content(rule)))
+        entries.map(([, rule]) => hashOf(contentOf(rule)))
       )
       assert.strictEqual(hex(root.bytes), rootHex)
       assert.strictEqual(hashOf(root.bytes), rootHash)
       assert.deepStrictEqual(
         Collection.entries(root, Collection.decodeNames(meta)),
-        entries.map(([name, rule]) => ({ name, hash: hashOf(content(rule)) }))
+        entries.map(([name, rule]) => ({ name, hash: hashOf(contentOf(rule)) }))
       )
     }
   })

@@ -87,6 +87,13 @@ export const vectors = JSON.parse(readFileSync(url, "utf8")) as Vectors
 /** Byte i is (i + k) mod 251. */
 export const blobOf = (n: number, k: number): Uint8Array => Uint8Array.from({ length: n }, (_, i) => (i + k) % 251)
 
+/** Content given by a rule: utf8:text or blob(n, k). */
+export const contentOf = (rule: string): Uint8Array => {
+  if (rule.startsWith("utf8:")) return new TextEncoder().encode(rule.slice(5))
+  const [, n, k] = /^blob\((\d+),\s*(\d+)\)$/.exec(rule)!
+  return blobOf(Number(n), Number(k))
+}
+
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 export const unhex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"))
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

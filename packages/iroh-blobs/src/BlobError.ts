@@ -61,3 +61,15 @@ export class TagNotFound extends Data.TaggedError("TagNotFound")<{ readonly name
     return `There is no tag ${JSON.stringify(this.name)}`
   }
 }
+
+/** A file outside the store could not be read or written. */
+export class BlobFileError extends Data.TaggedError("BlobFileError")<{
+  readonly path: string
+  readonly operation: "read" | "write"
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    const detail = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `Cannot ${this.operation} ${this.path}: ${detail}`
+  }
+}

@@ -106,6 +106,8 @@ export interface BlobStoreOptions {
 export class BlobStore extends Context.Service<
   BlobStore,
   {
+    /** What is there of a blob. */
+    readonly bitfield: (hash: BlobHash) => Effect.Effect<Bitfield, BlobStoreError>
     readonly status: (hash: BlobHash) => Effect.Effect<BlobStatus, BlobStoreError>
     /** Blobs of which something is stored, by hash. The empty blob is always there and never listed. */
     readonly list: Stream.Stream<{ readonly hash: BlobHash; readonly status: BlobStatus }, BlobStoreError>

@@ -1,1 +1,11 @@
-export {}
+export * as BlobError from "./BlobError.ts"
+export * as Blobs from "./Blobs.ts"
+export * as BlobsProtocol from "./BlobsProtocol.ts"
+export * as BlobStore from "./BlobStore.ts"
+export * as TransferError from "./TransferError.ts"
+export * as Bitfield from "./proto/Bitfield.ts"
+export * as BlobHash from "./proto/BlobHash.ts"
+export * as BlobTicket from "./proto/BlobTicket.ts"
+export * as ChunkRanges from "./proto/ChunkRanges.ts"
+export * as Collection from "./proto/Collection.ts"
+export * as HashSeq from "./proto/HashSeq.ts"

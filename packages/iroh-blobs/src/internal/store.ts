@@ -54,9 +54,10 @@ export const makeStore = Effect.fnUntraced(function* (
     )
   }
 
-  const status = (hash: BlobHash) => attemptSync("look up a blob", () => statusOf(entries.bitfield(hash)))
+  const bitfield = (hash: BlobHash) => attemptSync("look up a blob", () => entries.bitfield(hash))
   return {
-    status,
+    bitfield,
+    status: (hash) => Effect.map(bitfield(hash), statusOf),
     list: Stream.paginate("", (after) =>
       attemptSync("list blobs", () => {
         const page = metadata.hashes(after, PAGE)

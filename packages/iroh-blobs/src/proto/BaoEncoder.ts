@@ -10,6 +10,8 @@ export interface BaoNeed {
   readonly from: "data" | "outboard"
   readonly offset: number
   readonly length: number
+  /** At least `length`: so many bytes from `offset` on will be needed, and are there, so that they may be read at once. */
+  readonly ahead: number
 }
 
 /**
@@ -23,7 +25,8 @@ export interface BaoNeed {
 export class BaoEncoder {
   readonly #size: number
   readonly #selection: ChunkRanges.ChunkRanges
-  readonly #available: ChunkRanges.ChunkRanges
+  /** The part of the selection that is there. */
+  readonly #sendable: ChunkRanges.ChunkRanges
   readonly #verifier: BaoVerifier
   readonly #nodes: Iterator<BaoNode, void>
   #node: BaoNode | undefined
@@ -38,7 +41,7 @@ export class BaoEncoder {
     const chunks = chunksOf(bitfield.size)
     this.#size = bitfield.size
     this.#selection = ChunkRanges.select(ranges, chunks)
-    this.#available = bitfield.ranges
+    this.#sendable = ChunkRanges.intersection(this.#selection, bitfield.ranges)
     this.#verifier = new BaoVerifier(root)
     this.#nodes = traverse(chunks, this.#selection)
     this.#advance()
@@ -65,19 +68,23 @@ export class BaoEncoder {
     this.need = undefined
     if (this.#node === undefined) return
     // A pair is stored as soon as anything below it is, so its first wanted chunk decides.
-    this.gap = !ChunkRanges.has(this.#available, firstSelected(this.#selection, this.#node.start))
+    this.gap = !ChunkRanges.has(this.#sendable, firstSelected(this.#selection, this.#node.start))
     if (!this.gap) this.need = this.#needOf(this.#node)
   }
 
   #needOf(node: BaoNode): BaoNeed | undefined {
     if (node._tag === "Parent" && node.pair !== undefined) {
-      return { from: "outboard", offset: node.pair * PAIR_SIZE, length: PAIR_SIZE }
+      // The pairs of a subtree lie together, its own first.
+      const whole = ChunkRanges.includes(this.#sendable, node.start, node.end)
+      const pairs = whole ? Math.ceil((node.end - node.start) / GROUP_CHUNKS) - 1 : 1
+      return { from: "outboard", offset: node.pair * PAIR_SIZE, length: PAIR_SIZE, ahead: pairs * PAIR_SIZE }
     }
     if (this.#size === 0) return undefined
     // Pairs inside a group are not stored but recomputed from the group's data.
     const offset = node._tag === "Leaf" ? node.start * CHUNK_SIZE : groupStart(node.start)
-    const end = node._tag === "Leaf" ? node.end * CHUNK_SIZE : offset + GROUP_SIZE
-    return { from: "data", offset, length: Math.min(end, this.#size) - offset }
+    const end = Math.min(node._tag === "Leaf" ? node.end * CHUNK_SIZE : offset + GROUP_SIZE, this.#size)
+    const run = Math.min(ChunkRanges.endOfRun(this.#sendable, node.start) * CHUNK_SIZE, this.#size)
+    return { from: "data", offset, length: end - offset, ahead: Math.max(end, run) - offset }
   }
 }
 

@@ -45,6 +45,10 @@ const boundariesUpTo = (ranges: ChunkRanges, chunk: number): number => {
 /** Whether `chunk` is in the set. */
 export const has = (ranges: ChunkRanges, chunk: number): boolean => (boundariesUpTo(ranges, chunk) & 1) === 1
 
+/** The end (exclusive) of the stretch of chunks in the set that `chunk`, itself in the set, belongs to. */
+export const endOfRun = (ranges: ChunkRanges, chunk: number): number =>
+  ranges[boundariesUpTo(ranges, chunk)] ?? Infinity
+
 /** Whether the set and [start, end) have a chunk in common. */
 export const intersects = (ranges: ChunkRanges, start: number, end: number): boolean => {
   const count = boundariesUpTo(ranges, start)
@@ -116,13 +120,6 @@ export const roundToGroups = (ranges: ChunkRanges): ChunkRanges => {
     if (end !== undefined) out.push(Math.ceil(end / GROUP_CHUNKS) * GROUP_CHUNKS)
   }
   return out
-}
-
-/** Number of chunks in a bounded set, Infinity for an open one. */
-export const count = (ranges: ChunkRanges): number => {
-  let total = 0
-  for (let i = 0; i < ranges.length; i += 2) total += (ranges[i + 1] ?? Infinity) - ranges[i]!
-  return total
 }
 
 /** Appends the RangeSpec form: a sequence of widths, alternately deselected and selected. */

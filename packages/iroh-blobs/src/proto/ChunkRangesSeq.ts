@@ -20,6 +20,16 @@ export const fromList = (
   rest: ChunkRanges.ChunkRanges = ChunkRanges.empty
 ): ChunkRangesSeq => canonical([...sets, rest].map((ranges, index) => ({ index, ranges })))
 
+/** The given sets at the given indices, which ascend, and nothing at any other index. */
+export const fromEntries = (entries: ChunkRangesSeq): ChunkRangesSeq =>
+  canonical(
+    entries.flatMap((entry, i) =>
+      entries[i + 1]?.index === entry.index + 1
+        ? [entry]
+        : [entry, { index: entry.index + 1, ranges: ChunkRanges.empty }]
+    )
+  )
+
 /** Drops entries that change nothing. */
 const canonical = (entries: ChunkRangesSeq): ChunkRangesSeq => {
   let previous = ChunkRanges.empty
@@ -33,6 +43,13 @@ const canonical = (entries: ChunkRangesSeq): ChunkRangesSeq => {
 /** Whether the sequence is about one blob alone: exactly a set at index 0 and nothing from index 1. */
 export const isSingle = (seq: ChunkRangesSeq): boolean =>
   seq.length === 2 && seq[0]!.index === 0 && seq[1]!.index === 1 && seq[1]!.ranges.length === 0
+
+/** Whether anything is selected at `index` or after it. */
+export const reaches = (seq: ChunkRangesSeq, index: number): boolean => {
+  const next = seq.findIndex((entry) => entry.index > index)
+  const from = next < 0 ? seq.length : next
+  return seq.slice(Math.max(0, from - 1)).some(({ ranges }) => ranges.length > 0)
+}
 
 /** The set at one index. */
 export const at = (seq: ChunkRangesSeq, index: number): ChunkRanges.ChunkRanges => {

@@ -1,0 +1,435 @@
+/**
+ * Blobs as programs use them: add, read, share, download.
+ *
+ * @since 0.1.0
+ */
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
+import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, type Scope, Stream } from "effect"
+import { type BlobFileError, BlobNotFound, type BlobStoreError, MalformedBlob, RangeNotFound } from "./BlobError.ts"
+import { type AddedBlob, type BlobStatus, BlobStore, type Tags } from "./BlobStore.ts"
+import { ALPN } from "./BlobsProtocol.ts"
+import { readDelimited } from "./internal/byteReader.ts"
+import { exchange, fetchMissing, missing } from "./internal/fetch.ts"
+import * as files from "./internal/files.ts"
+import { readHashSeq } from "./internal/hashSeqBlob.ts"
+import { pushTo } from "./internal/push.ts"
+import { failureOf } from "./internal/receive.ts"
+import * as Bitfield from "./proto/Bitfield.ts"
+import * as BlobHash from "./proto/BlobHash.ts"
+import * as BlobTicket from "./proto/BlobTicket.ts"
+import * as ChunkRanges from "./proto/ChunkRanges.ts"
+import * as Collection from "./proto/Collection.ts"
+import { Malformed } from "./proto/Malformed.ts"
+import { DownloadFailed, TransferError, type TransferFailure } from "./TransferError.ts"
+
+/** How a new blob is kept. */
+export interface AddOptions {
+  /** Name of the tag that keeps it; false for none. Default: a new tag named `auto-` and the time. */
+  readonly tag?: string | false | undefined
+  /** With "hashSeq" the tag also keeps the blobs that this one lists. Default: "raw". */
+  readonly format?: BlobHash.BlobFormat | undefined
+}
+
+/** How far something has got, in bytes. */
+export interface Progress {
+  readonly done: number
+  /** Absent while it is not known. */
+  readonly total?: number | undefined
+}
+
+/** Settings that a file's import or export takes. */
+export interface ProgressOptions {
+  /** Called after each piece, at most once per 256 KiB. */
+  readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
+}
+
+/** Bytes from `start` (default 0) to `end` (exclusive; default: the blob's end). */
+export interface ByteRange {
+  readonly start?: number | undefined
+  readonly end?: number | undefined
+}
+
+/** Settings of a download. */
+export interface DownloadOptions extends ProgressOptions {
+  /** Whom to ask, one after the other, besides the peer in a ticket, who comes first. */
+  readonly from?: ReadonlyArray<NodeAddr> | undefined
+  /** Only these bytes of the blob, widened to chunk groups of 16 KiB. Default: everything. Not for hash sequences. */
+  readonly ranges?: ReadonlyArray<ByteRange> | undefined
+  /** Tag set at the end; false for none. Default: a new automatic one. */
+  readonly tag?: string | false | undefined
+  /** How long a peer may take to connect, and be silent, before the next one is asked. Default: 30 seconds. */
+  readonly stallTimeout?: Duration.Input | undefined
+}
+
+/** What a download took. */
+export interface Downloaded extends BlobHash.HashAndFormat {
+  /** Bytes of data received; what was there before was not asked for again. */
+  readonly received: number
+  /** Peers that did not do, and why: a peer that sent wrong data is named here. */
+  readonly failures: ReadonlyArray<TransferError>
+}
+
+/** What names a blob: its ticket, its hash, or both as text. */
+export type BlobName = string | BlobTicket.BlobTicket | BlobHash.HashAndFormat
+
+type ReadError = BlobNotFound | RangeNotFound | BlobStoreError
+
+/** Blobs of this node and its peers. */
+export class Blobs extends Context.Service<
+  Blobs,
+  {
+    /** Adds a blob that is in memory. */
+    readonly addBytes: (bytes: Uint8Array, options?: AddOptions) => Effect.Effect<AddedBlob, BlobStoreError>
+    /** Adds what a stream gives, without ever holding it all. Chunks must not be changed afterwards. */
+    readonly addStream: <E, R>(
+      stream: Stream.Stream<Uint8Array, E, R>,
+      options?: AddOptions
+    ) => Effect.Effect<AddedBlob, E | BlobStoreError, R>
+    /** Copies a file into the store. */
+    readonly addPath: (
+      path: string,
+      options?: AddOptions & ProgressOptions
+    ) => Effect.Effect<AddedBlob, BlobFileError | BlobStoreError>
+    /** Bytes in one piece; for large blobs see `stream`. */
+    readonly read: (hash: BlobHash.BlobHash, range?: ByteRange) => Effect.Effect<Uint8Array, ReadError>
+    /** Bytes in pieces of up to 256 KiB. The blob is kept while the stream runs. */
+    readonly stream: (hash: BlobHash.BlobHash, range?: ByteRange) => Stream.Stream<Uint8Array, ReadError>
+    /** Whether all of a blob is here. */
+    readonly has: (hash: BlobHash.BlobHash) => Effect.Effect<boolean, BlobStoreError>
+    readonly status: (hash: BlobHash.BlobHash) => Effect.Effect<BlobStatus, BlobStoreError>
+    readonly list: BlobStore["Service"]["list"]
+    /** Writes a blob to a file, which appears whole or not at all. Folders on the way are made. */
+    readonly export: (
+      hash: BlobHash.BlobHash,
+      path: string,
+      options?: ProgressOptions
+    ) => Effect.Effect<void, BlobFileError | ReadError>
+    /** A ticket by which others can download a blob that is here, from this node. */
+    readonly share: (
+      content: BlobHash.BlobHash | BlobHash.HashAndFormat
+    ) => Effect.Effect<string, BlobNotFound | BlobStoreError>
+    /**
+     * Gets what is missing of a blob, or of a hash sequence and all that it lists. Every piece is verified; a peer that
+     * fails or lies is left, and the next one asked for the rest. What was received stays when this fails.
+     */
+    readonly download: (
+      name: BlobName,
+      options?: DownloadOptions
+    ) => Effect.Effect<Downloaded, DownloadFailed | BlobStoreError | MalformedBlob>
+    /** Sends a blob, or a hash sequence and all that it lists, to a peer that permits it. */
+    readonly push: (
+      content: BlobHash.HashAndFormat,
+      to: NodeAddr
+    ) => Effect.Effect<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob>
+    /** What a peer says to have of a blob, now and as it changes. */
+    readonly observe: (hash: BlobHash.BlobHash, at: NodeAddr) => Stream.Stream<Observation, TransferError>
+    /** Names blobs together. The answer is a hash sequence: share and download it as such. */
+    readonly addCollection: (
+      entries: Iterable<Collection.CollectionEntry>,
+      options?: Pick<AddOptions, "tag">
+    ) => Effect.Effect<AddedBlob, BlobStoreError>
+    /** The entries of a collection that is here. */
+    readonly collection: (
+      hash: BlobHash.BlobHash
+    ) => Effect.Effect<ReadonlyArray<Collection.CollectionEntry>, ReadError | MalformedBlob>
+    /** Writes a collection's blobs into a folder. Names that would lead out of it are refused before anything is written. */
+    readonly exportCollection: (
+      hash: BlobHash.BlobHash,
+      directory: string
+    ) => Effect.Effect<void, BlobFileError | ReadError | MalformedBlob>
+    readonly tags: Tags
+    /** Removes what is neither tagged nor in use. */
+    readonly collectGarbage: BlobStore["Service"]["collectGarbage"]
+  }
+>()("@aster-effect/iroh-blobs/Blobs") {
+  /** Blobs in the given store, shared through the given node. Serving them is up to `BlobsProtocol.handler`. */
+  static readonly layer: Layer.Layer<Blobs, never, BlobStore | IrohNode> = Layer.effect(
+    Blobs,
+    Effect.suspend(() => make())
+  )
+}
+
+const READ_SIZE = 262_144
+
+const make = Effect.fnUntraced(function* (): Effect.fn.Return<
+  Blobs["Service"],
+  never,
+  BlobStore | IrohNode | Scope.Scope
+> {
+  const store = yield* BlobStore
+  const node = yield* IrohNode
+  const openConnection = (addr: NodeAddr) =>
+    Effect.acquireRelease(node.connect(addr, ALPN), (connection) => connection.close(0, "done"), {
+      interruptible: true
+    })
+  const connections = yield* RcMap.make({ lookup: openConnection, idleTimeToLive: "10 seconds" })
+
+  const finishOptions = ({ format, tag }: AddOptions = {}) => ({
+    format,
+    tag: tag === false ? undefined : (tag ?? "auto")
+  })
+
+  const addBytes = Effect.fn("Blobs.addBytes")(function* (
+    bytes: Uint8Array,
+    options?: AddOptions
+  ): Effect.fn.Return<AddedBlob, BlobStoreError, Scope.Scope> {
+    const writer = yield* store.create
+    yield* writer.write(bytes)
+    return yield* writer.finish(finishOptions(options))
+  }, Effect.scoped)
+
+  const addStream = <E, R>(
+    stream: Stream.Stream<Uint8Array, E, R>,
+    options?: AddOptions
+  ): Effect.Effect<AddedBlob, E | BlobStoreError, R> =>
+    Effect.flatMap(store.create, (writer) =>
+      Effect.andThen(Stream.runForEach(stream, writer.write), writer.finish(finishOptions(options)))
+    ).pipe(Effect.scoped, Effect.withSpan("Blobs.addStream"))
+
+  /** Opens a range for reading; answers its first byte and the byte after its last. */
+  const openRange = Effect.fnUntraced(function* (hash: BlobHash.BlobHash, { end, start = 0 }: ByteRange = {}) {
+    const blob = yield* store.open(hash)
+    const { ranges, size } = blob.bitfield()
+    const stop = end ?? size
+    const wanted = ChunkRanges.fromBytes(start, stop)
+    const lacking = ChunkRanges.difference(wanted, ranges)
+    if (start < 0 || stop > size) return yield* new RangeNotFound({ hash, offset: Math.max(0, Math.min(start, size)) })
+    if (lacking.length > 0) {
+      if (start === 0 && end === undefined) return yield* new BlobNotFound({ hash })
+      return yield* new RangeNotFound({ hash, offset: Math.max(start, lacking[0]! * 1024) })
+    }
+    return { blob, start, stop }
+  })
+
+  const read = Effect.fn("Blobs.read")(function* (hash: BlobHash.BlobHash, range?: ByteRange) {
+    const { blob, start, stop } = yield* openRange(hash, range)
+    return yield* blob.read("data", start, Math.max(0, stop - start))
+  }, Effect.scoped)
+
+  const stream = (hash: BlobHash.BlobHash, range?: ByteRange): Stream.Stream<Uint8Array, ReadError> =>
+    Stream.unwrap(
+      Effect.map(openRange(hash, range), ({ blob, start, stop }) =>
+        Stream.paginate(start, (at) => {
+          const length = Math.min(READ_SIZE, stop - at)
+          if (length <= 0) return Effect.succeed([[], Option.none()] as const)
+          return Effect.map(
+            blob.read("data", at, length),
+            (bytes) => [[bytes], at + length < stop ? Option.some(at + length) : Option.none()] as const
+          )
+        })
+      )
+    )
+
+  const exportBlob = Effect.fn("Blobs.export")(function* (
+    hash: BlobHash.BlobHash,
+    path: string,
+    options?: ProgressOptions
+  ) {
+    const { blob, stop } = yield* openRange(hash)
+    yield* files.writeFile(path, stop, (at, length) => blob.read("data", at, length), options?.onProgress)
+  }, Effect.scoped)
+
+  const collection = Effect.fn("Blobs.collection")(function* (hash: BlobHash.BlobHash) {
+    const root = yield* Effect.scoped(readHashSeq(store, hash))
+    if (root.length === 0) return yield* new MalformedBlob({ problem: `blob ${hash} is empty, not a collection` })
+    const names = yield* read(root.at(0))
+    return yield* parsed(() => Collection.entries(root, Collection.decodeNames(names)))
+  })
+
+  const addCollection = Effect.fn("Blobs.addCollection")(function* (
+    entries: Iterable<Collection.CollectionEntry>,
+    options?: Pick<AddOptions, "tag">
+  ) {
+    const list = [...entries]
+    const names = yield* store.create
+    yield* names.write(Collection.encodeNames(list.map(({ name }) => name)))
+    // Held by this scope until the root, which keeps it, is tagged.
+    const { hash } = yield* names.finish()
+    return yield* addBytes(
+      Collection.root(
+        hash,
+        list.map((entry) => entry.hash)
+      ).bytes,
+      { ...options, format: "hashSeq" }
+    )
+  }, Effect.scoped)
+
+  const exportCollection = Effect.fn("Blobs.exportCollection")(function* (hash: BlobHash.BlobHash, directory: string) {
+    const entries = yield* collection(hash)
+    const paths = yield* parsed(() => entries.map(({ name }) => files.join(directory, Collection.safePath(name))))
+    for (const [i, { hash }] of entries.entries()) yield* exportBlob(hash, paths[i]!)
+  })
+
+  const share = Effect.fn("Blobs.share")(function* (content: BlobHash.BlobHash | BlobHash.HashAndFormat) {
+    const { format, hash } = typeof content === "string" ? ({ hash: content, format: "raw" } as const) : content
+    if (!Bitfield.isComplete(yield* store.bitfield(hash))) return yield* new BlobNotFound({ hash })
+    return BlobTicket.encode({ addr: yield* node.address, hash, format })
+  })
+
+  /** A connection from the pool, which may hold one that has ended since. */
+  const connect = Effect.fnUntraced(function* (
+    addr: NodeAddr,
+    hash: BlobHash.BlobHash,
+    timeout: Duration.Input
+  ): Effect.fn.Return<Connection, TransferError, Scope.Scope> {
+    const fail = (reason: TransferFailure) => new TransferError({ peer: addr.endpointId, hash, reason })
+    const get = RcMap.get(connections, addr).pipe(
+      Effect.mapError((cause) => fail({ _tag: "Connection", cause })),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => fail({ _tag: "Stalled" }) })
+    )
+    const connection = yield* get
+    if (!connection.isClosed()) return connection
+    yield* RcMap.invalidate(connections, addr)
+    return yield* get
+  })
+
+  const download = Effect.fn("Blobs.download")(
+    function* (
+      name: BlobName,
+      options: DownloadOptions = {}
+    ): Effect.fn.Return<Downloaded, DownloadFailed | BlobNotFound | BlobStoreError | MalformedBlob, Scope.Scope> {
+      const { addr, format, hash } = yield* parsed(() => parseName(name))
+      const content = { hash, format }
+      // From here on nothing takes away what arrives: that the root is not found would be a bug.
+      yield* store.protect(content)
+      const wanted = (options.ranges ?? [{}])
+        .map(({ end, start = 0 }) => ChunkRanges.fromBytes(start, end))
+        .reduce(ChunkRanges.union)
+      let received = 0
+      const receiving = {
+        stallTimeout: options.stallTimeout ?? "30 seconds",
+        onData: (bytes: number) => {
+          received += bytes
+          return options.onProgress?.({ done: received }) ?? Effect.void
+        }
+      }
+      const failures: Array<TransferError> = []
+      let complete = yield* isComplete(content, wanted)
+      for (const peer of [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])]) {
+        if (complete) break
+        complete = yield* connect(peer, hash, receiving.stallTimeout).pipe(
+          Effect.flatMap((connection) =>
+            fetchMissing(store, connection, content, wanted, { ...receiving, peer: connection.remoteId })
+          ),
+          Effect.scoped,
+          Effect.as(true),
+          Effect.catchTag("TransferError", (error) =>
+            Effect.sync(() => {
+              failures.push(error)
+              return false
+            })
+          )
+        )
+      }
+      if (!complete) return yield* new DownloadFailed({ hash, failures })
+      const tag = finishOptions(options).tag
+      if (tag === "auto") yield* store.tags.create(content)
+      else if (tag !== undefined) yield* store.tags.set(tag, content)
+      return { ...content, received, failures }
+    },
+    Effect.scoped,
+    Effect.catchTag("BlobNotFound", Effect.die)
+  )
+
+  const isComplete = Effect.fnUntraced(function* (content: BlobHash.HashAndFormat, wanted: ChunkRanges.ChunkRanges) {
+    if (missing(yield* store.bitfield(content.hash), wanted).length > 0) return false
+    if (content.format === "raw") return true
+    for (const hash of yield* Effect.scoped(readHashSeq(store, content.hash))) {
+      if (!Bitfield.isComplete(yield* store.bitfield(hash))) return false
+    }
+    return true
+  })
+
+  /** A connection of its own: leaving closes it. */
+  const dial = (addr: NodeAddr, hash: BlobHash.BlobHash) =>
+    Effect.mapError(
+      openConnection(addr),
+      (cause) => new TransferError({ peer: addr.endpointId, hash, reason: { _tag: "Connection", cause } })
+    )
+
+  const observe = (hash: BlobHash.BlobHash, at: NodeAddr) =>
+    Stream.callback<Observation, TransferError>((queue) =>
+      Effect.flatMap(dial(at, hash), (connection) => observeOn(connection, hash, queue)).pipe(
+        Effect.catch((error) => Queue.fail(queue, error))
+      )
+    )
+
+  const push = Effect.fn("Blobs.push")(function* (content: BlobHash.HashAndFormat, to: NodeAddr) {
+    yield* store.protect(content)
+    const children = content.format === "raw" ? [] : yield* readHashSeq(store, content.hash)
+    yield* pushTo(store, yield* connect(to, content.hash, "30 seconds"), content, children)
+  }, Effect.scoped)
+
+  return {
+    addBytes,
+    addStream,
+    addPath: (path, options) =>
+      addStream(files.readFile(path, options?.onProgress), options).pipe(Effect.withSpan("Blobs.addPath")),
+    read,
+    stream,
+    has: (hash) => Effect.map(store.bitfield(hash), Bitfield.isComplete),
+    status: store.status,
+    list: store.list,
+    export: exportBlob,
+    share,
+    download,
+    push,
+    observe,
+    addCollection,
+    collection,
+    exportCollection,
+    tags: store.tags,
+    collectGarbage: store.collectGarbage
+  }
+})
+
+/** What a peer says to have: the chunks that are there, and the size, proven only if the last chunk is among them. */
+export interface Observation {
+  readonly size: number
+  readonly ranges: ChunkRanges.ChunkRanges
+}
+
+const observeOn = (
+  connection: Connection,
+  hash: BlobHash.BlobHash,
+  queue: Queue.Enqueue<Observation, TransferError>
+) => {
+  const failed = (reason: TransferFailure) => new TransferError({ peer: connection.remoteId, hash, reason })
+  const request = { _tag: "Observe", hash, ranges: ChunkRanges.all } as const
+  return exchange(
+    connection,
+    hash,
+    request,
+    "30 seconds",
+    Effect.fnUntraced(function* (reader) {
+      let ranges = ChunkRanges.empty
+      while (true) {
+        const item = yield* Effect.mapError(readDelimited(reader, Bitfield.MAX_ITEM_SIZE), (e) => failed(failureOf(e)))
+        if (item === undefined) return yield* failed({ _tag: "BrokenOff" })
+        const change = yield* Effect.mapError(
+          parsed(() => Bitfield.decodeItem(item)),
+          () => failed({ _tag: "BrokenOff" })
+        )
+        ranges = ChunkRanges.symmetricDifference(ranges, change.ranges)
+        yield* Queue.offer(queue, { size: change.size, ranges })
+      }
+    })
+  )
+}
+
+/** Runs a parser; what it cannot read becomes the typed error. */
+const parsed = <A>(parse: () => A): Effect.Effect<A, MalformedBlob> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(parse())
+    } catch (error) {
+      return error instanceof Malformed ? new MalformedBlob({ problem: error.message }) : Effect.die(error)
+    }
+  })
+
+const parseName = (name: BlobName): BlobHash.HashAndFormat & { readonly addr?: NodeAddr | undefined } => {
+  if (typeof name !== "string") return name
+  return name.startsWith("blob") ? BlobTicket.decode(name) : BlobHash.parseWithFormat(name)
+}

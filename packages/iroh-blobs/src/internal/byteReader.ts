@@ -1,0 +1,77 @@
+import type { RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
+import { Data, Effect } from "effect"
+
+/** The stream ended `got` bytes into what was expected next. */
+export class StreamEnded extends Data.TaggedError("StreamEnded")<{ readonly got: number }> {}
+
+/** Largest piece that a stream hands out at once. */
+const READ_SIZE = 65_536
+
+/** Cuts what arrives on a stream into pieces of known length. Holds no more than is asked for, and one read. */
+export class ByteReader {
+  readonly #recv: RecvStream
+  #chunk: Uint8Array = new Uint8Array(0)
+  #at = 0
+
+  constructor(recv: RecvStream) {
+    this.#recv = recv
+  }
+
+  /** The next `length` bytes if they have arrived already. They may share memory with later answers. */
+  ready(length: number): Uint8Array | undefined {
+    if (this.#chunk.length - this.#at < length) return undefined
+    this.#at += length
+    return this.#chunk.subarray(this.#at - length, this.#at)
+  }
+
+  /** The next `length` bytes. */
+  take(length: number): Effect.Effect<Uint8Array, StreamError | StreamEnded> {
+    const ready = this.ready(length)
+    return ready === undefined ? this.#gather(length) : Effect.succeed(ready)
+  }
+
+  /** Everything up to the end of the stream, or undefined when that is more than `limit` bytes. */
+  readonly rest = Effect.fnUntraced(
+    function* (this: ByteReader, limit: number): Effect.fn.Return<Uint8Array | undefined, StreamError> {
+      const parts = [this.#chunk.subarray(this.#at)]
+      let length = this.#chunk.length - this.#at
+      while (length <= limit) {
+        const chunk = yield* this.#recv.read(READ_SIZE)
+        if (chunk === undefined) return Buffer.concat(parts)
+        parts.push(chunk)
+        length += chunk.length
+      }
+      return undefined
+    }.bind(this)
+  )
+
+  readonly #gather = Effect.fnUntraced(
+    function* (this: ByteReader, length: number): Effect.fn.Return<Uint8Array, StreamError | StreamEnded> {
+      const parts = [this.#chunk.subarray(this.#at)]
+      let held = this.#chunk.length - this.#at
+      while (held < length) {
+        const chunk = yield* this.#recv.read(READ_SIZE)
+        if (chunk === undefined) return yield* new StreamEnded({ got: held })
+        parts.push(chunk)
+        held += chunk.length
+      }
+      this.#chunk = held === parts[parts.length - 1]!.length ? parts[parts.length - 1]! : Buffer.concat(parts)
+      this.#at = length
+      return this.#chunk.subarray(0, length)
+    }.bind(this)
+  )
+}
+
+/** A varint length and as many bytes; undefined when they are more than `limit`. */
+export const readDelimited = Effect.fnUntraced(function* (
+  reader: ByteReader,
+  limit: number
+): Effect.fn.Return<Uint8Array | undefined, StreamError | StreamEnded> {
+  let length = 0
+  for (let shift = 1; ; shift *= 128) {
+    const byte = (yield* reader.take(1))[0]!
+    length += (byte & 0x7f) * shift
+    if (length > limit || shift > limit) return undefined
+    if (byte < 0x80) return yield* reader.take(length)
+  }
+})

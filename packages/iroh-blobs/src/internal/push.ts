@@ -1,0 +1,50 @@
+import type { BiStream } from "@aster-effect/iroh/BiStream"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { Effect } from "effect"
+import { BlobNotFound } from "../BlobError.ts"
+import type { BlobStore } from "../BlobStore.ts"
+import { TransferError, type TransferFailure } from "../TransferError.ts"
+import type { BlobHash, HashAndFormat } from "../proto/BlobHash.ts"
+import * as ChunkRanges from "../proto/ChunkRanges.ts"
+import * as ChunkRangesSeq from "../proto/ChunkRangesSeq.ts"
+import * as Request from "../proto/Request.ts"
+import { failureOf } from "./receive.ts"
+import { respond, ResponseWriter } from "./respond.ts"
+
+/**
+ * Pushes a blob and the given children. The protocol knows no acknowledgement: a peer of our kind answers when it has
+ * stored everything, others at once.
+ */
+export const pushTo = (
+  store: BlobStore["Service"],
+  connection: Connection,
+  { format, hash }: HashAndFormat,
+  children: Iterable<BlobHash>
+): Effect.Effect<void, TransferError | BlobNotFound> => {
+  const fail = (reason: TransferFailure) => new TransferError({ peer: connection.remoteId, hash, reason })
+  const use = Effect.fnUntraced(function* ({ recv, send }: BiStream) {
+    const writer = new ResponseWriter(send, "60 seconds")
+    const ranges = format === "raw" ? ChunkRangesSeq.single(ChunkRanges.all) : ChunkRangesSeq.everything
+    yield* writer.write(Request.encode({ _tag: "Push", hash, ranges }))
+    for (const blob of [hash, ...children]) {
+      const sent = yield* Effect.scoped(respond(store, writer, blob, ChunkRanges.all))
+      if (!sent) return yield* new BlobNotFound({ hash: blob })
+    }
+    yield* writer.flush
+    yield* send.finish
+    while ((yield* recv.read()) !== undefined);
+  })
+  return Effect.acquireUseRelease(
+    Effect.mapError(connection.openBi, (cause) => fail({ _tag: "Connection", cause })),
+    (stream) =>
+      Effect.mapError(use(stream), (error) => {
+        if (error._tag === "BlobNotFound") return error
+        const reason = failureOf(error)
+        return fail(reason._tag === "NotFound" ? { _tag: "Rejected" } : reason)
+      }),
+    ({ recv, send }, exit) =>
+      exit._tag === "Success"
+        ? Effect.void
+        : Effect.andThen(send.reset(Request.ErrorCode.Dropped), recv.stop(Request.ErrorCode.Dropped))
+  )
+}

@@ -1,0 +1,107 @@
+import type { StreamError } from "@aster-effect/iroh/BiStream"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import { type Duration, Effect, type Scope } from "effect"
+import type { BlobStoreError } from "../BlobError.ts"
+import type { BlobStore } from "../BlobStore.ts"
+import { TransferError, type TransferFailure } from "../TransferError.ts"
+import { BaoDecoder, type BaoItem } from "../proto/BaoDecoder.ts"
+import { BaoMismatch } from "../proto/BaoVerifier.ts"
+import * as BlobHash from "../proto/BlobHash.ts"
+import type * as ChunkRanges from "../proto/ChunkRanges.ts"
+import { ErrorCode } from "../proto/Request.ts"
+import type { ByteReader, StreamEnded } from "./byteReader.ts"
+
+/** Bytes of verified data that are stored at once. */
+const BATCH = 262_144
+
+/** What receiving needs to know besides the blob. */
+export interface ReceiveOptions {
+  /** Who sends. */
+  readonly peer: EndpointId
+  /** Longest time without a byte. */
+  readonly stallTimeout: Duration.Input
+  /** Called with the number of bytes of data just stored. */
+  readonly onData: (bytes: number) => Effect.Effect<void>
+}
+
+/**
+ * Reads the response for `ranges` (not empty) of a blob, verifies it and stores it. What was verified is stored however
+ * this ends.
+ */
+export const receiveResponse = Effect.fnUntraced(function* (
+  store: BlobStore["Service"],
+  reader: ByteReader,
+  hash: BlobHash.BlobHash,
+  ranges: ChunkRanges.ChunkRanges,
+  options: ReceiveOptions
+): Effect.fn.Return<void, TransferError | BlobStoreError, Scope.Scope> {
+  const fail = (reason: TransferFailure) => new TransferError({ peer: options.peer, hash, reason })
+  const partial = yield* store.receive(hash)
+  const decoder = new BaoDecoder(BlobHash.toBytes(hash), ranges)
+  let size = 0
+  let batch: Array<BaoItem> = []
+  let batched = 0
+  const flush = Effect.suspend(() => {
+    const [items, bytes] = [batch, batched]
+    batch = []
+    batched = 0
+    if (items.length === 0) return Effect.void
+    return Effect.andThen(partial.append(size, items), options.onData(bytes))
+  })
+  const decode = Effect.gen(function* () {
+    while (decoder.wanted > 0) {
+      const bytes = reader.ready(decoder.wanted) ?? (yield* Effect.mapError(next(reader, decoder, options), fail))
+      const item = accept(decoder, bytes)
+      if ("node" in item) return yield* fail({ _tag: "Corrupt", offset: item.offset, detail: item.message })
+      if (item._tag === "Size") {
+        size = item.size
+        const known = partial.bitfield()
+        if (known.verified && known.size !== size) {
+          const detail = `a size of ${size} bytes, but ${known.size} is proven`
+          return yield* fail({ _tag: "Corrupt", offset: 0, detail })
+        }
+        continue
+      }
+      batch.push(item)
+      if (item._tag === "Data") batched += item.data.length
+      if (batched >= BATCH) yield* flush
+    }
+  })
+  yield* Effect.onExit(decode, (exit) => (exit._tag === "Success" ? Effect.void : Effect.ignore(flush, { log: true })))
+  yield* flush
+}, Effect.scoped)
+
+/** Reads the next item; an end where an item would begin says that the peer has no more. */
+const next = (reader: ByteReader, decoder: BaoDecoder, { stallTimeout }: ReceiveOptions) =>
+  reader
+    .take(decoder.wanted)
+    .pipe(
+      Effect.mapError(failureOf),
+      Effect.timeoutOrElse({ duration: stallTimeout, orElse: () => Effect.fail<TransferFailure>({ _tag: "Stalled" }) })
+    )
+
+const accept = (decoder: BaoDecoder, bytes: Uint8Array): BaoItem | BaoMismatch => {
+  try {
+    return decoder.accept(bytes)
+  } catch (error) {
+    if (error instanceof BaoMismatch) return error
+    throw error
+  }
+}
+
+/** What an end, a reset or a lost connection means. iroh-blobs wire, codes. */
+export const failureOf = (error: StreamError | StreamEnded): TransferFailure => {
+  if (error._tag === "StreamEnded") return error.got === 0 ? { _tag: "NotFound" } : { _tag: "BrokenOff" }
+  const { reason } = error
+  if (reason._tag !== "StreamReset" && reason._tag !== "StreamStopped") return { _tag: "Connection", cause: error }
+  switch (reason.code) {
+    case ErrorCode.Permission:
+      return { _tag: "Refused" }
+    case ErrorCode.RateLimited:
+      return { _tag: "RateLimited" }
+    case ErrorCode.Internal:
+      return { _tag: "NotFound" }
+    default:
+      return { _tag: "BrokenOff" }
+  }
+}

@@ -1,0 +1,354 @@
+import { assert, describe, it } from "@effect/vitest"
+import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
+import type * as Request from "@aster-effect/iroh-blobs/proto/Request"
+import type { TransferError } from "@aster-effect/iroh-blobs/TransferError"
+import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
+import type { Handler } from "@aster-effect/iroh/Router"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inNetwork, makePeer } from "./Peers.ts"
+import { blobOf, respond } from "./Vectors.ts"
+
+const hashOf = (bytes: Uint8Array) => BlobHash.fromBytes(hashBlob(bytes).hash)
+const raw = (hash: BlobHash.BlobHash) => ({ hash, format: "raw" }) as const
+const same = (a: Uint8Array, b: Uint8Array) => assert.isTrue(Buffer.from(a).equals(b))
+const reasons = (failures: ReadonlyArray<TransferError>) => failures.map(({ peer, reason }) => [peer, reason._tag])
+
+const temporary = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "blobs-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** A provider that answers every request with the given pieces, whatever they are. */
+const impostor =
+  (pieces: ReadonlyArray<Uint8Array>, end: "finish" | "stay" | { readonly reset: number } = "finish"): Handler =>
+  (connection) =>
+    Effect.gen(function* () {
+      const { recv, send } = yield* connection.acceptBi
+      const answer = Effect.gen(function* () {
+        while ((yield* recv.read()) !== undefined);
+        for (const piece of pieces) yield* send.write(piece)
+        if (end === "finish") yield* send.finish
+        else if (end !== "stay") yield* send.reset(end.reset)
+      })
+      yield* Effect.ignore(answer)
+    }).pipe(Effect.forever)
+
+describe("downloads", () => {
+  it.live("of every size arrive whole, and once", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      for (const size of [0, 1, 1023, 1024, 1025, 16_383, 16_384, 16_385, 1_048_576, 5_000_001]) {
+        const blob = blobOf(size, 3)
+        const { hash } = yield* provider.blobs.addBytes(blob)
+        const ticket = yield* provider.blobs.share(hash)
+        const seen: Array<number> = []
+        const { received } = yield* getter.blobs.download(ticket, {
+          onProgress: ({ done }) => Effect.sync(() => seen.push(done))
+        })
+        assert.strictEqual(received, size)
+        assert.strictEqual(seen.at(-1) ?? 0, size)
+        assert.deepStrictEqual(
+          seen,
+          seen.toSorted((a, b) => a - b)
+        )
+        same(yield* getter.blobs.read(hash), blob)
+        assert.strictEqual((yield* getter.blobs.download(ticket)).received, 0)
+      }
+    }).pipe(inNetwork)
+  )
+
+  it.live("ask only for what is missing", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(400_000, 3)
+      const { hash } = yield* provider.blobs.addBytes(blob)
+      const get = (ranges?: ReadonlyArray<{ readonly start?: number; readonly end?: number }>) =>
+        getter.blobs.download(raw(hash), { from: [provider.addr], ranges, tag: false })
+      assert.strictEqual(
+        (yield* get([{ start: 20_000, end: 20_001 }, { start: 390_000 }])).received,
+        16_384 + 400_000 - 23 * 16_384
+      )
+      same(yield* getter.blobs.read(hash, { start: 390_000 }), blob.subarray(390_000))
+      const lacking = yield* Effect.flip(getter.blobs.read(hash, { start: 20_000, end: 40_000 }))
+      assert.deepInclude(lacking, { _tag: "RangeNotFound", offset: 32_768 })
+      assert.strictEqual((yield* Effect.flip(getter.blobs.read(hash)))._tag, "BlobNotFound")
+      assert.strictEqual((yield* Effect.flip(getter.blobs.share(hash)))._tag, "BlobNotFound")
+      assert.strictEqual((yield* get()).received, 400_000 - 16_384 - (400_000 - 23 * 16_384))
+      same(yield* getter.blobs.read(hash), blob)
+      same(
+        Buffer.concat(yield* Stream.runCollect(getter.blobs.stream(hash, { start: 7, end: 399_999 }))),
+        blob.subarray(7, 399_999)
+      )
+      assert.strictEqual((yield* Effect.flip(getter.blobs.read(hash, { end: 400_001 })))._tag, "RangeNotFound")
+    }).pipe(inNetwork)
+  )
+
+  it.live("leave a lying peer at its first wrong group, name it, and go on with the next", () =>
+    Effect.gen(function* () {
+      const [honest, getter] = [yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(200_000, 3)
+      const { hash } = yield* honest.blobs.addBytes(blob)
+      const { parts } = respond(blob, [0])
+      const leaves = parts.flatMap((part, i) => (part.length === 16_384 ? [i] : []))
+      const bad = parts.map((part, i) => (i === leaves[5] ? part.map((byte) => byte ^ 1) : part))
+      const liar = yield* makePeer({ handler: impostor(bad) })
+      const { failures, received } = yield* getter.blobs.download(raw(hash), { from: [liar.addr, honest.addr] })
+      assert.deepStrictEqual(reasons(failures), [[liar.addr.endpointId, "Corrupt"]])
+      assert.deepInclude(failures[0]!.reason, { offset: 5 * 16_384 })
+      assert.include(failures[0]!.message, liar.addr.endpointId.slice(0, 10))
+      // What the liar sent before its lie was not asked for again.
+      assert.strictEqual(received, 200_000)
+      same(yield* getter.blobs.read(hash), blob)
+    }).pipe(inNetwork)
+  )
+
+  it.live(
+    "survive every kind of bad answer",
+    () =>
+      Effect.gen(function* () {
+        const [honest, empty] = [yield* makePeer(), yield* makePeer()]
+        const blob = blobOf(100_000, 3)
+        const { hash } = yield* honest.blobs.addBytes(blob)
+        const { bytes, parts } = respond(blob, [0])
+        const size = (claim: bigint) => {
+          const header = new Uint8Array(8)
+          new DataView(header.buffer).setBigUint64(0, claim, true)
+          return [header, ...parts.slice(1)]
+        }
+        const endless = Array.from({ length: 64 }, () => new Uint8Array(65_536))
+        const answers: ReadonlyArray<readonly [string, Parameters<typeof impostor>]> = [
+          ["NotFound", [[]]],
+          ["NotFound", [[], { reset: 3 }]],
+          ["Refused", [[], { reset: 1 }]],
+          ["RateLimited", [[], { reset: 2 }]],
+          ["BrokenOff", [[], { reset: 77 }]],
+          ["BrokenOff", [[bytes.subarray(0, 5)]]],
+          ["BrokenOff", [[bytes.subarray(0, 100)]]],
+          ["NotFound", [parts.slice(0, 7)]],
+          ["Stalled", [parts.slice(0, 6), "stay"]],
+          ["Corrupt", [endless]],
+          ["Corrupt", [[parts[0]!, ...endless]]],
+          ["Corrupt", [size(0n)]],
+          ["Corrupt", [size(99_999n)]],
+          ["Corrupt", [size(2n ** 53n)]],
+          ["Corrupt", [size(2n ** 64n - 1n)]],
+          ["Corrupt", [size(2n ** 50n)]],
+          ["Corrupt", [[parts[0]!, parts[2]!, parts[1]!, ...parts.slice(3)]]]
+        ]
+        const liars = []
+        for (const [, answer] of answers) liars.push(yield* makePeer({ handler: impostor(...answer) }))
+        const expected = liars.map(({ addr }, i) => [addr.endpointId, answers[i]![0]])
+        for (const from of [...liars.map((liar) => [liar.addr]), liars.map(({ addr }) => addr)]) {
+          const getter = yield* makePeer()
+          const error = yield* Effect.flip(getter.blobs.download(raw(hash), { from, stallTimeout: 150 }))
+          assert.isTrue(error._tag === "DownloadFailed")
+          if (error._tag === "DownloadFailed" && from.length === 1) {
+            assert.deepStrictEqual(
+              reasons(error.failures),
+              expected.filter(([id]) => id === from[0]!.endpointId)
+            )
+          }
+          const { received } = yield* getter.blobs.download(raw(hash), {
+            from: [empty.addr, ...from, honest.addr],
+            stallTimeout: 150
+          })
+          assert.isAtMost(received, 100_000)
+          same(yield* getter.blobs.read(hash), blob)
+        }
+        // More after the end is nobody's concern.
+        const chatty = yield* makePeer({ handler: impostor([bytes, new Uint8Array(100)]) })
+        const getter = yield* makePeer()
+        assert.deepStrictEqual((yield* getter.blobs.download(raw(hash), { from: [chatty.addr] })).failures, [])
+      }).pipe(inNetwork),
+    60_000
+  )
+
+  it.live("say what went wrong when nobody has it", () =>
+    Effect.gen(function* () {
+      const [getter, one, gone] = [yield* makePeer(), yield* makePeer(), yield* makePeer()]
+      yield* gone.node.close
+      const hash = hashOf(blobOf(5, 5))
+      const error = yield* Effect.flip(
+        getter.blobs.download(raw(hash), { from: [one.addr, gone.addr], stallTimeout: 200 })
+      )
+      assert.isTrue(error._tag === "DownloadFailed")
+      if (error._tag === "DownloadFailed") {
+        assert.deepStrictEqual(reasons(error.failures), [
+          [one.addr.endpointId, "NotFound"],
+          [gone.addr.endpointId, "Stalled"]
+        ])
+      }
+      assert.include((yield* Effect.flip(getter.blobs.download(hash))).message, "no peer")
+      for (const text of ["blobxyz", "nonsense", ""]) {
+        assert.strictEqual((yield* Effect.flip(getter.blobs.download(text)))._tag, "MalformedBlob")
+      }
+    }).pipe(inNetwork)
+  )
+
+  it.live("interrupted by the loss of a peer are resumed", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryNetwork
+      const [first, second, getter] = [yield* makePeer(), yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(3_000_000, 3)
+      const { hash } = yield* first.blobs.addBytes(blob)
+      yield* second.blobs.addBytes(blob)
+      const { failures, received } = yield* getter.blobs.download(raw(hash), {
+        from: [first.addr, second.addr],
+        stallTimeout: 200,
+        onProgress: ({ done }) => (done > 1_000_000 ? network.lose(first.addr.endpointId) : Effect.void)
+      })
+      assert.lengthOf(failures, 1)
+      assert.strictEqual(received, 3_000_000)
+      same(yield* getter.blobs.read(hash), blob)
+    }).pipe(inNetwork)
+  )
+
+  it.live("interrupted by their owner keep what was verified", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(3_000_000, 3)
+      const { hash } = yield* provider.blobs.addBytes(blob)
+      const half = yield* Effect.forkChild(
+        getter.blobs.download(raw(hash), {
+          from: [provider.addr],
+          onProgress: ({ done }) => (done > 1_000_000 ? Effect.never : Effect.void)
+        }),
+        { startImmediately: true }
+      )
+      while (
+        (yield* getter.store.bitfield(hash)).ranges.at(-1)! * 1024 < 1_000_000 ||
+        (yield* getter.store.bitfield(hash)).ranges.length === 0
+      )
+        yield* Effect.sleep(5)
+      yield* Effect.sleep(20)
+      yield* Fiber.interrupt(half)
+      const { received } = yield* getter.blobs.download(raw(hash), { from: [provider.addr] })
+      assert.isBelow(received, 2_000_000)
+      same(yield* getter.blobs.read(hash), blob)
+    }).pipe(inNetwork)
+  )
+
+  it.live("fifty at a time, of the same and of different blobs", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const blobs = Array.from({ length: 10 }, (_, i) => blobOf(50_000 + i * 30_000, i))
+      const tickets = []
+      for (const blob of blobs) tickets.push(yield* provider.blobs.share((yield* provider.blobs.addBytes(blob)).hash))
+      yield* Effect.forEach(
+        Array.from({ length: 50 }, (_, i) => tickets[i % 10]!),
+        (ticket) => getter.blobs.download(ticket),
+        {
+          concurrency: "unbounded",
+          discard: true
+        }
+      )
+      for (const blob of blobs) same(yield* getter.blobs.read(hashOf(blob)), blob)
+      yield* getter.blobs.collectGarbage
+      assert.lengthOf(yield* Stream.runCollect(getter.blobs.list), 10)
+    }).pipe(inNetwork)
+  )
+})
+
+describe("collections", () => {
+  it.live("travel whole, and only what is missing of them", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const directory = yield* temporary
+      const contents = [blobOf(10, 1), blobOf(0, 1), blobOf(70_000, 1), blobOf(10, 1), blobOf(300_000, 2)]
+      const entries = []
+      for (const [i, content] of contents.entries()) {
+        entries.push({
+          name: `folder ${i}/ä-${i}`,
+          hash: (yield* provider.blobs.addBytes(content, { tag: false })).hash
+        })
+      }
+      const { hash } = yield* provider.blobs.addCollection(entries, { tag: "mine" })
+      yield* provider.blobs.collectGarbage
+      const ticket = yield* provider.blobs.share({ hash, format: "hashSeq" })
+      assert.strictEqual(BlobTicket.decode(ticket).format, "hashSeq")
+      yield* getter.blobs.addBytes(contents[4]!)
+      yield* getter.blobs
+        .download(ticket, { tag: "theirs" })
+        .pipe(Effect.tap(({ received }) => Effect.sync(() => assert.isBelow(received, 71_000))))
+      assert.deepStrictEqual(yield* getter.blobs.collection(hash), entries)
+      yield* getter.blobs.tags.removeAll({ prefix: "auto-" })
+      yield* getter.blobs.collectGarbage
+      yield* getter.blobs.exportCollection(hash, directory)
+      contents.forEach((content, i) => same(readFileSync(join(directory, `folder ${i}`, `ä-${i}`)), content))
+      assert.strictEqual((yield* getter.blobs.download(ticket)).received, 0)
+      const evil = yield* getter.blobs.addCollection([...entries, { name: "../out", hash: entries[0]!.hash }])
+      assert.strictEqual(
+        (yield* Effect.flip(getter.blobs.exportCollection(evil.hash, join(directory, "x"))))._tag,
+        "MalformedBlob"
+      )
+      assert.isFalse(existsSync(join(directory, "x")))
+      const noSeq = yield* Effect.flip(getter.blobs.download({ hash: entries[0]!.hash, format: "hashSeq" }))
+      assert.strictEqual(noSeq._tag, "MalformedBlob")
+    }).pipe(inNetwork)
+  )
+
+  it.live("of thousands of blobs go in requests that peers accept", () =>
+    Effect.gen(function* () {
+      const requests: Array<Request.Request> = []
+      const provider = yield* makePeer({
+        onServed: ({ request }) => Effect.sync(() => request !== undefined && requests.push(request))
+      })
+      const getter = yield* makePeer()
+      const entries = yield* Effect.forEach(
+        Array.from({ length: 2500 }, (_, i) => i),
+        (i) =>
+          Effect.map(provider.blobs.addBytes(new TextEncoder().encode(`${i}`), { tag: false }), ({ hash }) => ({
+            name: `${i}`,
+            hash
+          })),
+        { concurrency: 100 }
+      )
+      const { hash } = yield* provider.blobs.addCollection(entries)
+      yield* getter.blobs.download(yield* provider.blobs.share({ hash, format: "hashSeq" }))
+      assert.lengthOf(yield* getter.blobs.collection(hash), 2500)
+      assert.strictEqual(requests.length, 4)
+      for (const entry of entries) assert.isTrue(yield* getter.blobs.has(entry.hash))
+    }).pipe(inNetwork)
+  )
+})
+
+describe("files", () => {
+  it.live("go in and out, with progress", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary
+      const { blobs } = yield* makePeer({ store: Layer.orDie(BlobStore.layerDirectory(join(directory, "store"))) })
+      const content = blobOf(2_500_000, 9)
+      writeFileSync(join(directory, "in"), content)
+      const seen: Array<readonly [number, number | undefined]> = []
+      const onProgress = ({ done, total }: { readonly done: number; readonly total?: number | undefined }) =>
+        Effect.sync(() => seen.push([done, total]))
+      const { hash } = yield* blobs.addPath(join(directory, "in"), { tag: "file", onProgress })
+      assert.strictEqual(hash, hashOf(content))
+      assert.deepStrictEqual(seen, [
+        [1_048_576, 2_500_000],
+        [2_097_152, 2_500_000],
+        [2_500_000, 2_500_000]
+      ])
+      yield* blobs.export(hash, join(directory, "deep", "out"), { onProgress })
+      same(readFileSync(join(directory, "deep", "out")), content)
+      assert.deepStrictEqual(readdirSync(join(directory, "deep")), ["out"])
+      assert.lengthOf(seen, 6)
+      const error = yield* Effect.flip(blobs.addPath(join(directory, "nothing")))
+      assert.deepInclude(error, { _tag: "BlobFileError", operation: "read" })
+      assert.strictEqual((yield* Effect.flip(blobs.export(hash, join(directory, "in", "x"))))._tag, "BlobFileError")
+      const streamed = yield* blobs.addStream(Stream.make(content.subarray(0, 10), content.subarray(10)))
+      assert.strictEqual(streamed.hash, hash)
+      const broken = yield* Effect.flip(
+        blobs.addStream(Stream.concat(Stream.make(content), Stream.fail("mine" as const)))
+      )
+      assert.strictEqual(broken, "mine")
+      assert.isEmpty(readdirSync(join(directory, "store", "temp")))
+    }).pipe(inNetwork)
+  )
+})
