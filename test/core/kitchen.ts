@@ -9,7 +9,7 @@ export const everything = new Everything({
   text: "grüße 日本 😀",
   blob: Uint8Array.of(0, 1, 255),
   tags: ["a", ""],
-  numbers: [1, -1, 2 ** 53 - 1],
+  numbers: [1n, -1n, 2n ** 63n - 1n],
   matrix: [[1, 2], []],
   names: new Set(["x"]),
   scores: { a: 1, b: -2 },

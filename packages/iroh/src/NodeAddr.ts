@@ -3,9 +3,7 @@
  *
  * @since 0.1.0
  */
-import { base64 } from "@scure/base"
 import * as EndpointId from "./EndpointId.ts"
-import * as SocketAddr from "./proto/SocketAddr.ts"
 import * as Ticket from "./Ticket.ts"
 
 /** An address to connect to. An id alone is enough where the node can look addresses up. */
@@ -16,10 +14,6 @@ export interface NodeAddr {
   /** `ip:port` or `[ip6]:port`, most preferred first. */
   readonly directAddresses: ReadonlyArray<string>
 }
-
-const maxText = 16 * 1024
-const maxDirect = 128
-const maxRelayUrl = 2048
 
 /** An address of parts. Leaves `relayUrl` out when it is undefined. */
 export const make = (
@@ -63,11 +57,13 @@ export const toTicket = ({ directAddresses, endpointId }: NodeAddr): string => {
   return Ticket.encode({ endpointId, directAddrs })
 }
 
-/** Id, relay URL (or nothing) and direct addresses on lines of their own, in base64 (Aster base64 node address). */
+/** Id, relay URL (or nothing) and direct addresses in the base64 form (Aster base64 node address). */
 export const toBase64 = (self: NodeAddr): string =>
-  base64.encode(
-    new TextEncoder().encode(`${self.endpointId}\n${self.relayUrl ?? ""}\n${self.directAddresses.join("\n")}`)
-  )
+  Ticket.encodeNodeAddr({
+    endpointId: self.endpointId,
+    relayUrl: self.relayUrl,
+    directAddrs: self.directAddresses
+  })
 
 /**
  * Reads the base64 form. The id alone, in base64, is an address too.
@@ -75,22 +71,6 @@ export const toBase64 = (self: NodeAddr): string =>
  * @throws Ticket.TicketError
  */
 export const fromBase64 = (text: string): NodeAddr => {
-  if (text.length > maxText) throw new Ticket.TicketError({ problem: "the address is too long" })
-  let content: string
-  try {
-    content = new TextDecoder("utf-8", { fatal: true }).decode(base64.decode(text))
-  } catch {
-    throw new Ticket.TicketError({ problem: "neither an aster1 ticket, nor 64 hex digits, nor a base64 node address" })
-  }
-  const [id = "", relayUrl = "", ...rest] = content.split("\n")
-  if (!EndpointId.isHex(id)) throw new Ticket.TicketError({ problem: "no endpoint id in the base64 node address" })
-  if (relayUrl.length > maxRelayUrl) throw new Ticket.TicketError({ problem: "the relay URL is too long" })
-  const direct = rest.filter((line) => line !== "")
-  if (direct.length > maxDirect) throw new Ticket.TicketError({ problem: `more than ${maxDirect} direct addresses` })
-  for (const addr of direct) {
-    if (SocketAddr.parse(addr) === undefined) {
-      throw new Ticket.TicketError({ problem: `${JSON.stringify(addr.slice(0, 80))} is not ip:port or [ip6]:port` })
-    }
-  }
-  return make(EndpointId.parse(id), direct, relayUrl === "" ? undefined : relayUrl)
+  const { directAddrs, endpointId, relayUrl } = Ticket.decodeNodeAddr(text)
+  return make(EndpointId.parse(endpointId), directAddrs, relayUrl)
 }

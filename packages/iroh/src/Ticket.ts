@@ -1,11 +1,12 @@
 /**
- * The compact `aster1...` ticket: where an endpoint is and, optionally, what lets the holder in.
+ * Addresses as text: the compact `aster1...` ticket, which says where an endpoint is and, optionally, what lets the
+ * holder in, and the older base64 node address, which alone can carry a relay's URL.
  *
  * Everything here is synchronous and needs no Effect, so a script can use it as it is.
  *
  * @since 0.1.0
  */
-import { base16, base58 } from "@scure/base"
+import { base16, base58, base64 } from "@scure/base"
 import { Data } from "effect"
 import * as EndpointId from "./EndpointId.ts"
 import * as SocketAddr from "./proto/SocketAddr.ts"
@@ -158,4 +159,43 @@ const pushCredential = (out: Array<number>, type: CredentialType, dataHex = ""):
   if (payload.length > maxPayload) fail(`the credential has ${payload.length} bytes, at most ${maxPayload} fit`)
   if (type === "registry_read" && payload.length !== 32) fail("a registry_read credential has 32 bytes")
   out.push(kind, payload.length >> 8, payload.length & 0xff, ...payload)
+}
+
+/** The content of a base64 node address. */
+export interface NodeAddrInfo {
+  /** 64 lower-case hex digits. */
+  readonly endpointId: string
+  readonly relayUrl?: string | undefined
+  /** At most 128 `ip:port` or `[ip6]:port`. */
+  readonly directAddrs: ReadonlyArray<string>
+}
+
+const maxNodeAddrText = 16 * 1024
+const maxNodeAddrDirect = 128
+const maxRelayUrl = 2048
+
+/** Writes the base64 node address: id, relay URL or nothing, and direct addresses on lines of their own. */
+export const encodeNodeAddr = (info: NodeAddrInfo): string =>
+  base64.encode(new TextEncoder().encode(`${info.endpointId}\n${info.relayUrl ?? ""}\n${info.directAddrs.join("\n")}`))
+
+/**
+ * Reads a base64 node address. The id alone, in base64, is one too.
+ *
+ * @throws TicketError
+ */
+export const decodeNodeAddr = (text: string): NodeAddrInfo => {
+  if (text.length > maxNodeAddrText) fail("the address is too long")
+  let content: string
+  try {
+    content = new TextDecoder("utf-8", { fatal: true }).decode(base64.decode(text))
+  } catch {
+    return fail("neither an aster1 ticket, nor 64 hex digits, nor a base64 node address")
+  }
+  const [endpointId = "", relayUrl = "", ...rest] = content.split("\n")
+  if (!EndpointId.isHex(endpointId)) fail("no endpoint id in the base64 node address")
+  if (relayUrl.length > maxRelayUrl) fail("the relay URL is too long")
+  const directAddrs = rest.filter((line) => line !== "")
+  if (directAddrs.length > maxNodeAddrDirect) fail(`more than ${maxNodeAddrDirect} direct addresses`)
+  for (const addr of directAddrs) readAddr(addr)
+  return { endpointId: EndpointId.parse(endpointId), directAddrs, ...(relayUrl === "" ? undefined : { relayUrl }) }
 }
