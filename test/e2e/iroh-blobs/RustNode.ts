@@ -1,0 +1,39 @@
+/** A node of the reference implementation, of which this package's types say nothing. */
+import { Effect } from "effect"
+import { createRequire } from "node:module"
+
+interface RustBlobs {
+  readonly addBytes: (bytes: Buffer) => Promise<string>
+  readonly addCollection: (entries: ReadonlyArray<readonly [string, Buffer]>) => Promise<string>
+  readonly createTicket: (hash: string) => string
+  readonly createCollectionTicket: (hash: string) => string
+  readonly downloadBlob: (ticket: string) => Promise<Buffer>
+  readonly blobStatus: (hash: string) => Promise<string>
+  readonly read: (hash: string) => Promise<Buffer>
+  readonly listCollection: (hash: string) => Promise<ReadonlyArray<{ name: string; hash: string; size: number }>>
+}
+interface RustNode {
+  readonly nodeId: () => string
+  readonly nodeAddr: () => string
+  readonly blobsClient: () => RustBlobs
+  readonly close: () => Promise<void>
+}
+interface Binding {
+  readonly IrohNode: {
+    readonly memoryWithAlpns: (alpns: ReadonlyArray<Buffer>, options: object) => Promise<RustNode>
+  }
+}
+
+const { IrohNode } = createRequire(import.meta.url)("@aster-rpc/transport") as Binding
+
+/** A Rust node with its blobs, on loopback only. */
+export const rustNode = Effect.acquireRelease(
+  Effect.promise(() =>
+    IrohNode.memoryWithAlpns([Buffer.from("unused")], {
+      relayMode: "disabled",
+      portmapperConfig: "disabled",
+      bindAddr: "127.0.0.1:0"
+    })
+  ),
+  (node) => Effect.promise(() => node.close())
+).pipe(Effect.map((node) => ({ id: node.nodeId(), addr: node.nodeAddr(), blobs: node.blobsClient(), node })))
