@@ -31,7 +31,10 @@ import { Writer } from "./Writer.ts"
 
 /** Writes and reads messages whose root is one type. */
 export interface Codec<out V, in I> {
-  /** The message for `value` in an array of its own. Throws ForyError. */
+  /**
+   * The message for `value`. Up to 4 KiB it is a view of memory that other messages lie in too, like a Node `Buffer`.
+   * Throws ForyError.
+   */
   readonly encode: (value: I) => Uint8Array<ArrayBuffer>
   /** Appends the message for `value` to `writer`. Throws ForyError and then leaves the writer's position as it was. */
   readonly write: (writer: Writer, value: I) => void
@@ -122,10 +125,37 @@ const partsOf = (type: Type): ReadonlyArray<Type> => {
   }
 }
 
-/** Writers kept for reuse are dropped when a big message made them grow beyond this. */
+/** Small messages share pieces of memory of this size, which saves an allocation for each, as Node's buffers do. */
+const slabSize = 8192
+/** Messages longer than this get memory of their own. */
+const longestShared = slabSize / 2
+/** A writer for long messages is not kept when one made it grow beyond this. */
 const largestKept = 2 ** 20
 
-let idleWriter: Writer | undefined
+// Each is taken away while in use: a getter in a value may encode something itself.
+let slab: Writer | undefined
+let scratch: Writer | undefined
+
+const takeWriter = (long: boolean): Writer => {
+  const writer = (long ? scratch : slab) ?? new Writer(slabSize)
+  if (long) scratch = undefined
+  else slab = undefined
+  return writer
+}
+
+/** Cuts the message from `start` on out of the writer and keeps the writer for the next one. */
+const takeMessage = (writer: Writer, start: number): Uint8Array<ArrayBuffer> => {
+  const { buffer, position } = writer
+  const size = position - start
+  if (buffer.length === slabSize && size <= longestShared) {
+    if (position < slabSize) slab = writer
+    return new Uint8Array(buffer.buffer, start, size)
+  }
+  const message = new Uint8Array(buffer.subarray(start, position))
+  writer.reset()
+  if (buffer.length <= largestKept) scratch = writer
+  return message
+}
 
 const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
   const { codec, nullable } = compiler.slot(type)
@@ -165,19 +195,13 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
     }
   }
 
+  let long = false
   const encode = (value: unknown): Uint8Array<ArrayBuffer> => {
-    // Taken away while in use: a getter in the value may encode something itself.
-    const writer = idleWriter ?? new Writer()
-    idleWriter = undefined
-    writer.reset()
-    try {
-      write(writer, value)
-      const copy = new Uint8Array(writer.position)
-      copy.set(writer.bytes())
-      return copy
-    } finally {
-      if (writer.buffer.length <= largestKept) idleWriter = writer
-    }
+    const writer = takeWriter(long)
+    const start = writer.position
+    write(writer, value)
+    long = writer.position - start > longestShared
+    return takeMessage(writer, start)
   }
 
   const readRoot = (reader: Reader): unknown => {

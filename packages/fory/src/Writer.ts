@@ -3,7 +3,6 @@ import { ForyError } from "./ForyError.ts"
 import { NameTable } from "./internal/namedType.ts"
 import { defaultLimits, type Limits } from "./Limits.ts"
 
-const initialCapacity = 1024
 const maxCapacity = 2 ** 30
 
 /**
@@ -14,14 +13,20 @@ export class Writer {
   /** Where the next byte goes; also the number of bytes written. */
   position = 0
   /** The memory behind the writer; replaced when it grows, so do not keep it. */
-  buffer: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(initialCapacity)
+  buffer: Buffer<ArrayBuffer>
   /** `buffer` as a DataView. */
-  view: DataView<ArrayBuffer> = new DataView(this.buffer.buffer)
+  view: DataView<ArrayBuffer>
 
   /** Limits of the message being written; set by the codec. */
   limits: Limits = defaultLimits
   /** Names in the message being written; used by the codec. */
   readonly names: NameTable = new NameTable()
+
+  /** `capacity`: bytes to start with. */
+  constructor(capacity = 1024) {
+    this.buffer = Buffer.allocUnsafeSlow(capacity)
+    this.view = new DataView(this.buffer.buffer)
+  }
 
   /** Makes sure that `count` bytes fit from `position` on. `position` may lie ahead of the writer's own. */
   ensure(position: number, count: number): void {

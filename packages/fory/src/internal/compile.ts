@@ -2,7 +2,8 @@ import { ForyError } from "../ForyError.ts"
 import type { Limits } from "../Limits.ts"
 import { TypeId } from "../proto/TypeId.ts"
 import type { Enumeration, Struct, Type } from "../Type.ts"
-import { compileList, compileMap, compileRecord, compileSet } from "./collections.ts"
+import { compileList, compileSet } from "./list.ts"
+import { compileMap, compileRecord } from "./map.ts"
 import type { Dynamic } from "./dynamic.ts"
 import { invalid, tooDeep } from "./invalid.ts"
 import { labelOf, makeNamedType } from "./namedType.ts"
@@ -84,7 +85,6 @@ const compileEnumeration = (type: Enumeration): ValueCodec => {
     typeId: TypeId.namedEnum,
     label: `enum ${label}`,
     named: makeNamedType(TypeId.namedEnum, type.namespace, type.name),
-    plain: false,
     write,
     writeUndeclared: write,
     read: (reader, depth) => {

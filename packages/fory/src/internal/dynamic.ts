@@ -2,7 +2,7 @@ import { TypeId } from "../proto/TypeId.ts"
 import { TypedValue, type Type } from "../Type.ts"
 import { writeEntries, type EntrySide, readChunk } from "./entries.ts"
 import { readElements, writeUndeclaredElements } from "./elements.ts"
-import { invalid, tooDeep } from "./invalid.ts"
+import { invalid } from "./invalid.ts"
 import type { Reader } from "./reader.ts"
 import { scalars } from "./scalars.ts"
 import { noneCodec, readAnyTypeInfo, writeTypeInfo, type TypeDirectory } from "./typeInfo.ts"
@@ -111,7 +111,6 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
     typeId: 0,
     label: "any value",
     named: undefined,
-    plain: false,
     write: writeAny,
     writeUndeclared: writeAny,
     read: (reader, depth) => readAnyTypeInfo(reader, directory).read(reader, depth),
@@ -126,7 +125,7 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
     write: Write,
     read: (reader: Reader, depth: number) => unknown,
     parts: (value: unknown) => Iterable<Part>
-  ): ValueCodec => ({ typeId, label, named: undefined, plain: false, write, writeUndeclared: write, read, parts })
+  ): ValueCodec => ({ typeId, label, named: undefined, write, writeUndeclared: write, read, parts })
 
   const elementParts = (value: unknown): Iterable<Part> =>
     Array.from(value as Iterable<unknown>, (element, index) => ({ segment: `[${index}]`, value: element, slot }))
@@ -178,10 +177,8 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
   const record = collection(
     "a plain object",
     TypeId.map,
-    (writer, position, value, depth) => {
-      if (depth + 1 > writer.limits.maxDepth) tooDeep(writer.limits.maxDepth)
-      return writeEntries(writer, position, Object.entries(value as object), depth, side, side)
-    },
+    (writer, position, value, depth) =>
+      writeEntries(writer, position, Object.entries(value as object), depth, side, side),
     map.read,
     (value) => Object.entries(value as object).map(([key, entry]) => ({ segment: keySegment(key), value: entry, slot }))
   )

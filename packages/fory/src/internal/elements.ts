@@ -1,3 +1,4 @@
+import { TypeId } from "../proto/TypeId.ts"
 import type { Writer } from "../Writer.ts"
 import { invalid, tooDeep, tooLarge } from "./invalid.ts"
 import type { Reader } from "./reader.ts"
@@ -15,6 +16,23 @@ export const ElementsHeader = { tracksReferences: 1, hasNull: 2, declared: 4, sa
 
 const known =
   ElementsHeader.tracksReferences | ElementsHeader.hasNull | ElementsHeader.declared | ElementsHeader.sameType
+
+const bulkIds = new Set<number>([
+  TypeId.bool,
+  TypeId.int8,
+  TypeId.int16,
+  TypeId.fixedInt32,
+  TypeId.int32,
+  TypeId.int64,
+  TypeId.float64,
+  TypeId.string
+])
+
+/**
+ * Whether pyfory reads a list of these without nulls in bulk. For every other list or set that is not empty it opens a
+ * level, and one more for each element in turn; a writer has to stay below what that adds up to.
+ */
+export const isReadInBulk = (codec: ValueCodec): boolean => bulkIds.has(codec.typeId)
 
 /** Writes the count of a collection, after checking it against the limit. */
 export const writeCount = (writer: Writer, position: number, count: number): number => {
@@ -62,8 +80,7 @@ export const writeUndeclaredElements = (
     sameType &&= codec === shared
   }
   shared ??= noneCodec
-  // pyfory opens a level for the elements, and one for every element it does not read in bulk.
-  if ((hasNull || !sameType || !shared.plain) && depth + 2 > maxDepth) tooDeep(maxDepth)
+  if ((hasNull || !sameType || !isReadInBulk(shared)) && depth + 2 > maxDepth) tooDeep(maxDepth)
   const header = (sameType ? ElementsHeader.sameType : 0) | (hasNull ? ElementsHeader.hasNull : 0)
   position = writeFlag(writer, position, header)
   if (sameType) position = writeTypeInfo(writer, position, shared)

@@ -23,6 +23,9 @@ export const EntriesHeader = {
 const known = 0x3f
 export const maxChunk = 255
 
+/** Header of a chunk of declared types without nulls. */
+export const declaredChunk = EntriesHeader.keyDeclared | EntriesHeader.valueDeclared
+
 /** How keys or values are written: as their declared type, or with a type found per value. */
 export interface EntrySide extends UndeclaredSlot {
   readonly declared: ValueCodec | undefined
@@ -52,7 +55,8 @@ export const writeEntries = (
   values: EntrySide
 ): number => {
   const { maxDepth } = writer.limits
-  if (depth + 1 > maxDepth) tooDeep(maxDepth)
+  // pyfory opens a level for the entries, and for many kinds of keys and values one more.
+  if (depth + (entries.length > 0 ? 2 : 1) > maxDepth) tooDeep(maxDepth)
   let position = writeCount(writer, start, entries.length)
   let keyCodec: ValueCodec | undefined
   let valueCodec: ValueCodec | undefined
@@ -88,7 +92,8 @@ export const writeEntries = (
   return position
 }
 
-const writeNullEntry = (
+/** Writes an entry with a null, which stands alone. */
+export const writeNullEntry = (
   writer: Writer,
   position: number,
   key: unknown,

@@ -1,8 +1,10 @@
+import type { Dynamic } from "./dynamic.ts"
+import type { UndeclaredSlot } from "./elements.ts"
 import type { ScalarCodec } from "./scalars.ts"
 import type { Source } from "./source.ts"
-import type { Slot, ValueCodec } from "./valueCodec.ts"
+import { isUntyped, type Slot, type ValueCodec } from "./valueCodec.ts"
 
-/** Generated statements for one place of declared type, shared by struct fields and collection elements. */
+/** What struct fields and collection elements share: generated statements for one place. */
 
 const isScalar = (codec: ValueCodec): codec is ScalarCodec => "writeEnsured" in codec
 
@@ -21,3 +23,9 @@ export const emitWrite = (source: Source, codec: ValueCodec, value: string, dept
 /** Expression that reads a non-null value from `r`. */
 export const emitRead = (source: Source, codec: ValueCodec, depth: string): string =>
   isScalar(codec) ? `${source.bind(codec.read)}(r, ${depth})` : `${source.bind(codec)}.read(r, ${depth})`
+
+/** The place as it is where its type is not declared. */
+export const undeclaredSlot = (dynamic: Dynamic, slot: Slot): UndeclaredSlot =>
+  isUntyped(slot)
+    ? { nullable: true, codecOf: dynamic.codecOf }
+    : { nullable: slot.nullable, codecOf: () => slot.codec }

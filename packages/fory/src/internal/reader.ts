@@ -1,20 +1,15 @@
-import { Buffer } from "node:buffer"
 import { ForyError, type ForyErrorCode } from "../ForyError.ts"
 import type { Limits } from "../Limits.ts"
 import * as MetaString from "../proto/MetaString.ts"
 import type { NamedType } from "./namedType.ts"
-
-// Undocumented but old as Node; the documented toString would need a Buffer around every given Uint8Array first.
-interface Slices {
-  latin1Slice(this: Uint8Array, start: number, end: number): string
-  ucs2Slice(this: Uint8Array, start: number, end: number): string
-  utf8Slice(this: Uint8Array, start: number, end: number): string
-}
-const { latin1Slice, ucs2Slice, utf8Slice } = Buffer.prototype as unknown as Slices
+import { latin1Slice, ucs2Slice, utf8Slice } from "./natives.ts"
 
 const fatalUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** V8 copies substrings shorter than this; longer ones would keep the text they were cut from alive. */
+/**
+ * V8 copies substrings and joins shorter than this; longer ones would be slices that keep the text they were cut from
+ * alive, or ropes.
+ */
 const shortestSlice = 13
 /** Bytes turned into text at once for the short strings among them. */
 const windowSize = 4096
@@ -22,6 +17,31 @@ const windowSize = 4096
 const maxNames = 32_767
 
 const scratch = new DataView(new ArrayBuffer(8))
+
+const hasSurrogate = (bytes: Uint8Array, start: number, end: number): boolean => {
+  for (let at = start + 1; at < end; at += 2) if ((bytes[at]! & 0xf8) === 0xd8) return true
+  return false
+}
+
+const unit = (bytes: Uint8Array, at: number): number => bytes[at]! | (bytes[at + 1]! << 8)
+
+/** Short enough, building a string from code units beats the call into native code. */
+const shortUtf16 = (bytes: Uint8Array, start: number, end: number): string => {
+  let at = start
+  let text = ""
+  for (; at + 8 <= end; at += 8)
+    text += String.fromCharCode(unit(bytes, at), unit(bytes, at + 2), unit(bytes, at + 4), unit(bytes, at + 6))
+  switch (end - at) {
+    case 2:
+      return text + String.fromCharCode(unit(bytes, at))
+    case 4:
+      return text + String.fromCharCode(unit(bytes, at), unit(bytes, at + 2))
+    case 6:
+      return text + String.fromCharCode(unit(bytes, at), unit(bytes, at + 2), unit(bytes, at + 4))
+    default:
+      return text
+  }
+}
 
 /** Reads one message. Every method checks that the bytes it needs are there. */
 export class Reader {
@@ -252,11 +272,8 @@ export class Reader {
     switch (encoding) {
       case 0:
         return length < shortestSlice ? this.#shortText(start, end) : latin1Slice.call(this.bytes, start, end)
-      case 1: {
-        const text = ucs2Slice.call(this.bytes, start, end)
-        if (length % 2 !== 0 || !text.isWellFormed()) this.fail("InvalidText", "The string is not valid UTF-16", at)
-        return text
-      }
+      case 1:
+        return this.#utf16(start, end, at)
       case 2:
         return this.#utf8(start, end, at)
       default:
@@ -271,6 +288,16 @@ export class Reader {
     this.#window = latin1Slice.call(this.bytes, start, Math.min(start + windowSize, this.end))
     this.#windowStart = start
     return this.#window.slice(0, end - start)
+  }
+
+  #utf16(start: number, end: number, at: number): string {
+    const { bytes } = this
+    if ((end - start) % 2 === 0) {
+      if (end - start < shortestSlice * 2 && !hasSurrogate(bytes, start, end)) return shortUtf16(bytes, start, end)
+      const text = ucs2Slice.call(bytes, start, end)
+      if (text.isWellFormed()) return text
+    }
+    return this.fail("InvalidText", "The string is not valid UTF-16", at)
   }
 
   #utf8(start: number, end: number, at: number): string {

@@ -16,18 +16,7 @@ export interface ScalarCodec extends ValueCodec {
 
 type Read = (reader: Reader, depth: number) => unknown
 
-interface Options {
-  readonly plain?: boolean
-  readonly size?: number
-}
-
-const make = (
-  label: string,
-  typeId: number,
-  writeEnsured: Write,
-  read: Read,
-  { plain = true, size }: Options
-): ScalarCodec => {
+const make = (label: string, typeId: number, writeEnsured: Write, read: Read, size?: number): ScalarCodec => {
   const write: Write =
     size === undefined
       ? writeEnsured
@@ -39,7 +28,6 @@ const make = (
     typeId,
     label,
     named: undefined,
-    plain,
     size,
     writeEnsured,
     write,
@@ -66,9 +54,15 @@ const isInt32 = (value: unknown): value is number => ((value as number) | 0) ===
 
 /** Unsigned varint of a safe integer. */
 const writeVaruint53 = (writer: Writer, position: number, value: number): number => {
+  if (value <= 0xffffffff) return writeVaruint32(writer, position, value)
+  // Bitwise operators hold 32 bits, so the lowest four groups go first.
   const { buffer } = writer
-  for (; value > 0xffffffff; value = Math.floor(value / 128)) buffer[position++] = (value % 128) | 128
-  return writeVaruint32(writer, position, value)
+  const low = value % 2 ** 28
+  buffer[position] = low | 128
+  buffer[position + 1] = (low >>> 7) | 128
+  buffer[position + 2] = (low >>> 14) | 128
+  buffer[position + 3] = (low >>> 21) | 128
+  return writeVaruint32(writer, position + 4, Math.floor(value / 2 ** 28))
 }
 
 const writeVaruint64 = (writer: Writer, position: number, value: bigint): number => {
@@ -141,7 +135,7 @@ const int8 = make(
     return position + 1
   },
   (reader) => (reader.uint8() << 24) >> 24,
-  { size: 1 }
+  1
 )
 
 const int16 = make(
@@ -152,7 +146,7 @@ const int16 = make(
     return position + 2
   },
   (reader) => (reader.uint16() << 16) >> 16,
-  { size: 2 }
+  2
 )
 
 const fixedInt32 = make(
@@ -163,7 +157,7 @@ const fixedInt32 = make(
     return position + 4
   },
   (reader) => reader.int32(),
-  { size: 4 }
+  4
 )
 
 const int32 = make(
@@ -171,7 +165,7 @@ const int32 = make(
   TypeId.int32,
   (writer, position, value) => writeZigzag(writer, position, integer(value, -0x80000000, 0x7fffffff)),
   (reader) => reader.varint32(),
-  { size: 5 }
+  5
 )
 
 const fixedInt64 = make(
@@ -182,12 +176,12 @@ const fixedInt64 = make(
     return position + 8
   },
   (reader) => reader.scalar(8).getBigInt64(0, true),
-  { size: 8 }
+  8
 )
 
-const int64 = make("int64", TypeId.int64, writeInt64, (reader) => reader.int64(), { size: 9 })
+const int64 = make("int64", TypeId.int64, writeInt64, (reader) => reader.int64(), 9)
 
-const int = make("int", TypeId.int64, writeInt, (reader) => reader.int(), { size: 9 })
+const int = make("int", TypeId.int64, writeInt, (reader) => reader.int(), 9)
 
 const taggedInt64 = make(
   "taggedInt64",
@@ -197,7 +191,7 @@ const taggedInt64 = make(
     return writeTagged(writer, position, checked, checked >= -0x40000000n && checked <= 0x3fffffffn)
   },
   (reader) => reader.taggedInt64(),
-  { size: 9 }
+  9
 )
 
 const uint8 = make(
@@ -208,7 +202,7 @@ const uint8 = make(
     return position + 1
   },
   (reader) => reader.uint8(),
-  { size: 1 }
+  1
 )
 
 const uint16 = make(
@@ -219,7 +213,7 @@ const uint16 = make(
     return position + 2
   },
   (reader) => reader.uint16(),
-  { size: 2 }
+  2
 )
 
 const fixedUint32 = make(
@@ -230,7 +224,7 @@ const fixedUint32 = make(
     return position + 4
   },
   (reader) => reader.int32() >>> 0,
-  { size: 4 }
+  4
 )
 
 const uint32 = make(
@@ -238,7 +232,7 @@ const uint32 = make(
   TypeId.uint32,
   (writer, position, value) => writeVaruint32(writer, position, integer(value, 0, 0xffffffff)),
   (reader) => reader.varuint32(),
-  { size: 5 }
+  5
 )
 
 const fixedUint64 = make(
@@ -249,7 +243,7 @@ const fixedUint64 = make(
     return position + 8
   },
   (reader) => reader.scalar(8).getBigUint64(0, true),
-  { size: 8 }
+  8
 )
 
 const uint64 = make(
@@ -257,7 +251,7 @@ const uint64 = make(
   TypeId.uint64,
   (writer, position, value) => writeVaruint64(writer, position, unsigned64(value)),
   (reader) => reader.uint64(),
-  { size: 9 }
+  9
 )
 
 const taggedUint64 = make(
@@ -268,7 +262,7 @@ const taggedUint64 = make(
     return writeTagged(writer, position, checked, checked <= 0x7fffffffn)
   },
   (reader) => reader.taggedUint64(),
-  { size: 9 }
+  9
 )
 
 // --- bool, floats, text
@@ -281,7 +275,7 @@ const bool = make(
     return position + 1
   },
   (reader) => reader.uint8() !== 0,
-  { size: 1 }
+  1
 )
 
 const float32 = make(
@@ -292,7 +286,7 @@ const float32 = make(
     return position + 4
   },
   (reader) => reader.scalar(4).getFloat32(0, true),
-  { size: 4 }
+  4
 )
 
 const float64 = make(
@@ -303,10 +297,10 @@ const float64 = make(
     return position + 8
   },
   (reader) => reader.scalar(8).getFloat64(0, true),
-  { size: 8 }
+  8
 )
 
-const string = make("string", TypeId.string, writeString, (reader) => reader.string(), {})
+const string = make("string", TypeId.string, writeString, (reader) => reader.string())
 
 // --- time
 
@@ -349,7 +343,7 @@ const timestamp = make(
       reader.fail("OutOfRange", "The timestamp does not fit a Date: use timestampNanos", at)
     return new Date(milliseconds)
   },
-  { plain: false, size: 12 }
+  12
 )
 
 const readNanos = (reader: Reader): number => {
@@ -375,7 +369,7 @@ const timestampNanos = make(
     const seconds = reader.scalar(8).getBigInt64(0, true)
     return seconds * 1_000_000_000n + BigInt(readNanos(reader))
   },
-  { plain: false, size: 12 }
+  12
 )
 
 const date = make(
@@ -395,7 +389,7 @@ const date = make(
     if (Math.abs(milliseconds) > maxDate) reader.fail("OutOfRange", "The date does not fit a Date", at)
     return new Date(milliseconds)
   },
-  { plain: false, size: 4 }
+  4
 )
 
 // --- bytes and packed arrays
@@ -420,8 +414,7 @@ const bytes = make(
   TypeId.bytes,
   (writer, position, value, depth) =>
     value instanceof Uint8Array ? writeBinary(writer, position, value, depth) : invalid("a Uint8Array", value),
-  readBinary,
-  { plain: false }
+  readBinary
 )
 
 const boolArray = make(
@@ -434,8 +427,7 @@ const boolArray = make(
     )
     return writeBinary(writer, position, flags, depth)
   },
-  (reader, depth) => Array.from(readBinary(reader, depth), (byte) => byte !== 0),
-  { plain: false }
+  (reader, depth) => Array.from(readBinary(reader, depth), (byte) => byte !== 0)
 )
 
 interface TypedArrayConstructor {
@@ -460,8 +452,7 @@ const typedArray = (kind: ScalarKind, typeId: number, constructor: TypedArrayCon
       if (copy.length % constructor.BYTES_PER_ELEMENT !== 0)
         reader.fail("Malformed", `${copy.length} bytes are no whole number of elements`, at)
       return new constructor(copy.buffer)
-    },
-    { plain: false }
+    }
   )
 
 /** Every kind without parameters. */

@@ -30,7 +30,6 @@ export const compileStruct = (compiler: Compiler, type: Struct): StructCodec => 
     typeId: TypeId.namedStruct,
     label: `struct ${label}`,
     named: makeNamedType(TypeId.namedStruct, type.namespace, type.name),
-    plain: false,
     schemaHash: 0,
     write: notCompiled,
     writeUndeclared: notCompiled,

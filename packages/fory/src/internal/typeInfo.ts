@@ -1,22 +1,25 @@
 import { TypeId } from "../proto/TypeId.ts"
 import type { Writer } from "../Writer.ts"
+import { tooDeep } from "./invalid.ts"
 import { labelOf, type NamedType } from "./namedType.ts"
 import type { Reader } from "./reader.ts"
-import { noParts, type Slot, type ValueCodec } from "./valueCodec.ts"
+import { noParts, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
 
 /**
  * Type info: what stands in front of a value whose type is not declared (Fory XLANG §6). One byte, and both names for
  * structs and enums.
  */
 
+const writeNone: Write = (writer, position, _, depth) =>
+  depth > writer.limits.maxDepth ? tooDeep(writer.limits.maxDepth) : position
+
 /** Null as a type of its own. */
 export const noneCodec: ValueCodec = {
   typeId: TypeId.none,
   label: "null",
   named: undefined,
-  plain: false,
-  write: (_, position) => position,
-  writeUndeclared: (_, position) => position,
+  write: writeNone,
+  writeUndeclared: writeNone,
   read: () => null,
   parts: noParts
 }

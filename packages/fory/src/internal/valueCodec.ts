@@ -14,8 +14,6 @@ export interface ValueCodec {
   /** For messages: what a value of this type is called. */
   readonly label: string
   readonly named: NamedType | undefined
-  /** Strings, numbers and booleans, which open no nesting level. */
-  readonly plain: boolean
   /** Writes `value` at `position` and returns the position after it. */
   readonly write: Write
   /** Like `write`, where the type is not declared: elements of collections then carry their types. */
@@ -38,6 +36,9 @@ export interface Slot {
   readonly codec: ValueCodec
   readonly nullable: boolean
 }
+
+/** Whether values there carry their types. */
+export const isUntyped = ({ codec }: Slot): boolean => codec.typeId === 0
 
 export const noParts = (): Iterable<Part> => []
 
