@@ -19,7 +19,7 @@ const known = [
 
 describe("SecretKey", () => {
   it("derives the endpoint id", () => {
-    for (const [secret, id] of known) assert.strictEqual(SecretKey.toEndpointId(SecretKey.fromHex(secret)), id)
+    for (const [secret, id] of known) assert.strictEqual<string>(SecretKey.toEndpointId(SecretKey.fromHex(secret)), id)
   })
 
   it("is not shown", () => {

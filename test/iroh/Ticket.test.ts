@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { createRequire } from "node:module"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"

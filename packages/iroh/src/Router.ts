@@ -80,16 +80,17 @@ export const serve = Effect.fnUntraced(function* <const Handlers extends Readonl
   yield* Effect.addFinalizer(() => drain)
 
   const admitted = (connection: Connection) =>
-    gate.admit(connection.remoteId, connection.alpn).pipe(
+    Effect.suspend(() => gate.admit(connection.remoteId, connection.alpn)).pipe(
       Effect.timeoutOrElse({
         duration: options.gateTimeout ?? "10 seconds",
         orElse: () => Effect.as(Effect.logError("The gate did not answer; the peer is denied"), false)
       }),
-      Effect.catchDefect((defect) => Effect.as(Effect.logError("The gate failed; the peer is denied", defect), false))
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("The gate failed; the peer is denied", defect), false)),
+      Effect.raceFirst(Effect.as(connection.closed, false)) // who has left need not be decided about
     )
 
   const handle = (connection: Connection, handler: Handler<Needs<Handlers> | Scope.Scope>) =>
-    handler(connection, Deferred.await(draining)).pipe(
+    Effect.suspend(() => handler(connection, Deferred.await(draining))).pipe(
       Effect.scoped,
       Effect.andThen(Effect.timeoutOption(connection.closed, options.linger ?? "1 second")),
       Effect.catchCause((cause) => {

@@ -11,6 +11,7 @@ import type { IrohNodeOptions } from "../NodeOptions.ts"
 import * as SocketAddr from "../proto/SocketAddr.ts"
 import type { RawBi, RawConnection, RawEndpoint, RawRecv, RawSend } from "./binding.ts"
 import { type Bytes, probe } from "./bytes.ts"
+import { noteClosed, releaseClosed } from "./closedSockets.ts"
 import { parseCloseReason } from "./closeReason.ts"
 
 /** The loaded native module and how bytes get into it. */
@@ -26,7 +27,7 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
     new BindError({ reason, addresses: given, detail: firstLine(cause) })
   return Effect.gen(function* () {
     const addresses = confine(given)
-    if (addresses === undefined) return yield* failed("Malformed")("not an IP address and a port")
+    if (typeof addresses === "string") return yield* failed("Malformed")(addresses)
     // The package's "main" names a file it does not have; with the file spelled out Node has nothing to warn about.
     const iroh = yield* Effect.tryPromise({
       try: () => import("@number0/iroh/index.js"),
@@ -34,19 +35,21 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
     })
     const binding = { iroh, bytes: probe((bytes) => void iroh.SecretKey.fromBytes(bytes)) }
     const relay = yield* Effect.try({ try: () => relayMode(iroh, options), catch: failed("BadRelayUrl") })
+    const open = () => {
+      const builder = iroh.Endpoint.builder()
+      if (options.relayMode === "disabled") iroh.presetMinimal(builder)
+      else iroh.presetN0(builder)
+      builder.relayMode(relay)
+      builder.alpns((options.alpns ?? []).map((alpn) => encodeText(binding, alpn)))
+      if (options.secretKey !== undefined) {
+        builder.secretKey(binding.bytes.toNative(Redacted.value(options.secretKey)))
+      }
+      for (const address of addresses) builder.bindAddr(address)
+      return builder.bind()
+    }
     const endpoint = yield* Effect.tryPromise({
-      try: () => {
-        const builder = iroh.Endpoint.builder()
-        if (options.relayMode === "disabled") iroh.presetMinimal(builder)
-        else iroh.presetN0(builder)
-        builder.relayMode(relay)
-        builder.alpns((options.alpns ?? []).map((alpn) => encodeText(binding, alpn)))
-        if (options.secretKey !== undefined) {
-          builder.secretKey(binding.bytes.toNative(Redacted.value(options.secretKey)))
-        }
-        for (const address of addresses) builder.bindAddr(address)
-        return builder.bind()
-      },
+      try: () =>
+        open().catch((cause: unknown) => releaseClosed(given).then((any) => (any ? open() : Promise.reject(cause)))),
       catch: (cause) => failed(bindFailure(message(cause)))(lastCause(cause))
     })
     return rawEndpoint(binding, endpoint)
@@ -55,19 +58,22 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
 
 /**
  * The addresses to bind so that a node confined to some stays there: left alone, a family without an address opens on
- * all interfaces. Undefined when one is malformed.
+ * all interfaces. A text says what is wrong with the given ones.
  */
-const confine = (given: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
-  const parsed: Array<SocketAddr.SocketAddr> = []
+const confine = (given: ReadonlyArray<string>): ReadonlyArray<string> | string => {
+  const families: Array<number> = []
+  let confined = given.length > 0
   for (const text of given) {
     const addr = SocketAddr.parse(text)
-    if (addr === undefined) return undefined
-    parsed.push(addr)
+    if (addr === undefined) return `${JSON.stringify(text)} is not an IP address and a port`
+    const family = addr.octets.length
+    if (families.includes(family)) return `${JSON.stringify(text)} is the second address of its family`
+    families.push(family)
+    if (SocketAddr.isWildcard(addr)) confined = false
   }
   const addresses = [...given]
-  if (parsed.length === 0 || parsed.some(SocketAddr.isWildcard)) return addresses
-  if (!parsed.some(({ octets }) => octets.length === 4)) addresses.push("127.0.0.1:0")
-  if (!parsed.some(({ octets }) => octets.length === 16) && hasIpv6()) addresses.push("[::1]:0")
+  if (confined && !families.includes(4)) addresses.push("127.0.0.1:0")
+  if (confined && !families.includes(16) && hasIpv6()) addresses.push("[::1]:0")
   return addresses
 }
 
@@ -80,38 +86,57 @@ const relayMode = (iroh: typeof Native, { relayMode: mode = "default" }: IrohNod
   return mode === "staging" ? iroh.RelayMode.staging() : iroh.RelayMode.defaultMode()
 }
 
+/**
+ * The one place that refers to a native endpoint: collected too early it takes its connections along, which therefore
+ * hold this, and its sockets stay open until it is collected, for which it is let go once closed.
+ */
+interface Holder {
+  endpoint: Native.Endpoint | undefined
+}
+
 const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint => {
   const { iroh } = binding
   const endpointId = EndpointId.fromBytes(binding.bytes.fromNative(endpoint.id().toBytes()))
+  const boundSockets = endpoint.boundSockets()
+  const holder: Holder = { endpoint }
+  let address = NodeAddr.make(endpointId)
   return {
     endpointId,
-    boundSockets: endpoint.boundSockets(),
+    boundSockets,
     address: () => {
-      const addr = endpoint.addr()
-      return NodeAddr.make(endpointId, addr.directAddresses(), addr.relayUrl() ?? undefined)
+      const addr = holder.endpoint?.addr()
+      if (addr !== undefined) address = NodeAddr.make(endpointId, addr.directAddresses(), addr.relayUrl() ?? undefined)
+      return address
     },
-    setAlpns: (alpns) => endpoint.setAlpns(alpns.map((alpn) => encodeText(binding, alpn))),
+    setAlpns: (alpns) => holder.endpoint?.setAlpns(alpns.map((alpn) => encodeText(binding, alpn))),
     connect: async (addr, alpn) => {
       const id = iroh.EndpointId.fromBytes(binding.bytes.toNative(EndpointId.toBytes(addr.endpointId)))
       const remote = new iroh.EndpointAddr(id, addr.relayUrl, [...addr.directAddresses])
-      return rawConnection(binding, endpoint, await endpoint.connect(remote, encodeText(binding, alpn)))
+      const connection = await holder.endpoint?.connect(remote, encodeText(binding, alpn))
+      if (connection === undefined) throw new Error(closedText)
+      return rawConnection(binding, holder, connection)
     },
     connectFailure,
     acceptNext: async () => {
-      const incoming = await endpoint.acceptNext()
-      if (incoming === null) return undefined
-      return async () => rawConnection(binding, endpoint, await (await incoming.accept()).connect())
+      const incoming = await holder.endpoint?.acceptNext()
+      if (incoming === undefined || incoming === null) return undefined
+      return async () => rawConnection(binding, holder, await (await incoming.accept()).connect())
     },
-    close: () => endpoint.close()
+    close: async () => {
+      const closing = holder.endpoint
+      if (closing === undefined) return
+      await closing.close()
+      holder.endpoint = undefined
+      noteClosed(closing, boundSockets)
+    }
   }
 }
 
-/** Holds its endpoint: a collected one takes its connections along. */
 const rawConnection = (
   binding: Binding,
-  endpoint: Native.Endpoint,
+  holder: Holder,
   connection: Native.Connection
-): RawConnection & { readonly endpoint: Native.Endpoint } => {
+): RawConnection & { readonly holder: Holder } => {
   const { bytes } = binding
   let local: { readonly code: number; readonly reason: string } | undefined
   const closeReason = (): CloseReason | undefined => {
@@ -119,7 +144,7 @@ const rawConnection = (
     return text === null ? undefined : parseCloseReason(text, local)
   }
   return {
-    endpoint,
+    holder,
     remoteId: EndpointId.fromBytes(bytes.fromNative(connection.remoteId().toBytes())),
     alpn: new TextDecoder().decode(bytes.fromNative(connection.alpn())),
     openBi: () => connection.openBi().then((bi) => rawBi(bytes, bi)),
@@ -164,12 +189,14 @@ const streamFailure = (line: string, closeReason: () => CloseReason | undefined)
     : new StreamClosed()
 }
 
+const closedText = "Endpoint is closed"
+
 const connectFailure = (cause: unknown): ConnectFailure => {
   const text = message(cause)
   if (text.includes("peer doesn't support any known protocol")) return { _tag: "UnsupportedProtocol" }
   if (text.includes("No addressing information available")) return { _tag: "NoAddress" }
   if (text.includes("Connecting to ourself")) return { _tag: "Self" }
-  if (text.includes("Endpoint is closed")) return { _tag: "NodeClosed" }
+  if (text.includes(closedText)) return { _tag: "NodeClosed" }
   const detail = lastCause(cause)
   if (detail === "timed out") return { _tag: "TimedOut" }
   return text.startsWith("ConnectError") ? { _tag: "Refused", detail } : { _tag: "BadAddress", detail }

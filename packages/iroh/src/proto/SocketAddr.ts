@@ -25,10 +25,6 @@ export const parse = (text: string): SocketAddr | undefined => {
 export const format = ({ octets, port }: SocketAddr): string =>
   octets.length === 4 ? `${octets.join(".")}:${port}` : `[${formatIpv6(octets)}]:${port}`
 
-/** Whether the address only reaches this machine: 127.0.0.0/8 or ::1. */
-export const isLoopback = ({ octets }: SocketAddr): boolean =>
-  octets.length === 4 ? octets[0] === 127 : octets.every((octet, i) => octet === (i === 15 ? 1 : 0))
-
 /** Whether the address means every interface: 0.0.0.0 or ::. */
 export const isWildcard = ({ octets }: SocketAddr): boolean => octets.every((octet) => octet === 0)
 

@@ -1,0 +1,40 @@
+/**
+ * A native endpoint that was closed keeps its sockets open until the garbage collector finds it. These are remembered,
+ * so that who wants such a port again does not depend on when that happens.
+ */
+import { setImmediate } from "node:timers/promises"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+const portOf = (address: string): string => address.slice(address.lastIndexOf(":") + 1)
+
+/** Ports of endpoints that are closed and not known to be collected. */
+const ports = new Set<string>()
+
+const collected = new FinalizationRegistry<ReadonlyArray<string>>((sockets) => {
+  for (const socket of sockets) ports.delete(portOf(socket))
+})
+
+/** Remembers the sockets of an endpoint that has just been closed. */
+export const noteClosed = (endpoint: object, sockets: ReadonlyArray<string>): void => {
+  for (const socket of sockets) ports.add(portOf(socket))
+  collected.register(endpoint, sockets)
+}
+
+/** Whether a closed endpoint may have been in the way of one of these addresses; if so, it no longer is. */
+export const releaseClosed = async (addresses: ReadonlyArray<string>): Promise<boolean> => {
+  if (!addresses.some((address) => ports.has(portOf(address)))) return false
+  garbageCollector()()
+  await setImmediate() // native finalisers have run
+  return true
+}
+
+/** The collector is shown only to a context made after this flag was set, whatever the process was started with. */
+const garbageCollector = (): (() => void) => {
+  setFlagsFromString("--expose-gc")
+  try {
+    return runInNewContext("gc")
+  } finally {
+    setFlagsFromString("--no-expose-gc")
+  }
+}

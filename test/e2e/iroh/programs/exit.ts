@@ -1,0 +1,25 @@
+// Uses every part of a node, closes it, and must then end by itself.
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import { Context, Effect, Fiber, Layer } from "effect"
+
+const alpn = "exit/1"
+const program = Effect.gen(function* () {
+  const make = Effect.map(
+    Layer.build(Layer.fresh(IrohNode.layer({ alpns: [alpn], bindAddress: "127.0.0.1:0", relayMode: "disabled" }))),
+    (context) => Context.get(context, IrohNode)
+  )
+  const [a, b] = [yield* make, yield* make]
+  const accepting = yield* Effect.forkChild(a.accept)
+  const client = yield* b.connect(yield* a.address, alpn)
+  const server = yield* Fiber.join(accepting)
+  yield* Effect.forkChild(server.acceptBi)
+  yield* Effect.forkChild(server.acceptUni)
+  yield* Effect.forkChild(client.closed)
+  for (let i = 0; i < 5; i++) yield* client.openBi
+  const { recv, send } = yield* client.openBi
+  yield* send.write(new Uint8Array(10))
+  yield* Effect.forkChild(recv.read())
+  yield* Effect.sleep("50 millis")
+})
+await Effect.runPromise(Effect.scoped(program))
+process.stdout.write("closed\n")
