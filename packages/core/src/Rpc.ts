@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import type { Requirement } from "./Requirement.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { Pattern } from "./WireType.ts"
 
@@ -31,6 +32,8 @@ export interface Rpc<
   /** Part of the contract, and the deadline our clients set unless a call says otherwise. */
   readonly timeout: Duration.Duration | undefined
   readonly idempotent: boolean
+  /** What callers need beside what the service requires. Not part of the contract. */
+  readonly requires: Requirement | undefined
 }
 
 /** @since 0.1.0 */
@@ -47,6 +50,8 @@ export interface Options<
   /** Domain errors a handler may fail with, and a client sees. Any schema that has a JSON form. */
   readonly error?: Failure | undefined
   readonly timeout?: Duration.Input | undefined
+  /** Roles that callers need; see the admission package's `Capability`. Default: nothing beside the service's own. */
+  readonly requires?: Requirement | undefined
 }
 
 /** @since 0.1.0 */
@@ -70,7 +75,8 @@ const make = (
   response: options.response,
   error: options.error ?? Schema.Never,
   timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
-  idempotent: options.idempotent ?? false
+  idempotent: options.idempotent ?? false,
+  requires: options.requires
 })
 
 /** One request, one response. @since 0.1.0 */

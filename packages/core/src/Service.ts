@@ -20,6 +20,7 @@ import type * as Stream from "effect/Stream"
 import type { CallContext } from "./CallContext.ts"
 import * as Contract from "./Contract.ts"
 import { MAX_METHOD_NAME_LENGTH, MAX_SERVICE_NAME_LENGTH } from "./Limits.ts"
+import * as Requirement from "./Requirement.ts"
 import type * as Rpc from "./Rpc.ts"
 import * as Wire from "./Wire.ts"
 import type { Scope, SerializationMode, ServiceDescription } from "./WireType.ts"
@@ -77,6 +78,10 @@ export interface Any {
   readonly version: number
   readonly scope: Scope
   readonly methods: ReadonlyArray<Rpc.Any>
+  /** What callers of every method need. Not part of the contract. */
+  readonly requires: Requirement.Requirement | undefined
+  /** Meant for everybody, admitted or not. */
+  readonly public: boolean
   /** Everything the contract depends on. */
   readonly description: ServiceDescription
   /** Contract, type hashes and contract id. */
@@ -119,12 +124,16 @@ export interface Options {
   readonly scope?: Scope | undefined
   /** Modes the contract names. Default `["xlang"]`. */
   readonly serializationModes?: ReadonlyArray<SerializationMode> | undefined
+  /** Roles that callers of every method need, in addition to what the method requires. Default: none. */
+  readonly requires?: Requirement.Requirement | undefined
+  /** Meant for everybody: a server that admits everybody does not warn about it. It lifts no requirement. Default false. */
+  readonly public?: boolean | undefined
 }
 
 /**
  * A service without methods yet. Name and version identify it to callers.
  *
- * @throws ServiceDefinitionError for an empty or over-long name and a version out of range
+ * @throws ServiceDefinitionError for an empty or over-long name, a version out of range, and a requirement nobody can meet
  * @since 0.1.0
  */
 export const make = <const Name extends string>(name: Name, options?: Options): Service<Name, never> => {
@@ -141,13 +150,22 @@ export const make = <const Name extends string>(name: Name, options?: Options): 
       reason: `version ${version} is not an integer from 1 to 2147483647`
     })
   }
+  requireSound(name, "", options?.requires)
   return build({
     name,
     version,
     scope: options?.scope ?? "shared",
     serializationModes: options?.serializationModes ?? ["xlang"],
+    requires: options?.requires,
+    public: options?.public ?? false,
     methods: []
   })
+}
+
+const requireSound = (service: string, method: string, requirement: Requirement.Requirement | undefined): void => {
+  const problem = requirement === undefined ? undefined : Requirement.problemOf(requirement)
+  if (problem === undefined) return
+  throw new ServiceDefinitionError({ service, reason: method === "" ? problem : `method ${method}: ${problem}` })
 }
 
 interface Parts<Name extends string, Methods extends Rpc.Any> {
@@ -155,6 +173,8 @@ interface Parts<Name extends string, Methods extends Rpc.Any> {
   readonly version: number
   readonly scope: Scope
   readonly serializationModes: ReadonlyArray<SerializationMode>
+  readonly requires: Requirement.Requirement | undefined
+  readonly public: boolean
   readonly methods: ReadonlyArray<Methods>
 }
 
@@ -182,6 +202,8 @@ const build = <Name extends string, Methods extends Rpc.Any>(parts: Parts<Name, 
     version: parts.version,
     scope: parts.scope,
     methods: parts.methods,
+    requires: parts.requires,
+    public: parts.public,
     description,
     get contract() {
       return (contract ??= Contract.fromDescription(description))
@@ -205,7 +227,8 @@ const appended = <Methods extends Rpc.Any, Added extends Rpc.Any>(
   added: ReadonlyArray<Added>
 ): ReadonlyArray<Methods | Added> => {
   const names = new Set(parts.methods.map((method) => method.name))
-  for (const { name } of added) {
+  for (const { name, requires } of added) {
+    requireSound(parts.name, name, requires)
     if (name === "" || name.length > MAX_METHOD_NAME_LENGTH) {
       throw new ServiceDefinitionError({
         service: parts.name,
