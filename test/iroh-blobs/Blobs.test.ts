@@ -238,7 +238,7 @@ describe("downloads", () => {
     Effect.gen(function* () {
       const [provider, getter] = [yield* makePeer(), yield* makePeer()]
       const blobs = Array.from({ length: 10 }, (_, i) => blobOf(50_000 + i * 30_000, i))
-      const tickets = []
+      const tickets: Array<string> = []
       for (const blob of blobs) tickets.push(yield* provider.blobs.share((yield* provider.blobs.addBytes(blob)).hash))
       yield* Effect.forEach(
         Array.from({ length: 50 }, (_, i) => tickets[i % 10]!),

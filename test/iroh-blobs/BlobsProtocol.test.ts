@@ -157,6 +157,56 @@ describe("observe", () => {
   )
 })
 
+describe("connections", () => {
+  it.live("that are gone leave nothing behind, whatever was asked on them", () =>
+    Effect.gen(function* () {
+      const provider = yield* makePeer({ readTimeout: "1 hour", writeTimeout: "1 hour" })
+      const getter = yield* makePeer()
+      const { hash } = yield* provider.blobs.addBytes(blobOf(1_000_000, 1), { tag: false })
+      const connection = yield* getter.node.connect(provider.addr, "/iroh-bytes/4")
+      const observe = Request.encode({ _tag: "Observe", hash, ranges: [0] })
+      const get = Request.encode({ _tag: "Get", hash, ranges: ChunkRangesSeq.single([0]) })
+      for (const request of [observe, observe, get, get.subarray(0, 5)]) {
+        const { send } = yield* connection.openBi
+        yield* send.write(request)
+        if (request.length > 5) yield* send.finish
+      }
+      yield* Effect.sleep(50)
+      assert.deepStrictEqual(yield* provider.blobs.collectGarbage, { removed: 0, kept: 1 })
+      assert.strictEqual(yield* provider.router.connections, 1)
+      yield* connection.close(0, "")
+      yield* Effect.sleep(150)
+      assert.strictEqual(yield* provider.router.connections, 0)
+      assert.deepStrictEqual(yield* provider.blobs.collectGarbage, { removed: 1, kept: 0 })
+    }).pipe(inNetwork)
+  )
+
+  it.live("draining lets answers finish and ends observing", () =>
+    Effect.gen(function* () {
+      const provider = yield* makePeer()
+      const getter = yield* makePeer()
+      const blob = blobOf(5_000_000, 1)
+      const { hash } = yield* provider.blobs.addBytes(blob)
+      const asking = yield* Effect.forkChild(
+        Effect.all(
+          [
+            ask(getter, provider, Request.encode({ _tag: "Get", hash, ranges: ChunkRangesSeq.single([0]) })),
+            ask(getter, provider, Request.encode({ _tag: "Observe", hash, ranges: [0] }))
+          ],
+          { concurrency: 2 }
+        ),
+        { startImmediately: true }
+      )
+      while ((yield* provider.router.connections) < 2) yield* Effect.sleep(5)
+      yield* Effect.sleep(100)
+      yield* provider.router.drain
+      const [got, observed] = yield* Fiber.join(asking)
+      assert.deepStrictEqual([got.end, got.bytes.length], ["finished", respond(blob, [0]).bytes.length])
+      assert.deepStrictEqual([observed.end, observed.bytes.length > 0], ["finished", true])
+    }).pipe(inNetwork)
+  )
+})
+
 describe("push", () => {
   it.live("is refused unless it is allowed", () =>
     Effect.gen(function* () {

@@ -22,12 +22,16 @@ export const makePeer = Effect.fnUntraced(function* (
   )
   const context = yield* Layer.build(Layer.fresh(Blobs.layer).pipe(Layer.provideMerge(base)))
   const handlers = { [BlobsProtocol.ALPN]: options.handler ?? BlobsProtocol.handler(options) }
-  yield* Effect.provideContext(Router.serve({ handlers, gracePeriod: "1 second", linger: "50 millis" }), context)
+  const router = yield* Effect.provideContext(
+    Router.serve({ handlers, gracePeriod: "1 second", linger: "50 millis" }),
+    context
+  )
   const node = Context.get(context, IrohNode)
   return {
     blobs: Context.get(context, Blobs),
     store: Context.get(context, BlobStore),
     node,
+    router,
     addr: yield* node.address
   }
 })

@@ -55,7 +55,7 @@ export interface ByteRange {
 export interface DownloadOptions extends ProgressOptions {
   /** Whom to ask, one after the other, besides the peer in a ticket, who comes first. */
   readonly from?: ReadonlyArray<NodeAddr> | undefined
-  /** Only these bytes of the blob, widened to chunk groups of 16 KiB. Default: everything. Not for hash sequences. */
+  /** Only these bytes of the blob, widened to chunk groups of 16 KiB. Default: everything. Of hash sequences always everything. */
   readonly ranges?: ReadonlyArray<ByteRange> | undefined
   /** Tag set at the end; false for none. Default: a new automatic one. */
   readonly tag?: string | false | undefined
@@ -152,6 +152,7 @@ export class Blobs extends Context.Service<
 }
 
 const READ_SIZE = 262_144
+const MAX_OBSERVED = 1_048_576
 
 const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   Blobs["Service"],
@@ -232,7 +233,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   }, Effect.scoped)
 
   const collection = Effect.fn("Blobs.collection")(function* (hash: BlobHash.BlobHash) {
-    const root = yield* Effect.scoped(readHashSeq(store, hash))
+    const root = yield* readHashSeq(store, hash)
     if (root.length === 0) return yield* new MalformedBlob({ problem: `blob ${hash} is empty, not a collection` })
     const names = yield* read(root.at(0))
     return yield* parsed(() => Collection.entries(root, Collection.decodeNames(names)))
@@ -294,9 +295,10 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
       const content = { hash, format }
       // From here on nothing takes away what arrives: that the root is not found would be a bug.
       yield* store.protect(content)
-      const wanted = (options.ranges ?? [{}])
-        .map(({ end, start = 0 }) => ChunkRanges.fromBytes(start, end))
-        .reduce(ChunkRanges.union)
+      const ranges = format === "hashSeq" ? [{}] : (options.ranges ?? [{}])
+      const wanted = ranges
+        .map(({ end, start = 0 }: ByteRange) => ChunkRanges.fromBytes(start, end))
+        .reduce(ChunkRanges.union, ChunkRanges.empty)
       let received = 0
       const receiving = {
         stallTimeout: options.stallTimeout ?? "30 seconds",
@@ -336,7 +338,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   const isComplete = Effect.fnUntraced(function* (content: BlobHash.HashAndFormat, wanted: ChunkRanges.ChunkRanges) {
     if (missing(yield* store.bitfield(content.hash), wanted).length > 0) return false
     if (content.format === "raw") return true
-    for (const hash of yield* Effect.scoped(readHashSeq(store, content.hash))) {
+    for (const hash of yield* readHashSeq(store, content.hash)) {
       if (!Bitfield.isComplete(yield* store.bitfield(hash))) return false
     }
     return true
@@ -413,6 +415,8 @@ const observeOn = (
           () => failed({ _tag: "BrokenOff" })
         )
         ranges = ChunkRanges.symmetricDifference(ranges, change.ranges)
+        // No blob has so many holes; a peer that says so wants our memory.
+        if (ranges.length > MAX_OBSERVED) return yield* failed({ _tag: "BrokenOff" })
         yield* Queue.offer(queue, { size: change.size, ranges })
       }
     })

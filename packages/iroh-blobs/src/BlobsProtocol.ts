@@ -7,7 +7,6 @@ import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { Handler } from "@aster-effect/iroh/Router"
 import { type Duration, Effect, FiberSet, Semaphore, Stream } from "effect"
-import type { BlobStoreError } from "./BlobError.ts"
 import { BlobStore } from "./BlobStore.ts"
 import { ByteReader, readDelimited, type StreamEnded } from "./internal/byteReader.ts"
 import { readHashSeq } from "./internal/hashSeqBlob.ts"
@@ -40,36 +39,54 @@ export interface BlobsProtocolOptions {
   readonly authorize?: ((peer: EndpointId, request: Request.Request) => Effect.Effect<Verdict>) | undefined
   /** Asked about Push, by which a peer writes into the store. Default: all are forbidden. */
   readonly authorizePush?: ((peer: EndpointId, request: Request.PushRequest) => Effect.Effect<Verdict>) | undefined
-  /** Told about every request when it is over. */
+  /**
+   * Told about every request when it is over. What was pushed has no tag and is protected until this ends: set one to
+   * keep it.
+   */
   readonly onServed?: ((served: ServedRequest) => Effect.Effect<void>) | undefined
-  /** Requests of one connection that are served at a time; further ones wait. Default: 100. */
+  /** Requests of one connection that are read and answered at a time; further ones wait. Default: 16. */
   readonly maxRequests?: number | undefined
   /** How long a request may take to arrive, and pushed data may stand still. Default: 30 seconds. */
   readonly readTimeout?: Duration.Input | undefined
-  /** How long a peer may take to make room for 128 KiB of an answer before it is given up. Default: 60 seconds. */
+  /** How long a peer may take to make room for 64 KiB of an answer before it is given up. Default: 60 seconds. */
   readonly writeTimeout?: Duration.Input | undefined
 }
 
-/** Serves the blobs of the store to one connection; give it to a router for {@link ALPN}. */
+/**
+ * Serves the blobs of the store to one connection; give it to a router for {@link ALPN}. How many streams a peer may have
+ * open, and so how many blobs it may observe, is for the transport to limit.
+ */
 export const handler =
   (options: BlobsProtocolOptions = {}): Handler<BlobStore> =>
   (connection, draining) =>
     Effect.gen(function* () {
       const store = yield* BlobStore
-      const requests = yield* FiberSet.make<void>()
-      const slots = Semaphore.makeUnsafe(options.maxRequests ?? 100)
-      const acceptOne = Effect.gen(function* () {
-        yield* Semaphore.take(slots, 1)
-        const stream = yield* connection.acceptBi
-        const served = serveStream(store, connection.remoteId, stream, draining, options)
-        yield* FiberSet.run(requests, Effect.ensuring(served, Semaphore.release(slots, 1)))
-      })
-      yield* Effect.forever(acceptOne).pipe(
-        Effect.catchTag("ConnectionLost", () => Effect.void),
-        Effect.raceFirst(draining)
+      const streams = yield* FiberSet.make<void>()
+      const session = {
+        store,
+        options,
+        draining,
+        peer: connection.remoteId,
+        slots: Semaphore.makeUnsafe(options.maxRequests ?? 16)
+      }
+      const accepting = connection.acceptBi.pipe(
+        Effect.flatMap((stream) => FiberSet.run(streams, serveStream(session, stream))),
+        Effect.forever,
+        Effect.catchTag("ConnectionLost", () => Effect.void)
       )
-      yield* FiberSet.awaitEmpty(requests)
+      yield* Effect.raceFirst(accepting, draining)
+      // Without a connection there is nothing to wait for: what still runs is interrupted with this scope.
+      yield* Effect.raceFirst(FiberSet.awaitEmpty(streams), connection.closed)
     }).pipe(Effect.scoped)
+
+/** What the streams of a connection share. */
+interface Session {
+  readonly store: BlobStore["Service"]
+  readonly options: BlobsProtocolOptions
+  readonly draining: Effect.Effect<void>
+  readonly peer: EndpointId
+  readonly slots: Semaphore.Semaphore
+}
 
 /** A request read from a stream, or why there is none. */
 type Opening =
@@ -96,19 +113,23 @@ const readRequest = Effect.fnUntraced(function* (
   }
 })
 
-const serveStream = (
-  store: BlobStore["Service"],
-  peer: EndpointId,
-  stream: BiStream,
-  draining: Effect.Effect<void>,
-  options: BlobsProtocolOptions
-): Effect.Effect<void> => {
+type Outcome = ServedRequest["outcome"]
+
+const serveStream = (session: Session, stream: BiStream): Effect.Effect<void> => {
+  const { draining, options, peer, slots, store } = session
   const { recv, send } = stream
   const writer = new ResponseWriter(send, options.writeTimeout ?? "60 seconds")
   const readTimeout = options.readTimeout ?? "30 seconds"
   let request: Request.Request | undefined
 
-  const serve = Effect.gen(function* (): Effect.fn.Return<ServedRequest["outcome"], StreamError | BlobStoreError> {
+  const refuse = Effect.fnUntraced(function* (code: number, outcome: Outcome) {
+    yield* recv.stop(code)
+    yield* send.reset(code)
+    return outcome
+  })
+
+  /** Everything but observing, which takes its time and next to no memory. */
+  const serve = Effect.gen(function* () {
     const opening = yield* readRequest(new ByteReader(recv)).pipe(
       Effect.catchTag("StreamEnded", () => Effect.succeed(MALFORMED)),
       Effect.timeoutOrElse({ duration: readTimeout, orElse: () => Effect.succeed(MALFORMED) })
@@ -120,31 +141,21 @@ const serveStream = (
       return "malformed"
     }
     request = opening.request
-    const verdict = yield* request._tag === "Push"
-      ? (options.authorizePush?.(peer, request) ?? Effect.succeed("forbidden" as const))
-      : (options.authorize?.(peer, request) ?? Effect.succeed("allowed" as const))
-    if (verdict !== "allowed") {
-      const code = verdict === "forbidden" ? Request.ErrorCode.Permission : Request.ErrorCode.RateLimited
-      yield* recv.stop(code)
-      yield* send.reset(code)
-      return "refused"
-    }
+    const verdict = yield* authorize(session, request)
+    if (verdict === "forbidden") return yield* refuse(Request.ErrorCode.Permission, "refused")
+    if (verdict === "rateLimited") return yield* refuse(Request.ErrorCode.RateLimited, "refused")
+    if (request._tag === "Observe") return request
     if (request._tag === "Push") {
-      // The protocol has no acknowledgement; ending our side only now is one for those who wait for it.
-      if (
-        yield* takePush(store, request, opening.reader, { peer, stallTimeout: readTimeout, onData: () => Effect.void })
-      ) {
-        yield* send.finish
-        return "completed"
+      yield* store.protect({ hash: request.hash, format: "hashSeq" })
+      const receiving = { peer, stallTimeout: readTimeout, onData: () => Effect.void }
+      if (!(yield* takePush(store, request, opening.reader, receiving))) {
+        return yield* refuse(Request.ErrorCode.Internal, "aborted")
       }
-      yield* recv.stop(Request.ErrorCode.Internal)
-      yield* send.reset(Request.ErrorCode.Internal)
-      return "aborted"
+      // The protocol has no acknowledgement; ending our side only now is one for those who wait for it.
+      yield* send.finish
+      return "completed"
     }
-    const complete =
-      request._tag === "Observe"
-        ? yield* Effect.raceFirst(observe(store, request, writer), Effect.as(draining, true))
-        : yield* answer(store, request, writer)
+    const complete = yield* answer(store, request, writer)
     yield* writer.flush
     // A reset could overtake what was sent, and the peer would have to fetch it again.
     if (complete || writer.total > 0) yield* send.finish
@@ -152,21 +163,29 @@ const serveStream = (
     return complete ? "completed" : "missing"
   })
 
-  const told = (outcome: ServedRequest["outcome"]) =>
-    options.onServed?.({ peer, request, outcome, sent: writer.total }) ?? Effect.void
-  return serve.pipe(
-    Effect.catchTag("StreamError", () => Effect.succeed("aborted" as const)),
-    Effect.catchCause((cause) =>
-      Effect.logError("Serving blobs failed", cause).pipe(
-        Effect.andThen(send.reset(Request.ErrorCode.Internal)),
-        Effect.andThen(recv.stop(Request.ErrorCode.Internal)),
-        Effect.as("aborted" as const)
-      )
+  return Semaphore.withPermit(slots, serve).pipe(
+    Effect.flatMap((served) =>
+      typeof served === "string"
+        ? Effect.succeed(served)
+        : Effect.raceFirst(observe(store, served, writer), draining).pipe(
+            Effect.andThen(send.finish),
+            Effect.as<Outcome>("completed")
+          )
     ),
-    Effect.flatMap(told),
-    Effect.catchCause((cause) => Effect.logError("Serving blobs failed", cause))
+    Effect.catchTag("StreamError", () => refuse(Request.ErrorCode.Internal, "aborted")),
+    Effect.catchCause((cause) =>
+      Effect.andThen(Effect.logError("Serving blobs failed", cause), refuse(Request.ErrorCode.Internal, "aborted"))
+    ),
+    Effect.flatMap((outcome) => options.onServed?.({ peer, request, outcome, sent: writer.total }) ?? Effect.void),
+    Effect.catchCause((cause) => Effect.logError("Hearing of a served request failed", cause)),
+    Effect.scoped
   )
 }
+
+const authorize = ({ options, peer }: Session, request: Request.Request): Effect.Effect<Verdict> =>
+  request._tag === "Push"
+    ? (options.authorizePush?.(peer, request) ?? Effect.succeed("forbidden"))
+    : (options.authorize?.(peer, request) ?? Effect.succeed("allowed"))
 
 /** Sends what is asked for; false when something of it is missing. */
 const answer = Effect.fnUntraced(function* (
@@ -204,16 +223,13 @@ const observe = (store: BlobStore["Service"], { hash }: Request.ObserveRequest, 
       previous = bitfield
       if (!news) return Effect.void
       return Effect.andThen(writer.write(Bitfield.encodeItem(bitfield.size, change)), writer.flush)
-    }),
-    Effect.as(true),
-    Effect.catchTag("BlobStoreError", (error) => Effect.as(Effect.logError("A blob cannot be observed", error), false))
+    })
   )
 }
 
 /** Stores what is pushed; false when it is not what it was said to be. */
 const takePush = Effect.fnUntraced(
   function* (store: BlobStore["Service"], request: Request.PushRequest, reader: ByteReader, options: ReceiveOptions) {
-    yield* store.protect({ hash: request.hash, format: "hashSeq" })
     const root = ChunkRangesSeq.at(request.ranges, 0)
     if (root.length > 0) yield* receiveResponse(store, reader, request.hash, root, options)
     if (!ChunkRangesSeq.reaches(request.ranges, 1)) return true
@@ -223,6 +239,5 @@ const takePush = Effect.fnUntraced(
     }
     return true
   },
-  Effect.scoped,
   Effect.catch((error) => Effect.as(Effect.logDebug("A push was not stored", error), false))
 )

@@ -78,11 +78,9 @@ export const fetchMissing = Effect.fnUntraced(function* (
   const fetch = Effect.fnUntraced(function* (entries: ReadonlyArray<Wanted>) {
     const ranges = ChunkRangesSeq.fromEntries(entries)
     yield* exchange(connection, hash, { _tag: "Get", hash, ranges }, options.stallTimeout, (reader) =>
-      Effect.forEach(
-        entries,
-        ({ hash, ranges }) => Effect.scoped(receiveResponse(store, reader, hash, ranges, options)),
-        { discard: true }
-      )
+      Effect.forEach(entries, ({ hash, ranges }) => receiveResponse(store, reader, hash, ranges, options), {
+        discard: true
+      })
     )
   })
 
@@ -114,7 +112,7 @@ const missingChildren = Effect.fnUntraced(function* (store: BlobStore["Service"]
   const seen = new Set<BlobHash>()
   const wanted: Array<Wanted> = []
   let index = 0
-  for (const hash of yield* Effect.scoped(readHashSeq(store, root))) {
+  for (const hash of yield* readHashSeq(store, root)) {
     index++
     if (seen.has(hash)) continue
     seen.add(hash)

@@ -27,7 +27,7 @@ export const pushTo = (
     const ranges = format === "raw" ? ChunkRangesSeq.single(ChunkRanges.all) : ChunkRangesSeq.everything
     yield* writer.write(Request.encode({ _tag: "Push", hash, ranges }))
     for (const blob of [hash, ...children]) {
-      const sent = yield* Effect.scoped(respond(store, writer, blob, ChunkRanges.all))
+      const sent = yield* respond(store, writer, blob, ChunkRanges.all)
       if (!sent) return yield* new BlobNotFound({ hash: blob })
     }
     yield* writer.flush

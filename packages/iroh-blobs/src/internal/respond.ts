@@ -9,8 +9,8 @@ import type * as ChunkRanges from "../proto/ChunkRanges.ts"
 import { ErrorCode } from "../proto/Request.ts"
 
 /** Bytes given to the stream at once, and most that is read ahead of the data or the outboard. */
-const WRITE_SIZE = 131_072
-const READ_AHEAD: Readonly<Record<BlobPart, number>> = { data: 262_144, outboard: 65_536 }
+const WRITE_SIZE = 65_536
+const READ_AHEAD: Readonly<Record<BlobPart, number>> = { data: 65_536, outboard: 4096 }
 
 /** Collects what is to be sent into large writes. */
 export class ResponseWriter {

@@ -23,10 +23,10 @@ export const all: ChunkRanges = [0]
 /** The last chunk of a blob of any size: asking for it yields a proof of the size. */
 export const last: ChunkRanges = [BEYOND]
 
-/** The chunks that hold the bytes from `start` (inclusive) to `end` (exclusive; open when absent). */
-export const fromBytes = (start: number, end?: number): ChunkRanges => {
-  const first = Math.floor(start / CHUNK_SIZE)
-  if (end === undefined) return [first]
+/** The chunks that hold the bytes from `start` (inclusive) to `end` (exclusive; open when absent or infinite). */
+export const fromBytes = (start: number, end = Infinity): ChunkRanges => {
+  const first = Math.floor(Math.max(0, start) / CHUNK_SIZE)
+  if (end === Infinity) return [first]
   return end <= start ? empty : [first, Math.ceil(end / CHUNK_SIZE)]
 }
 
