@@ -34,6 +34,13 @@ export class AdmittedPeersFull extends Schema.TaggedError<AdmittedPeersFull>()("
   }
 }
 
+/** The peer was put out with `revoke`, and stays out whatever it presents. @since 0.1.0 */
+export class PeerRevoked extends Schema.TaggedError<PeerRevoked>()("PeerRevoked", { endpointId: Schema.String }) {
+  override get message(): string {
+    return `${this.endpointId} was put out; reinstate it to let it in again`
+  }
+}
+
 /** @since 0.1.0 */
 export interface AdmittedPeersOptions {
   /** Most peers on record; default 100 000. */
@@ -71,13 +78,22 @@ export class AdmittedPeers extends Context.Service<
   AdmittedPeers,
   {
     /** Records an admission; from the moment this returns, the peer passes Gate 0. */
-    readonly admit: (admission: Admission) => Effect.Effect<AdmittedPeer, AdmittedPeersFull>
+    readonly admit: (admission: Admission) => Effect.Effect<AdmittedPeer, AdmittedPeersFull | PeerRevoked>
+    /** Fails as `admit` would now; for what has to be known before a one-time token is used up. */
+    readonly admissible: (id: EndpointId) => Effect.Effect<void, AdmittedPeersFull | PeerRevoked>
     /** The live admission of a peer, if any. */
     readonly get: (id: EndpointId) => Effect.Effect<AdmittedPeer | undefined>
     /** The live attributes of a peer; empty when it is not admitted. */
     readonly attributes: (id: EndpointId) => Effect.Effect<Attributes>
-    /** Takes a peer off the record; answers whether it was on it. */
+    /** The same at once, for where no effect can run. */
+    readonly attributesUnsafe: (id: EndpointId) => Attributes
+    /**
+     * Takes a peer off the record and keeps it out, whatever it presents, until it is reinstated or the process ends;
+     * answers whether it was on the record.
+     */
     readonly revoke: (id: EndpointId) => Effect.Effect<boolean>
+    /** Lets a revoked peer be admitted again. */
+    readonly reinstate: (id: EndpointId) => Effect.Effect<void>
     /** Waits until the peer is admitted no longer (`unknown`: it was not to begin with). */
     readonly awaitEnd: (id: EndpointId) => Effect.Effect<EndReason>
     /** How many peers are on record. */
@@ -92,9 +108,11 @@ export class AdmittedPeers extends Context.Service<
 const nothing: Attributes = new Map()
 
 const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFull = "refuse" }: AdmittedPeersOptions) {
+  const clock = yield* Clock.Clock
   const longest = Duration.toMillis(lifetime ?? (yield* lifetimeConfig))
   /** In order of admission, so that the first is the longest admitted. */
   const entries = new Map<EndpointId, Entry>()
+  const revoked = new Set<EndpointId>()
 
   const end = (entry: Entry, reason: EndReason | undefined): void => {
     if (reason !== undefined) entries.delete(entry.peer.endpointId)
@@ -112,21 +130,25 @@ const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFu
     for (const id of entries.keys()) liveAt(id, now)
   }
 
-  /** Makes room for one more, or says there is none. */
-  const hasRoom = (now: number): boolean => {
-    if (entries.size < capacity) return true
+  const isFull = (now: number): boolean => {
+    if (entries.size < capacity) return false
     sweep(now)
-    if (entries.size < capacity) return true
-    const oldest = entries.values().next().value
-    if (whenFull === "refuse" || oldest === undefined) return false
-    end(oldest, "evicted")
-    return true
+    return entries.size >= capacity
+  }
+
+  const refusal = (id: EndpointId, now: number): AdmittedPeersFull | PeerRevoked | undefined => {
+    if (revoked.has(id)) return new PeerRevoked({ endpointId: id })
+    const full = !entries.has(id) && whenFull === "refuse" && isFull(now)
+    return full ? new AdmittedPeersFull({ capacity }) : undefined
   }
 
   const admit = (admission: Admission) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<AdmittedPeer, AdmittedPeersFull> => {
+    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<AdmittedPeer, AdmittedPeersFull | PeerRevoked> => {
+      const refused = refusal(admission.endpointId, now)
+      if (refused !== undefined) return Effect.fail(refused)
       const earlier = entries.get(admission.endpointId)
-      if (earlier === undefined && !hasRoom(now)) return Effect.fail(new AdmittedPeersFull({ capacity }))
+      const oldest = earlier === undefined && isFull(now) ? entries.values().next().value : undefined
+      if (oldest !== undefined) end(oldest, "evicted")
       const endsAt = Math.min(admission.expiresAt ?? Infinity, now + longest)
       const peer: AdmittedPeer = { ...admission, admittedAt: now, endsAt }
       entries.delete(admission.endpointId)
@@ -139,10 +161,14 @@ const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFu
 
   const revoke = (id: EndpointId) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
+      revoked.add(id)
       const entry = liveAt(id, now)
       if (entry !== undefined) end(entry, "revoked")
       return entry !== undefined
     })
+
+  const attributesUnsafe = (id: EndpointId): Attributes =>
+    liveAt(id, clock.currentTimeMillisUnsafe())?.peer.attributes ?? nothing
 
   const awaitEnd = Effect.fnUntraced(function* (id: EndpointId) {
     let reason: EndReason = "unknown"
@@ -161,9 +187,16 @@ const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFu
 
   return AdmittedPeers.of({
     admit,
+    admissible: (id) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const refused = refusal(id, now)
+        return refused === undefined ? Effect.void : Effect.fail(refused)
+      }),
     get,
-    attributes: (id) => Effect.map(get(id), (peer) => peer?.attributes ?? nothing),
+    attributes: (id) => Effect.sync(() => attributesUnsafe(id)),
+    attributesUnsafe,
     revoke,
+    reinstate: (id) => Effect.sync(() => revoked.delete(id)),
     awaitEnd,
     size: Effect.sync(() => entries.size)
   })

@@ -3,22 +3,22 @@
  *
  * @since 0.1.0
  */
+import type { Call } from "@aster-effect/core/CallContext"
+import type { Interceptor } from "@aster-effect/core/Interceptor"
+import { problemOf, type Requirement } from "@aster-effect/core/Requirement"
+import { RpcError } from "@aster-effect/core/RpcError"
+import type * as Service from "@aster-effect/core/Service"
+import { Effect } from "effect"
 
-/** A requirement, in the form contracts record it. @since 0.1.0 */
-export interface Requirement {
-  readonly kind: "role" | "any_of" | "all_of"
-  readonly roles: ReadonlyArray<string>
-}
+/** A requirement, as services and methods carry it. @since 0.1.0 */
+export type { Requirement } from "@aster-effect/core/Requirement"
 
 /** A role no attribute can hold would lock everybody out unnoticed, so it is refused where it is declared. */
 const declare = (kind: Requirement["kind"], roles: ReadonlyArray<string>): Requirement => {
-  if (roles.length === 0) throw new Error(`a ${kind} requirement needs at least one role`)
-  for (const role of roles) {
-    if (role.trim() === "" || role.trim() !== role || role.includes(",")) {
-      throw new Error(`"${role}" cannot be a role: use text without commas or surrounding spaces`)
-    }
-  }
-  return { kind, roles }
+  const requirement = { kind, roles }
+  const problem = problemOf(requirement)
+  if (problem !== undefined) throw new Error(problem)
+  return requirement
 }
 
 /** The caller must hold this role. @since 0.1.0 */
@@ -58,5 +58,48 @@ export const isSatisfied = (requirement: Requirement, attributes: ReadonlyMap<st
       return requirement.roles.every((role) => held.has(role))
     default:
       return false
+  }
+}
+
+/** What stands between callers and one service. */
+interface Guarded {
+  readonly requires: Requirement | undefined
+  readonly methods: ReadonlyMap<string, Requirement | undefined>
+}
+
+/** Whether the service or one of its methods requires anything of callers. @since 0.1.0 */
+export const isGuarded = ({ methods, requires }: Service.Any): boolean =>
+  requires !== undefined || methods.some((method) => method.requires !== undefined)
+
+const key = (service: string, version: number): string => `${version} ${service}`
+
+/**
+ * Enforces what services and methods require, each service in its own version: a call needs both what its service and
+ * what its method asks for. Otherwise it ends with PERMISSION_DENIED, before any request frame is read; the message
+ * names what was called and nothing about the caller. Services that are not listed are denied.
+ *
+ * @since 0.1.0
+ */
+export const enforce = (services: ReadonlyArray<Service.Any>): Interceptor => {
+  const guarded = new Map<string, Guarded>(
+    services.map(({ methods, name, requires, version }) => [
+      key(name, version),
+      { requires, methods: new Map(methods.map((method) => [method.name, method.requires])) }
+    ])
+  )
+  const denial = ({ attributes, method, service, version }: Call): RpcError | undefined => {
+    const rules = guarded.get(key(service, version))
+    const lacks = (requirement: Requirement | undefined) =>
+      requirement !== undefined && !isSatisfied(requirement, attributes)
+    if (rules === undefined || lacks(rules.requires)) {
+      return RpcError.of("PERMISSION_DENIED", `service '${service}' requires a role that the caller does not hold`)
+    }
+    return lacks(rules.methods.get(method))
+      ? RpcError.of("PERMISSION_DENIED", `method '${service}.${method}' requires a role that the caller does not hold`)
+      : undefined
+  }
+  return <A, E, R>(call: Call, next: (call: Call) => Effect.Effect<A, E, R>): Effect.Effect<A, E | RpcError, R> => {
+    const denied = denial(call)
+    return denied === undefined ? next(call) : Effect.fail(denied)
   }
 }

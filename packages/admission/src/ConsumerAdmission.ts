@@ -2,40 +2,31 @@
  * The handshake by which a consumer gets to know a producer's services, and by which it is admitted where a gate is
  * closed (Aster admission, consumer admission handshake).
  *
- * One connection, one bidirectional stream on it, one JSON text each way without frames: the consumer finishes its
- * half after the request, the producer after the reply, and the consumer closes the connection.
- *
  * @since 0.1.0
  */
-import * as Json from "@aster-effect/core/Json"
-import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as ServiceSummary from "@aster-effect/core/ServiceSummary"
-import type { RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
+import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-
-/**
- * What a consumer asks with. `credential` is the JSON text of its credential, empty when it has none.
- *
- * @since 0.1.0
- */
-export interface AdmissionRequest {
-  readonly credential: string
-  readonly iidToken: string
-}
+import { Clock, type Duration, Effect, Metric, Result } from "effect"
+import { type AdmissionPath, AdmittedPeers } from "./AdmittedPeers.ts"
+import * as Credential from "./Credential.ts"
+import { Gates } from "./Gates.ts"
+import * as Handshake from "./Handshake.ts"
+import * as InstanceIdentity from "./InstanceIdentity.ts"
+import { NonceStore } from "./NonceStore.ts"
 
 /** What a producer answers. Everything in it is the peer's word. @since 0.1.0 */
 export interface AdmissionReply {
   readonly admitted: boolean
-  readonly attributes: ReadonlyMap<string, string>
+  readonly attributes: Credential.Attributes
   readonly services: ReadonlyArray<ServiceSummary.ServiceSummary>
   /** 64 hex digits, or empty. */
   readonly registryNamespace: string
   /** 64 hex digits, or empty. */
   readonly rootPubkey: string
+  /** The producers' topic, 64 hex digits; only told to the endpoint whose key is the root key, else empty. */
+  readonly gossipTopic: string
 }
 
 /** A refusal says nothing about its reason on the wire. @since 0.1.0 */
@@ -44,46 +35,20 @@ export const denied = (rootPubkey: string): AdmissionReply => ({
   attributes: new Map(),
   services: [],
   registryNamespace: "",
-  rootPubkey
+  rootPubkey,
+  gossipTopic: ""
 })
-
-/**
- * The other side does not keep to the handshake.
- *
- * @since 0.1.0
- */
-export class HandshakeError extends Schema.TaggedError<HandshakeError>()("HandshakeError", {
-  reason: Schema.Literals(["NoAnswer", "TooLarge", "Malformed", "TimedOut"]),
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
-
-/** @since 0.1.0 */
-export const encodeRequest = (request: AdmissionRequest): Uint8Array =>
-  encode({ credential_json: request.credential, iid_token: request.iidToken })
-
-/** Reads a request; undefined when it is not JSON or has no credential text. @since 0.1.0 */
-export const decodeRequest = (bytes: Uint8Array): AdmissionRequest | undefined => {
-  const json = parsed(bytes)
-  if (json === undefined) return undefined
-  const { credential_json: credential, iid_token: iidToken } = json
-  return typeof credential === "string"
-    ? { credential, iidToken: typeof iidToken === "string" ? iidToken : "" }
-    : undefined
-}
 
 /** @since 0.1.0 */
 export const encodeReply = (reply: AdmissionReply): Uint8Array =>
-  encode({
+  Handshake.encode({
     admitted: reply.admitted,
     attributes: Object.fromEntries(reply.attributes),
     services: reply.services.map(ServiceSummary.toJson),
     registry_namespace: reply.registryNamespace,
     root_pubkey: reply.rootPubkey,
-    reason: ""
+    reason: "",
+    ...(reply.gossipTopic === "" ? undefined : { gossip_topic: reply.gossipTopic })
   })
 
 /**
@@ -93,68 +58,160 @@ export const encodeReply = (reply: AdmissionReply): Uint8Array =>
  * @since 0.1.0
  */
 export const decodeReply = (bytes: Uint8Array): AdmissionReply | undefined => {
-  const json = parsed(bytes)
+  const json = Handshake.parse(bytes)
   if (json === undefined || typeof json["admitted"] !== "boolean") return undefined
-  const attributes = isObject(json["attributes"]) ? Object.entries(json["attributes"]) : []
+  const attributes = Handshake.isJsonObject(json["attributes"]) ? Object.entries(json["attributes"]) : []
   return {
     admitted: json["admitted"],
     attributes: new Map(attributes.filter((entry): entry is [string, string] => typeof entry[1] === "string")),
     services: ServiceSummary.listFromJson(json["services"]),
-    registryNamespace: hexId(json["registry_namespace"]) || hexId(json["registry_ticket"]),
-    rootPubkey: hexId(json["root_pubkey"])
+    registryNamespace: Handshake.hexId(json["registry_namespace"]) || Handshake.hexId(json["registry_ticket"]),
+    rootPubkey: Handshake.hexId(json["root_pubkey"]),
+    gossipTopic: Handshake.hexId(json["gossip_topic"])
   }
 }
-
-const encode = (json: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
-
-const parsed = (bytes: Uint8Array): { readonly [key: string]: unknown } | undefined => {
-  try {
-    const json = Json.parse(bytes)
-    return isObject(json) ? json : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const isObject = (json: unknown): json is { readonly [key: string]: unknown } =>
-  typeof json === "object" && json !== null && !Array.isArray(json)
-
-const hexId = (value: unknown): string => (typeof value === "string" && /^[0-9a-f]{64}$/.test(value) ? value : "")
 
 /**
- * Serves one admission connection: reads the request, decides, answers, and waits for the consumer to close. Malformed
- * requests are denied; empty and over-long ones get no answer.
+ * Why a consumer is refused. For logs only.
  *
- * @param options.requestTimeout from the connection to the complete request, default 10 seconds
- * @param options.closeTimeout for the consumer to close after the reply, default 5 seconds
+ * | refusal | meaning |
+ * |---|---|
+ * | `Malformed` | no request, or no credential in it |
+ * | `NoCredential` | the gate is closed and none was presented |
+ * | `NoRoot` | a credential was presented, and nothing can verify it |
+ * | `InstanceIdentity` | it is tied to an instance, which was not proven |
+ * | `TokenUsed` | the one-time token was used before |
+ * | `TokenUnverifiable` | the nonce store cannot tell whether it was |
+ * | `Full` | no further peer fits the record |
+ * | `Revoked` | the peer was put out |
+ *
  * @since 0.1.0
  */
-export const serve = Effect.fnUntraced(function* (
-  connection: Connection,
-  options: {
-    readonly decide: (request: AdmissionRequest | undefined, consumer: EndpointId) => Effect.Effect<AdmissionReply>
-    readonly requestTimeout?: Duration.Input | undefined
-    readonly closeTimeout?: Duration.Input | undefined
+export type Refusal =
+  | Credential.Denial
+  | "Malformed"
+  | "NoCredential"
+  | "NoRoot"
+  | "InstanceIdentity"
+  | "TokenUsed"
+  | "TokenUnverifiable"
+  | "Full"
+  | "Revoked"
+
+/** What `decide` finds: the attributes of an admitted consumer, or why it is refused. @since 0.1.0 */
+export type Decision = Result.Result<Credential.Attributes, Refusal>
+
+const path: AdmissionPath = "consumer_admission"
+const nothing: Credential.Attributes = new Map()
+
+/**
+ * Whether a consumer comes in, in the order of the specification. When this succeeds with attributes, the consumer is on
+ * record already. A nonce is used up last, after everything else that could refuse.
+ *
+ * Without a credential an open gate admits; it records the consumer only while Gate 0 asks, and never replaces what a
+ * credential brought. A credential is checked in full by an open gate too.
+ *
+ * @since 0.1.0
+ */
+export const decide = Effect.fnUntraced(function* (
+  request: Handshake.AdmissionRequest | undefined,
+  consumer: EndpointId
+): Effect.fn.Return<Decision, never, Gates | AdmittedPeers | NonceStore> {
+  const gates = yield* Gates
+  if (request === undefined) return Result.fail("Malformed")
+  if (request.credential === "") {
+    return gates.consumers === "open" ? yield* welcome(consumer) : Result.fail("NoCredential")
   }
-): Effect.fn.Return<void, HandshakeError | StreamError | ConnectionLost> {
-  const [stream, bytes] = yield* Effect.flatMap(connection.acceptBi, (stream) =>
-    Effect.map(readAll(stream.recv), (bytes) => [stream, bytes] as const)
-  ).pipe(
-    Effect.timeoutOrElse({
-      duration: options.requestTimeout ?? "10 seconds",
-      orElse: () =>
-        Effect.fail(new HandshakeError({ reason: "TimedOut", detail: "no admission request arrived in time" }))
-    })
-  )
-  if (bytes.length === 0) {
-    return yield* new HandshakeError({ reason: "NoAnswer", detail: "the admission request is empty" })
+  if (gates.root === undefined) return Result.fail("NoRoot")
+  const parsed = Credential.parseConsumer(request.credential)
+  if (Result.isFailure(parsed)) return Result.fail("Malformed")
+  const credential = parsed.success
+  const nowMillis = yield* Clock.currentTimeMillis
+  const denial = Credential.check(credential, { root: gates.root, peer: consumer, nowMillis })
+  if (denial !== undefined) return Result.fail(denial)
+  if (!(yield* InstanceIdentity.verify(credential.attributes, request.iidToken, consumer))) {
+    return Result.fail("InstanceIdentity")
   }
-  const reply = yield* options.decide(decodeRequest(bytes), connection.remoteId)
-  yield* stream.send.write(encodeReply(reply))
-  yield* stream.send.finish
-  // Closing now could overtake the reply.
-  yield* Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
+  // A token that is used up without an admission is lost to its owner.
+  return yield* Effect.uninterruptible(enter(credential, consumer))
 })
+
+/** An admission without a credential. */
+const welcome = Effect.fnUntraced(function* (
+  endpointId: EndpointId
+): Effect.fn.Return<Decision, never, Gates | AdmittedPeers> {
+  const { active } = yield* Gates
+  const peers = yield* AdmittedPeers
+  if (!active || (yield* peers.get(endpointId)) !== undefined) return Result.succeed(nothing)
+  return yield* peers
+    .admit({ endpointId, attributes: nothing, expiresAt: undefined, path })
+    .pipe(Effect.as(Result.succeed(nothing)), Effect.catch(refused))
+})
+
+/** Uses up the nonce, if there is one, and puts the consumer on record. */
+const enter = Effect.fnUntraced(function* (
+  { attributes, expiresAt, nonce }: Credential.ConsumerEnrollmentCredential,
+  endpointId: EndpointId
+): Effect.fn.Return<Decision, never, AdmittedPeers | NonceStore> {
+  const peers = yield* AdmittedPeers
+  const admission = { endpointId, attributes, expiresAt: Number(expiresAt) * 1000, path }
+  const admit = Effect.as(peers.admit(admission), Result.succeed(attributes))
+  if (nonce === undefined) return yield* Effect.catch(admit, refused)
+  const store = yield* NonceStore
+  return yield* peers.admissible(endpointId).pipe(
+    Effect.andThen(store.consume({ nonce, expiresAt })),
+    Effect.flatMap((first) => (first ? admit : Effect.succeed<Decision>(Result.fail("TokenUsed")))),
+    Effect.catch(refused)
+  )
+})
+
+const refusals = {
+  AdmittedPeersFull: "Full",
+  PeerRevoked: "Revoked",
+  NonceStoreError: "TokenUnverifiable"
+} as const
+
+const refused = (error: { readonly _tag: keyof typeof refusals; readonly message: string }): Effect.Effect<Decision> =>
+  Effect.as(Effect.logWarning(error.message), Result.fail(refusals[error._tag]))
+
+/** Consumers by outcome. @since 0.1.0 */
+export const admittedConsumers = Metric.counter("aster_admission_consumer_admitted_total", { incremental: true })
+/** @since 0.1.0 */
+export const deniedConsumers = Metric.counter("aster_admission_consumer_denied_total", { incremental: true })
+
+/** What an admitted consumer is told. @since 0.1.0 */
+export type Welcome = Pick<AdmissionReply, "services" | "registryNamespace" | "gossipTopic">
+
+/**
+ * Serves one connection of the consumer admission protocol. Malformed requests are denied like any other; see
+ * `Handshake.serve` for empty, over-long, slow and too many ones.
+ *
+ * @param options.welcome what to tell a consumer that is admitted
+ * @since 0.1.0
+ */
+export const serve = <R>(
+  connection: Connection,
+  options: Handshake.ServeOptions & {
+    readonly welcome: (consumer: EndpointId) => Effect.Effect<Welcome, never, R>
+  }
+): Effect.Effect<void, never, R | Gates | AdmittedPeers | NonceStore | Handshake.HandshakeLimits> =>
+  Handshake.serve(
+    connection,
+    Effect.fnUntraced(function* (bytes) {
+      const { remoteId } = connection
+      const rootPubkey = (yield* Gates).root ?? ""
+      const decision = yield* decide(Handshake.decodeRequest(bytes), remoteId)
+      if (Result.isSuccess(decision)) {
+        yield* Metric.update(admittedConsumers, 1)
+        const told = yield* options.welcome(remoteId)
+        return encodeReply({ ...told, admitted: true, attributes: decision.success, rootPubkey })
+      }
+      yield* Metric.update(deniedConsumers, 1)
+      yield* Effect.logInfo("A consumer is not admitted", { peer: remoteId, reason: decision.failure })
+      return encodeReply(denied(rootPubkey))
+    }),
+    options
+  )
 
 /**
  * Asks for admission on a connection of the consumer admission protocol.
@@ -164,44 +221,10 @@ export const serve = Effect.fnUntraced(function* (
  */
 export const request = Effect.fnUntraced(function* (
   connection: Connection,
-  options: { readonly request: AdmissionRequest; readonly timeout?: Duration.Input | undefined }
-): Effect.fn.Return<AdmissionReply, HandshakeError | StreamError | ConnectionLost> {
-  const bytes = yield* Effect.flatMap(connection.openBi, (stream) =>
-    stream.send
-      .write(encodeRequest(options.request))
-      .pipe(Effect.andThen(stream.send.finish), Effect.andThen(readAll(stream.recv)))
-  ).pipe(
-    Effect.timeoutOrElse({
-      duration: options.timeout ?? "10 seconds",
-      orElse: () =>
-        Effect.fail(new HandshakeError({ reason: "TimedOut", detail: "the producer did not answer in time" }))
-    })
-  )
-  if (bytes.length === 0) {
-    return yield* new HandshakeError({
-      reason: "NoAnswer",
-      detail: "the producer gave no answer to the admission request"
-    })
-  }
-  const reply = decodeReply(bytes)
+  options: { readonly request: Handshake.AdmissionRequest; readonly timeout?: Duration.Input | undefined }
+): Effect.fn.Return<AdmissionReply, Handshake.HandshakeError | StreamError | ConnectionLost> {
+  const reply = decodeReply(yield* Handshake.ask(connection, Handshake.encodeRequest(options.request), options))
   if (reply !== undefined) return reply
-  return yield* new HandshakeError({ reason: "Malformed", detail: "the producer's answer is not an admission reply" })
-})
-
-const readAll = Effect.fnUntraced(function* (
-  recv: RecvStream
-): Effect.fn.Return<Uint8Array, HandshakeError | StreamError> {
-  const chunks: Array<Uint8Array> = []
-  let size = 0
-  for (let chunk = yield* recv.read(); chunk !== undefined; chunk = yield* recv.read()) {
-    size += chunk.length
-    if (size > MAX_ADMISSION_PAYLOAD_SIZE) {
-      return yield* new HandshakeError({
-        reason: "TooLarge",
-        detail: `an admission message has more than ${MAX_ADMISSION_PAYLOAD_SIZE} bytes`
-      })
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  const detail = "the producer's answer is not an admission reply"
+  return yield* new Handshake.HandshakeError({ reason: "Malformed", detail })
 })

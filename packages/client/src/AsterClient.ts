@@ -14,10 +14,18 @@
  * @since 0.1.0
  */
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
+import { type ConsumerEnrollmentCredential, toJson } from "@aster-effect/admission/Credential"
+import type { CredentialFileError } from "@aster-effect/admission/CredentialFile"
+import type { AdmissionRequest, HandshakeError } from "@aster-effect/admission/Handshake"
+import * as NodeConfig from "@aster-effect/admission/NodeConfig"
+import type { Resolved } from "@aster-effect/config/AsterConfig"
+import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as ClientTrust from "@aster-effect/config/ClientTrust"
 import * as Caller from "@aster-effect/core/Caller"
 import type { Interceptor } from "@aster-effect/core/Interceptor"
 import type { Encoding } from "@aster-effect/core/MessageCodec"
 import type * as Rpc from "@aster-effect/core/Rpc"
+import { RpcError } from "@aster-effect/core/RpcError"
 import type * as Service from "@aster-effect/core/Service"
 import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
@@ -26,6 +34,7 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
+import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import { TicketError } from "@aster-effect/iroh/Ticket"
 import * as Alpn from "@aster-effect/transport/Alpn"
 import * as Context from "effect/Context"
@@ -35,23 +44,73 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as DynamicClient from "./DynamicClient.ts"
+import * as Presentation from "./Presentation.ts"
 import * as RpcDialer from "./RpcDialer.ts"
 
 /**
- * The producer does not let this consumer in.
+ * The producer does not let this consumer in. Producers never say why, so the message lists what can be the matter as
+ * far as this side can tell, and what to do about it. Trying again changes nothing.
  *
  * @since 0.1.0
  */
 export class AdmissionDenied extends Schema.TaggedError<AdmissionDenied>()("AdmissionDenied", {
   /** The producer. */
   endpointId: Schema.String,
+  /** What was dialled. */
+  address: Schema.String,
   /** This consumer. */
-  ownEndpointId: Schema.String
+  ownEndpointId: Schema.String,
+  /** The credential that was shown: its file, or `inline`. */
+  credential: Schema.UndefinedOr(
+    Schema.Struct({ source: Schema.String, type: Schema.Literals(["policy", "ott"]), rootPubkey: Schema.String })
+  ),
+  /** The producer's root key as it says, empty when it says none. */
+  producerRoot: Schema.String
+}) {
+  override get message(): string {
+    const { credential } = this
+    const who = `producer ${this.endpointId} did not admit this consumer (${this.ownEndpointId})`
+    if (credential === undefined) {
+      return (
+        `${who}, which showed no credential: the producer admits enrolled consumers only; ask its operator for a ` +
+        "credential for this endpoint id"
+      )
+    }
+    return `${who}, which showed the ${credential.type} credential of ${credential.source}. ${causes(credential, this.producerRoot)}`
+  }
+}
+
+const causes = (
+  { rootPubkey, type }: { readonly rootPubkey: string; readonly type: "policy" | "ott" },
+  producerRoot: string
+): string => {
+  if (producerRoot !== rootPubkey) {
+    return (
+      `It is signed by root key ${rootPubkey}, and the producer verifies with ${/[1-9a-f]/.test(producerRoot) ? producerRoot : "none"}: ` +
+      "dial a producer of the credential's deployment, or connect without the credential if this producer admits everybody"
+    )
+  }
+  const used = type === "ott" ? "the one-time token was used before; " : ""
+  return (
+    `It is valid here, so likely causes are: ${used}the producer's clock is ahead of the expiry; its operator put this ` +
+    "consumer out, or has no room for it; or the credential is tied to an instance that was not proven. Ask the operator, whose log says which, and enrol again if need be"
+  )
+}
+
+/**
+ * The producer belongs to another deployment than this consumer expects: it names another root key, or none.
+ *
+ * @since 0.1.0
+ */
+export class RootKeyMismatch extends Schema.TaggedError<RootKeyMismatch>()("RootKeyMismatch", {
+  endpointId: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
 }) {
   override get message(): string {
     return (
-      `producer ${this.endpointId} did not admit this consumer (${this.ownEndpointId}), which showed no credential: ` +
-      "the producer admits enrolled consumers only; ask its operator for a credential for this endpoint id"
+      `producer ${this.endpointId} has root key ${this.actual || "none"}, and ${this.expected} was expected: check the ` +
+      "address, or the root key configured here"
     )
   }
 }
@@ -75,16 +134,36 @@ export class ServiceNotOffered extends Schema.TaggedError<ServiceNotOffered>()("
 /** Why a client does not come about. @since 0.1.0 */
 export type ConnectFailure =
   | AdmissionDenied
+  | AsterConfigError
   | ConnectError
   | ConnectionLost
-  | ConsumerAdmission.HandshakeError
+  | CredentialFileError
+  | HandshakeError
+  | RootKeyMismatch
   | StreamError
   | TicketError
 
-/** @since 0.1.0 */
-export interface Options {
-  /** The producer: an `aster1` ticket, a base64 node address, or an endpoint id of 64 hex digits. */
-  readonly address: string
+/**
+ * What a client is told. Which credential it shows follows from these options, the configuration and the identity file:
+ * `credential`, else `enrollmentCredentialFile`, else the identity file's entry for a consumer, else the configured
+ * credential file, else none (Aster configuration, precedence).
+ *
+ * @since 0.1.0
+ */
+export interface Options extends NodeConfig.ConfigOptions {
+  /**
+   * The producer: an `aster1` ticket, a base64 node address, or an endpoint id of 64 hex digits. Default: the
+   * configuration's `endpointAddr`.
+   */
+  readonly address?: string | undefined
+  /** The name of the identity file's entry to show. Default: the first with the role `consumer`. */
+  readonly peer?: string | undefined
+  /** The deployment's public root key, 32 bytes or 64 hex digits: a producer with another one is refused. */
+  readonly rootPubkey?: Uint8Array | string | undefined
+  /** A credential file to show. */
+  readonly enrollmentCredentialFile?: string | undefined
+  /** A credential to show. */
+  readonly credential?: ConsumerEnrollmentCredential | undefined
   /** Around every call, the first outermost. Default none. */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** For connecting, and again for the admission handshake. Default 10 seconds. */
@@ -93,7 +172,7 @@ export interface Options {
 
 /** Options of a client that has a node of its own. @since 0.1.0 */
 export interface NodeClientOptions extends Options {
-  /** The node: secret key, bind address, relays. */
+  /** The node: secret key, bind address, relays. What is left out comes from the configuration. */
   readonly node?: IrohNodeOptions | undefined
 }
 
@@ -105,7 +184,8 @@ export interface ClientOptions {
 
 /**
  * A consumer of one producer. Calls share one connection, which is opened with the first of them and again when it was
- * lost; a call that was running then has failed with UNAVAILABLE.
+ * lost; a call that was running then has failed with UNAVAILABLE. A producer that no longer knows this consumer is asked
+ * for admission once more, unless that was by a one-time token.
  *
  * @since 0.1.0
  */
@@ -114,6 +194,16 @@ export class AsterClient extends Context.Service<
   {
     /** What the producer offered when it admitted us. */
     readonly services: ReadonlyArray<ServiceSummary>
+    /** What the producer admitted us with; empty without a credential. */
+    readonly attributes: ReadonlyMap<string, string>
+    /** Whether we were admitted without showing a credential. */
+    readonly openGate: boolean
+    /** The producer's root key as it says: 64 hex digits, or empty. */
+    readonly rootPubkey: string
+    /** Where the producer publishes its contracts: 64 hex digits, or empty. */
+    readonly registryNamespace: string
+    /** The producers' gossip topic, which only the root key's own endpoint is told: 64 hex digits, or empty. */
+    readonly gossipTopic: string
     /** A typed client of a service the producer offers in this version. */
     readonly client: <Name extends string, Methods extends Rpc.Any>(
       service: Service.Service<Name, Methods>,
@@ -124,12 +214,18 @@ export class AsterClient extends Context.Service<
     readonly node: IrohNode["Service"]
   }
 >()("@aster-effect/client/AsterClient") {
-  /** A client with a node of its own. */
-  static readonly layer = (options: NodeClientOptions): Layer.Layer<AsterClient, ConnectFailure | BindError> =>
-    Layer.effect(AsterClient, make(options)).pipe(Layer.provide(IrohNode.layer(options.node)))
+  /** A client with a node of its own. `AsterConfig` is taken from the context when it is there. */
+  static readonly layer = (options: NodeClientOptions = {}): Layer.Layer<AsterClient, ConnectFailure | BindError> =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const settled = yield* settle(options, options.node?.secretKey)
+        const node = yield* NodeConfig.nodeOptions(settled.config, settled.trust.secretKey, options.node)
+        return Layer.effect(AsterClient, connect(options, settled)).pipe(Layer.provide(IrohNode.layer(node)))
+      })
+    )
 
   /** A client on a node that is there already. */
-  static readonly layerOnNode = (options: Options): Layer.Layer<AsterClient, ConnectFailure, IrohNode> =>
+  static readonly layerOnNode = (options: Options = {}): Layer.Layer<AsterClient, ConnectFailure, IrohNode> =>
     Layer.effect(AsterClient, make(options))
 }
 
@@ -141,13 +237,54 @@ export class AsterClient extends Context.Service<
 export const make = Effect.fn("AsterClient.make")(function* (
   options: Options
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  const node = yield* IrohNode
+  return yield* connect(options, yield* settle(options, undefined))
+})
+
+/** What is known before there is a node. */
+interface Settled {
+  readonly config: Resolved
+  readonly trust: ClientTrust.ClientTrust
+  readonly address: string
+  readonly producer: NodeAddr.NodeAddr
+}
+
+const settle = Effect.fnUntraced(function* (
+  options: Options,
+  secretKey: SecretKey | undefined
+): Effect.fn.Return<Settled, AsterConfigError | TicketError> {
+  const config = yield* NodeConfig.resolve(options, secretKey)
+  const address = (options.address ?? config.endpointAddr ?? "").trim()
+  if (address === "") {
+    const detail = "missing: pass the producer's address, or set ASTER_ENDPOINT_ADDR"
+    return yield* new AsterConfigError({ reason: "InvalidValue", origin: { option: "address" }, detail })
+  }
   const producer = yield* Effect.try({
-    try: () => NodeAddr.parse(options.address.trim()),
+    try: () => NodeAddr.parse(address),
     catch: (error) => (error instanceof TicketError ? error : new TicketError({ problem: String(error) }))
   })
-  const services = yield* admit(node, producer, options.connectTimeout ?? "10 seconds")
-  const dialer = yield* RpcDialer.make(node, options.connectTimeout ?? "10 seconds")
+  const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
+  const trust = yield* ClientTrust.resolve(config, { ...options, rootPubkey })
+  return { config, trust, address, producer }
+})
+
+const connect = Effect.fnUntraced(function* (
+  options: Options,
+  { address, config, producer, trust }: Settled
+): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
+  const node = yield* IrohNode
+  const timeout = options.connectTimeout ?? "10 seconds"
+  const presentation = yield* Presentation.make(trust, options.credential, node.endpointId)
+  const { shown } = presentation
+  const admission = admit({ node, producer, address, timeout, presentation, config })
+  const reply = yield* admission
+  const { services } = reply
+  const readmit: Effect.Effect<void, RpcError> =
+    shown?.credential.type === "ott"
+      ? Effect.fail(RpcError.of("PERMISSION_DENIED", TOKEN_USED))
+      : Effect.mapError(admission, (error) =>
+          RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
+        )
+  const dialer = yield* RpcDialer.make(node, { timeout, readmit, prove: shown !== undefined })
 
   const callerOptions = (summary: ServiceSummary, encoding: Encoding): Caller.Options => ({
     open: dialer.open(addressOf(summary, producer)),
@@ -168,6 +305,11 @@ export const make = Effect.fn("AsterClient.make")(function* (
   }
   return AsterClient.of({
     services,
+    attributes: reply.attributes,
+    openGate: shown === undefined,
+    rootPubkey: reply.rootPubkey,
+    registryNamespace: reply.registryNamespace,
+    gossipTopic: reply.gossipTopic,
     node,
     client: (service, clientOptions) =>
       Effect.map(find(service.name, service.version), (summary) =>
@@ -178,19 +320,51 @@ export const make = Effect.fn("AsterClient.make")(function* (
   })
 })
 
-/** The admission handshake on a connection of its own, without a credential. */
-const admit = Effect.fnUntraced(function* (
-  node: IrohNode["Service"],
-  producer: NodeAddr.NodeAddr,
-  timeout: Duration.Input
-): Effect.fn.Return<ReadonlyArray<ServiceSummary>, ConnectFailure> {
+const TOKEN_USED =
+  "the producer admits this consumer no longer, and its one-time token is used up: ask the operator for a new credential"
+
+/** Whether asking again can change the outcome. */
+const isFinal = (error: ConnectFailure): boolean => error._tag === "AdmissionDenied" || error._tag === "RootKeyMismatch"
+
+/** The admission handshake on a connection of its own. */
+const admit = Effect.fnUntraced(function* ({
+  address,
+  config,
+  node,
+  presentation: { root, shown },
+  producer,
+  timeout
+}: {
+  readonly node: IrohNode["Service"]
+  readonly producer: NodeAddr.NodeAddr
+  readonly address: string
+  readonly timeout: Duration.Input
+  readonly presentation: Presentation.Presentation
+  readonly config: Resolved
+}): Effect.fn.Return<ConsumerAdmission.AdmissionReply, ConnectFailure> {
+  const request: AdmissionRequest =
+    shown === undefined
+      ? { credential: "", iidToken: "" }
+      : { credential: toJson(shown.credential, "wire"), iidToken: config.enrollmentCredentialIid ?? "" }
   const reply = yield* Effect.acquireUseRelease(
     node.connect(producer, Alpn.CONSUMER_ADMISSION, { timeout }),
-    (connection) => ConsumerAdmission.request(connection, { request: { credential: "", iidToken: "" }, timeout }),
+    (connection) => ConsumerAdmission.request(connection, { request, timeout }),
     (connection) => connection.close(0, "done")
   )
-  if (reply.admitted) return reply.services
-  return yield* new AdmissionDenied({ endpointId: producer.endpointId, ownEndpointId: node.endpointId })
+  if (!reply.admitted) {
+    return yield* new AdmissionDenied({
+      endpointId: producer.endpointId,
+      address,
+      ownEndpointId: node.endpointId,
+      credential:
+        shown === undefined
+          ? undefined
+          : { source: shown.source, type: shown.credential.type, rootPubkey: shown.credential.rootPubkey },
+      producerRoot: reply.rootPubkey
+    })
+  }
+  if (root === undefined || reply.rootPubkey === root) return reply
+  return yield* new RootKeyMismatch({ endpointId: producer.endpointId, expected: root, actual: reply.rootPubkey })
 })
 
 /** An empty list means XLANG; a list with JSON and without XLANG means JSON. */

@@ -5,7 +5,7 @@
  */
 import type { CallChannel } from "@aster-effect/core/CallChannel"
 import { RpcError } from "@aster-effect/core/RpcError"
-import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { CloseReason, Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
@@ -24,15 +24,28 @@ export interface RpcDialer {
   readonly open: (address: NodeAddr) => Effect.Effect<CallChannel, RpcError>
 }
 
+/** @since 0.1.0 */
+export interface DialerOptions {
+  /** For connecting. */
+  readonly timeout: Duration.Input
+  /** Asks the producer for admission once more, after it refused a connection. Default: nothing to be done. */
+  readonly readmit?: Effect.Effect<void, RpcError> | undefined
+  /**
+   * Make sure of the admission when a connection is opened again, at the cost of a round trip: a refusal arrives after
+   * the connection, so a call would run into it. Default false.
+   */
+  readonly prove?: boolean | undefined
+}
+
 /**
- * All connections are closed with the scope.
+ * All connections are closed with the scope. The first connection to a peer is simply opened; a later one may meet a
+ * producer that no longer knows this consumer, and then `readmit` comes first.
  *
- * @param timeout for connecting
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
   node: IrohNode["Service"],
-  timeout: Duration.Input
+  options: DialerOptions
 ): Effect.fn.Return<RpcDialer, never, Scope.Scope> {
   const peers = new Map<string, Peer>()
   let closed = false
@@ -49,25 +62,52 @@ export const make = Effect.fnUntraced(function* (
         if (closed) return Effect.fail(clientClosed)
         let peer = peers.get(address.endpointId)
         if (peer === undefined) {
-          const connect = Effect.mapError(node.connect(address, Alpn.RPC, { timeout }), unavailable)
-          peers.set(address.endpointId, (peer = new Peer(connect, attempts)))
+          const connect = Effect.mapError(node.connect(address, Alpn.RPC, { timeout: options.timeout }), unavailable)
+          peers.set(address.endpointId, (peer = new Peer(reconnecting(connect, options), attempts)))
         }
         return peer.open
       })
   }
 })
 
+/** How to connect, given the connection before. */
+type Connect = (previous: Connection | undefined) => Effect.Effect<Connection, RpcError>
+
+const reconnecting = (
+  connect: Effect.Effect<Connection, RpcError>,
+  { prove = false, readmit = Effect.void }: DialerOptions
+): Connect => {
+  const afresh = Effect.andThen(readmit, connect)
+  return Effect.fnUntraced(function* (previous) {
+    if (previous === undefined) return yield* connect
+    if (isRefusal(yield* previous.closed)) return yield* afresh
+    const connection = yield* connect
+    if (!prove || !(yield* refused(connection))) return connection
+    return yield* afresh
+  })
+}
+
+/** Whether the producer refuses a new connection: a stream without content is answered, or falls with the connection. */
+const refused = (connection: Connection): Effect.Effect<boolean> =>
+  Effect.flatMap(connection.openBi, ({ recv, send }) => Effect.andThen(send.finish, recv.read())).pipe(
+    Effect.timeoutOption("2 seconds"),
+    Effect.ignore,
+    Effect.andThen(
+      Effect.suspend(() => (connection.isClosed() ? Effect.map(connection.closed, isRefusal) : Effect.succeed(false)))
+    )
+  )
+
 const clientClosed = RpcError.of("UNAVAILABLE", "this client is closed")
 
 /** The one connection to a peer. */
 class Peer {
   connection: Connection | undefined
-  readonly #connect: Effect.Effect<Connection, RpcError>
+  readonly #connect: Connect
   readonly #attempts: FiberSet.FiberSet<void>
   /** The attempt under way: everybody who needs the connection waits for the same one, and nobody stops it by leaving. */
   #attempt: Deferred.Deferred<Connection, RpcError> | undefined
 
-  constructor(connect: Effect.Effect<Connection, RpcError>, attempts: FiberSet.FiberSet<void>) {
+  constructor(connect: Connect, attempts: FiberSet.FiberSet<void>) {
     this.#connect = connect
     this.#attempts = attempts
   }
@@ -77,7 +117,7 @@ class Peer {
     if (connection?.isClosed() === false) return Effect.succeed(connection)
     if (this.#attempt !== undefined) return Deferred.await(this.#attempt)
     const attempt = (this.#attempt = Deferred.makeUnsafe<Connection, RpcError>())
-    const dial = Effect.onExit(this.#connect, (exit) => {
+    const dial = Effect.onExit(this.#connect(connection), (exit) => {
       this.#attempt = undefined
       if (Exit.isSuccess(exit)) this.connection = exit.value
       return Deferred.done(attempt, Exit.hasInterrupts(exit) ? Exit.fail(clientClosed) : exit)
@@ -97,7 +137,8 @@ class Peer {
 }
 
 /** 403 is how a gate closes the door. */
-const statusFor = (reason: { readonly _tag: string; readonly code?: number }) =>
-  reason._tag === "Peer" && reason.code === 403 ? "PERMISSION_DENIED" : "UNAVAILABLE"
+const isRefusal = (reason: CloseReason): boolean => reason._tag === "Peer" && reason.code === 403
+
+const statusFor = (reason: CloseReason) => (isRefusal(reason) ? "PERMISSION_DENIED" : "UNAVAILABLE")
 
 const unavailable = (error: ConnectError): RpcError => RpcError.of("UNAVAILABLE", error.message)

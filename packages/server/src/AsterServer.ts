@@ -16,28 +16,44 @@
  *
  * @since 0.1.0
  */
+import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
+import * as Capability from "@aster-effect/admission/Capability"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
+import { Gates } from "@aster-effect/admission/Gates"
+import type { HandshakeLimits } from "@aster-effect/admission/Handshake"
+import * as NodeConfig from "@aster-effect/admission/NodeConfig"
+import type { NonceStore } from "@aster-effect/admission/NonceStore"
+import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
+import { type MeshError, ProducerMesh } from "@aster-effect/admission/ProducerMesh"
+import type { RootKey } from "@aster-effect/admission/RootKey"
+import type { Resolved } from "@aster-effect/config/AsterConfig"
+import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as Dispatcher from "@aster-effect/core/Dispatcher"
-import type { Interceptor } from "@aster-effect/core/Interceptor"
+import * as Interceptor from "@aster-effect/core/Interceptor"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as Service from "@aster-effect/core/Service"
 import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import { Gate } from "@aster-effect/iroh/Gate"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as Router from "@aster-effect/iroh/Router"
-import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as Alpn from "@aster-effect/transport/Alpn"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as trust from "./internal/trust.ts"
+import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "./RpcConnection.ts"
 
 /**
@@ -66,21 +82,48 @@ export class ServiceNotProvided extends Schema.TaggedError<ServiceNotProvided>()
 }
 
 /** Why a server does not start. @since 0.1.0 */
-export type StartError = NoServices | ServiceNotProvided | Dispatcher.DuplicateService
+export type StartError =
+  | NoServices
+  | ServiceNotProvided
+  | Dispatcher.DuplicateService
+  | PublishedManifest.ContractMismatch
+  | PublishedManifest.ManifestUnreadable
+  | AsterConfigError
+  | Config.ConfigError
+  | MeshError
 
-/** @since 0.1.0 */
-export interface Options {
+/**
+ * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
+ * beat both: with a root key or an identity file consumers need a credential, with neither everybody is let in, and a
+ * flag given anywhere is final (Aster configuration, gates).
+ *
+ * @since 0.1.0
+ */
+export interface Options extends NodeConfig.ConfigOptions {
+  /** The name of the identity file's entry to use. Default: the first with the role `producer`. */
+  readonly peer?: string | undefined
+  /** The deployment's public root key: 32 bytes, or 64 hex digits. */
+  readonly rootPubkey?: Uint8Array | string | undefined
+  /** Whether consumers are let in without a credential. */
+  readonly allowAllConsumers?: boolean | undefined
+  /** Whether other producers are let in without a credential. Default true. */
+  readonly allowAllProducers?: boolean | undefined
+  /** The contract manifest to compare the services with, if it is there. Default `.aster/manifest.json`. */
+  readonly manifest?: string | undefined
   /** What to serve, in this order. Default: every service whose handlers stand in the context. */
   readonly services?: ReadonlyArray<Service.Any> | undefined
-  /** Around every call, the first outermost. Default: deadline enforcement. */
-  readonly interceptors?: ReadonlyArray<Interceptor> | undefined
+  /**
+   * Around every call, the first outermost. Default: deadline enforcement. What services require of callers is enforced
+   * before them.
+   */
+  readonly interceptors?: ReadonlyArray<Interceptor.Interceptor> | undefined
   /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.Options`. */
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
   readonly handlerTimeout?: Duration.Input | undefined
   /** From the start of a stream to its header, and from there to the request of a single-request call. Default 30 seconds. */
   readonly requestTimeout?: Duration.Input | undefined
-  /** How long a peer may take to accept the end of an answer; large ends get a second more per 64 KiB. Default 30 seconds. */
+  /** How long a peer may take to accept the end of an answer; large ends get a second more per 128 KiB. Default 30 seconds. */
   readonly answerTimeout?: Duration.Input | undefined
   /** For running calls when the server drains or closes. Default 10 seconds. */
   readonly gracePeriod?: Duration.Input | undefined
@@ -90,7 +133,7 @@ export interface Options {
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
 export interface NodeServerOptions extends Options {
-  /** The node: secret key, bind address, relays. */
+  /** The node: secret key, bind address, relays. What is left out comes from the configuration. */
   readonly node?: IrohNodeOptions | undefined
 }
 
@@ -109,8 +152,19 @@ export class AsterServer extends Context.Service<
     readonly endpointId: EndpointId
     /** `ip:port` and `[ip6]:port`. */
     readonly directAddresses: ReadonlyArray<string>
-    /** Public root key, 64 hex digits. Without a configured root it is made for this run and signs nothing. */
-    readonly rootPubkey: string
+    /**
+     * Public root key, 64 hex digits, which credentials are verified with. Where one is needed and none was given it is
+     * made for this run; undefined when everybody was let in by flag without one.
+     */
+    readonly rootPubkey: RootPublicKey | undefined
+    /** The pair behind a root key made for this run. It signs credentials for tests; never log or store it. */
+    readonly ephemeralRootKey: RootKey | undefined
+    /** `trusted`: consumers need a credential. */
+    readonly mode: "open-gate" | "trusted"
+    /** Who is admitted, and how to put somebody out: `admittedPeers.revoke(id)` closes its connections. */
+    readonly admittedPeers: AdmittedPeers["Service"]
+    /** The producers of this deployment; undefined without a root key. */
+    readonly mesh: ProducerMesh["Service"] | undefined
     readonly services: ReadonlyArray<ServiceSummary>
     readonly node: IrohNode["Service"]
     /** Waits until the server is drained or closed. Serving itself begins with the server. */
@@ -121,33 +175,64 @@ export class AsterServer extends Context.Service<
     readonly close: Effect.Effect<void>
   }
 >()("@aster-effect/server/AsterServer") {
-  /** A server with a node of its own. The services' handlers come from the context. */
+  /**
+   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `NonceStore`
+   * and `AdmittedPeers` when they are there.
+   */
   static readonly layer = (options: NodeServerOptions = {}): Layer.Layer<AsterServer, StartError | BindError> =>
-    Layer.effect(AsterServer, make(options, options.node?.relayMode === "disabled" ? Duration.zero : RELAY_WAIT)).pipe(
-      Layer.provide(IrohNode.layer(options.node))
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const settled = yield* trust.settle(options, options.node?.secretKey)
+        const node = yield* NodeConfig.nodeOptions(settled.config, settled.trust.secretKey, options.node)
+        const relayWait = node.relayMode === "disabled" ? Duration.zero : RELAY_WAIT
+        return Layer.provide(serverLayer(options, settled, relayWait), IrohNode.layer(node))
+      })
     )
 
   /** A server on a node that is there already, for example `IrohNode.layerMemory`. Closing the server closes it. */
   static readonly layerOnNode = (options: Options = {}): Layer.Layer<AsterServer, StartError, IrohNode> =>
-    Layer.effect(AsterServer, make(options, Duration.zero))
+    Layer.unwrap(
+      Effect.map(trust.settle(options, undefined), (settled) => serverLayer(options, settled, Duration.zero))
+    )
 }
 
 /** Starting never takes longer than this because of a relay that cannot be reached. */
 const RELAY_WAIT = Duration.millis(1500)
 
+const serverLayer = (
+  options: Options,
+  settled: trust.Settled,
+  relayWait: Duration.Duration
+): Layer.Layer<AsterServer, StartError, IrohNode> =>
+  Layer.effect(AsterServer, make(options, settled.config, relayWait)).pipe(Layer.provide(trust.layer(settled)))
+
+/** What decides who comes in. */
+type Admission = Gates | AdmittedPeers | NonceStore | HandshakeLimits
+
 const make = Effect.fnUntraced(function* (
   options: Options,
+  config: Resolved,
   relayWait: Duration.Duration
-): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Scope.Scope> {
+): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Scope.Scope> {
   const node = yield* IrohNode
   yield* Effect.addFinalizer(() => node.close)
+  const gates = yield* Gates
+  const mesh = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh))
+  const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
   const implementations = yield* select(options.services)
-  const dispatcher = yield* Dispatcher.make({ ...options, implementations })
-  const rootPubkey = SecretKey.toEndpointId(yield* SecretKey.generate)
+  const offered = implementations.map(({ service }) => service)
+  yield* PublishedManifest.check(options.manifest ?? ".aster/manifest.json", offered)
+  const guarded = mode === "trusted" || offered.some(Capability.isGuarded)
+  const interceptors = options.interceptors ?? [Interceptor.deadline()]
+  const dispatcher = yield* Dispatcher.make({
+    ...options,
+    implementations,
+    interceptors: guarded ? [Capability.enforce(offered), ...interceptors] : interceptors
+  })
   const address = yield* settledAddress(node, relayWait)
 
   const summaries = (at: NodeAddr.NodeAddr): ReadonlyArray<ServiceSummary> =>
-    implementations.map(({ service }) => ({
+    offered.map((service) => ({
       name: service.name,
       version: service.version,
       contractId: service.contract.contractId,
@@ -157,32 +242,45 @@ const make = Effect.fnUntraced(function* (
       serializationModes: service.description.serializationModes.includes("xlang") ? [] : ["json"]
     }))
   const services = summaries(address)
+  const root: string | undefined = gates.root
+  const welcome = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Welcome> =>
+    Effect.map(node.address, (now) => ({
+      services: summaries(NodeAddr.union(now, address)),
+      registryNamespace: "",
+      gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
+    }))
+  yield* warnIfTooLarge(yield* welcome(node.endpointId))
+  if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
-  // Nobody has a credential that this run's root has signed, so one that is presented is foreign or stale.
-  const decide = (request: ConsumerAdmission.AdmissionRequest | undefined) =>
-    request === undefined || request.credential !== ""
-      ? Effect.succeed(ConsumerAdmission.denied(rootPubkey))
-      : Effect.map(node.address, (now): ConsumerAdmission.AdmissionReply => ({
-          ...ConsumerAdmission.denied(rootPubkey),
-          admitted: true,
-          services: summaries(NodeAddr.union(now, address))
-        }))
-  yield* warnIfTooLarge(decide({ credential: "", iidToken: "" }))
-
+  const handlers: Record<string, Router.Handler<Admission | Scope.Scope>> = {
+    [Alpn.RPC]: (connection, draining) =>
+      gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining)),
+    [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome })
+  }
+  if (gates.producers === "closed" && mesh !== undefined) {
+    handlers[Alpn.PRODUCER_ADMISSION] = (connection) =>
+      Effect.provideService(ProducerAdmission.serve(connection), ProducerMesh, mesh)
+  }
+  const gate = yield* Gate
   const router = yield* Router.serve({
-    handlers: {
-      [Alpn.RPC]: (connection, draining) => RpcConnection.serve(dispatcher, connection, draining),
-      [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { decide })
-    },
+    handlers,
     gracePeriod: options.gracePeriod,
-    maxConnections: options.maxConnections
-  })
+    maxConnections: options.maxConnections,
+    gateTimeout: Duration.millis(config.hookTimeoutMs)
+  }).pipe(
+    Effect.provideService(Gate, {
+      admit: (id, alpn) =>
+        Effect.flatMap(gate.admit(id, alpn), (admitted) => (admitted ? gates.admit(id, alpn) : Effect.succeed(false)))
+    })
+  )
 
   const ended = Deferred.makeUnsafe<void>()
   const drain = Effect.ensuring(router.drain, Deferred.succeed(ended, undefined))
   const close = Effect.ensuring(drain, node.close)
   yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
-  yield* Effect.logInfo("serving in open mode: everybody may call every service", {
+  yield* Effect.logInfo("server starting", {
+    runtime: "typescript",
+    mode,
     endpointId: node.endpointId,
     services: services.map((service) => `${service.name} v${service.version}`)
   })
@@ -191,7 +289,11 @@ const make = Effect.fnUntraced(function* (
     endpointAddrB64: NodeAddr.toBase64(address),
     endpointId: node.endpointId,
     directAddresses: address.directAddresses,
-    rootPubkey,
+    rootPubkey: gates.root,
+    ephemeralRootKey: gates.ephemeralRootKey,
+    mode,
+    admittedPeers: yield* AdmittedPeers,
+    mesh,
     services,
     node,
     serve: Deferred.await(ended),
@@ -225,8 +327,21 @@ const settledAddress = (node: IrohNode["Service"], wait: Duration.Duration): Eff
         Effect.timeoutOrElse({ duration: wait, orElse: () => node.address })
       )
 
-const warnIfTooLarge = Effect.fnUntraced(function* (reply: Effect.Effect<ConsumerAdmission.AdmissionReply>) {
-  const size = ConsumerAdmission.encodeReply(yield* reply).length
+/** In open mode nothing but a role keeps anybody from calling. */
+const warnOfOpenServices = (services: ReadonlyArray<Service.Any>): Effect.Effect<void> =>
+  Effect.forEach(
+    services.filter((service) => !service.public && !Capability.isGuarded(service)),
+    ({ name, version }) =>
+      Effect.logWarning(
+        `everybody may call ${name} v${version}: every consumer is admitted and it requires no role; admit enrolled ` +
+          "consumers only, require a role, or declare the service public"
+      ),
+    { discard: true }
+  )
+
+const warnIfTooLarge = Effect.fnUntraced(function* (welcome: ConsumerAdmission.Welcome) {
+  const reply = { ...ConsumerAdmission.denied("0".repeat(64)), ...welcome, admitted: true }
+  const size = ConsumerAdmission.encodeReply(reply).length
   if (size <= MAX_ADMISSION_PAYLOAD_SIZE) return
   yield* Effect.logWarning(
     `the list of services takes ${size} bytes; consumers of release 0.1.2 read at most ${MAX_ADMISSION_PAYLOAD_SIZE}`
@@ -234,7 +349,8 @@ const warnIfTooLarge = Effect.fnUntraced(function* (reply: Effect.Effect<Consume
 })
 
 /**
- * A server with default options: every service in the context, a new identity, everybody admitted.
+ * A server with default options: every service in the context, and configuration and identity from the environment.
+ * Where they say nothing it has a new identity and admits everybody.
  *
  * @since 0.1.0
  */

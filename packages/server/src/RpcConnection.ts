@@ -5,6 +5,7 @@
  */
 import type { Dispatcher } from "@aster-effect/core/Dispatcher"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as IrohChannel from "@aster-effect/transport/IrohChannel"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -15,15 +16,22 @@ import type * as Scope from "effect/Scope"
  * begins. The end of the connection interrupts the calls that run, as there is nobody left to answer; draining waits for
  * them. Closing the scope interrupts them.
  *
+ * @param attributesOf what a peer is admitted with; asked again for every call
  * @since 0.1.0
  */
 export const serve = Effect.fnUntraced(function* (
   dispatcher: Dispatcher,
   connection: Connection,
+  attributesOf: (id: EndpointId) => ReadonlyMap<string, string>,
   draining: Effect.Effect<void>
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const calls = yield* FiberSet.make<void>()
-  const peer = { id: connection.remoteId, attributes: new Map<string, string>() }
+  const peer = {
+    id: connection.remoteId,
+    get attributes() {
+      return attributesOf(connection.remoteId)
+    }
+  }
   const accept: Effect.Effect<never, ConnectionLost> = Effect.forever(
     Effect.flatMap(connection.acceptBi, (stream) =>
       FiberSet.run(calls, Effect.catchCause(dispatcher.handle(IrohChannel.make(stream), peer), logFailure), {

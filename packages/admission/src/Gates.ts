@@ -1,0 +1,100 @@
+/**
+ * Gate 0: whether a peer may hold a connection at all (Aster admission, Gate 0).
+ *
+ * @since 0.1.0
+ */
+import type { Gate as GateState, Root } from "@aster-effect/config/Gates"
+import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import * as Alpn from "@aster-effect/transport/Alpn"
+import { Context, Effect, Layer } from "effect"
+import { AdmittedPeers } from "./AdmittedPeers.ts"
+import type { Attributes } from "./Credential.ts"
+import * as RootKey from "./RootKey.ts"
+
+/** Which gates are closed, and by which root key credentials are verified. @since 0.1.0 */
+export interface Decision {
+  readonly consumers: GateState
+  readonly producers: GateState
+  readonly root: Root
+}
+
+/**
+ * The gates of one node. As soon as one of them is closed, every protocol but those of admission is for admitted peers
+ * only, and a connection ends with the admission of its peer.
+ *
+ * @since 0.1.0
+ */
+export class Gates extends Context.Service<
+  Gates,
+  {
+    readonly consumers: GateState
+    readonly producers: GateState
+    /** Whether connections are looked at: at least one gate is closed. */
+    readonly active: boolean
+    /** What credentials are verified with; without one, every credential presented is refused. */
+    readonly root: RootPublicKey | undefined
+    /** The pair made for this process where a root key was needed and none was given. It signs credentials for tests. */
+    readonly ephemeralRootKey: RootKey.RootKey | undefined
+    /** Whether a peer may have a connection for a protocol; its answer never waits. */
+    readonly admit: (id: EndpointId, alpn: string) => Effect.Effect<boolean>
+    /** Serves a connection for as long as its peer is admitted, and then closes it with 403. */
+    readonly whileAdmitted: <A, E, R>(
+      connection: Connection,
+      serving: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A | void, E, R>
+    /** What a peer was admitted with; empty when it is not, or no longer. */
+    readonly attributesOf: (id: EndpointId) => Attributes
+  }
+>()("@aster-effect/admission/Gates") {
+  /** Gates as decided, see `Gates.decide` of the config package. */
+  static readonly layer = (decision: Decision): Layer.Layer<Gates, never, AdmittedPeers> =>
+    Layer.effect(this, make(decision))
+
+  /** Everybody may come in, nobody has attributes, and nothing can verify a credential. */
+  static readonly layerOpen: Layer.Layer<Gates, never, AdmittedPeers> = Layer.suspend(() =>
+    Gates.layer({ consumers: "open", producers: "open", root: { _tag: "None" } })
+  )
+}
+
+/** The protocols by which peers get admitted. */
+const admissionProtocols: ReadonlySet<string> = new Set([Alpn.CONSUMER_ADMISSION, Alpn.PRODUCER_ADMISSION])
+
+const make = Effect.fnUntraced(function* ({ consumers, producers, root }: Decision) {
+  const peers = yield* AdmittedPeers
+  const ephemeralRootKey = root._tag === "Ephemeral" ? yield* RootKey.generate : undefined
+  const active = consumers === "closed" || producers === "closed"
+
+  const admit = (id: EndpointId, alpn: string): Effect.Effect<boolean> => {
+    if (!active || admissionProtocols.has(alpn)) return Effect.succeed(true)
+    return Effect.flatMap(peers.get(id), (peer) =>
+      peer === undefined
+        ? Effect.as(Effect.logInfo("A connection was refused: the peer is not admitted", { peer: id, alpn }), false)
+        : Effect.succeed(true)
+    )
+  }
+
+  const ended = (connection: Connection) =>
+    Effect.flatMap(peers.awaitEnd(connection.remoteId), (reason) =>
+      Effect.andThen(
+        Effect.logInfo("A connection is closed: its peer is admitted no longer", {
+          peer: connection.remoteId,
+          alpn: connection.alpn,
+          reason
+        }),
+        connection.close(403, "not admitted")
+      )
+    )
+
+  return Gates.of({
+    consumers,
+    producers,
+    active,
+    root: root._tag === "Pinned" ? root.anchor.key : ephemeralRootKey?.publicKey,
+    ephemeralRootKey,
+    admit,
+    whileAdmitted: (connection, serving) => (active ? Effect.raceFirst(serving, ended(connection)) : serving),
+    attributesOf: peers.attributesUnsafe
+  })
+})

@@ -1,0 +1,205 @@
+/**
+ * What both admission handshakes have in common (Aster admission, exchange and time limits): one connection, one
+ * bidirectional stream on it, one JSON text each way without frames. The asking side finishes its half after the
+ * request, the answering side after the reply, and then the asking side closes the connection.
+ *
+ * @since 0.1.0
+ */
+import * as Json from "@aster-effect/core/Json"
+import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
+import type { BiStream, RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
+import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import { Clock, Context, type Duration, Effect, Layer, Schema } from "effect"
+import { AttemptCounter } from "./internal/attempts.ts"
+
+/**
+ * The other side does not keep to the handshake.
+ *
+ * @since 0.1.0
+ */
+export class HandshakeError extends Schema.TaggedError<HandshakeError>()("HandshakeError", {
+  reason: Schema.Literals(["NoAnswer", "TooLarge", "Malformed", "TimedOut"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
+ * The places for admission handshakes of one node: at most 64 unfinished at a time, 4 of one peer, and 10 attempts of a
+ * peer per minute.
+ *
+ * @since 0.1.0
+ */
+export class HandshakeLimits extends Context.Service<
+  HandshakeLimits,
+  {
+    /** Runs a peer's handshake in a place of its own; where there is none, because peer or node is at its limit, `refuse`. */
+    readonly run: <E, R>(
+      peer: EndpointId,
+      handshake: Effect.Effect<void, E, R>,
+      refuse: (excess: "Peer" | "Node") => Effect.Effect<void>
+    ) => Effect.Effect<void, E, R>
+  }
+>()("@aster-effect/admission/HandshakeLimits") {
+  static readonly layer: Layer.Layer<HandshakeLimits> = Layer.sync(this, () => {
+    const counter = new AttemptCounter()
+    return {
+      run: (peer, handshake, refuse) =>
+        Effect.acquireUseRelease(
+          Effect.map(Clock.currentTimeMillis, (now) => counter.begin(peer, now)),
+          (excess) => (excess === undefined ? handshake : refuse(excess)),
+          (excess) => (excess === undefined ? Effect.sync(() => counter.end(peer)) : Effect.void)
+        )
+    }
+  })
+}
+
+/** Time limits of the answering side. @since 0.1.0 */
+export interface ServeOptions {
+  /** From the connection to the complete request, and again for the reply to be taken. Default 10 seconds. */
+  readonly requestTimeout?: Duration.Input | undefined
+  /** For the other side to close after the reply. Default 5 seconds. */
+  readonly closeTimeout?: Duration.Input | undefined
+}
+
+const outOfTime = (detail: string) => () => Effect.fail(new HandshakeError({ reason: "TimedOut", detail }))
+
+/**
+ * Serves one handshake connection: reads the request, lets `reply` make the answer, writes it, and waits for the other
+ * side to close. An empty or over-long request gets the end of the stream and no data; a peer beyond its limits is
+ * closed with 403, one that finds all places taken with 503; one that is too slow with 408. None of that is an error of
+ * this node, so it is noted in the log and succeeds.
+ *
+ * @since 0.1.0
+ */
+export const serve = Effect.fnUntraced(function* <R>(
+  connection: Connection,
+  reply: (request: Uint8Array) => Effect.Effect<Uint8Array, never, R>,
+  options: ServeOptions = {}
+): Effect.fn.Return<void, never, R | HandshakeLimits> {
+  const limits = yield* HandshakeLimits
+  const timeout = options.requestTimeout ?? "10 seconds"
+  const exchange = Effect.gen(function* () {
+    const [stream, request] = yield* received(connection).pipe(
+      Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("no complete admission request arrived in time") })
+    )
+    if (typeof request === "string") {
+      yield* Effect.logInfo("An admission request gets no answer", { peer: connection.remoteId, reason: request })
+      yield* stream.recv.stop(0)
+      return yield* stream.send.finish
+    }
+    const answer = yield* reply(request)
+    yield* Effect.andThen(stream.send.write(answer), stream.send.finish).pipe(
+      Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("the admission reply was not taken in time") })
+    )
+  })
+  const refuse = (excess: "Peer" | "Node") =>
+    excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
+  yield* limits.run(connection.remoteId, exchange, refuse).pipe(
+    Effect.catchTag("HandshakeError", ({ detail }) =>
+      Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
+    ),
+    Effect.catch((error) => Effect.logInfo("An admission handshake broke off", error.message))
+  )
+  // Closing now could overtake the reply.
+  yield* Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
+})
+
+/** The request, or why it gets no answer. Only the first stream of a connection is ever looked at. */
+const received = Effect.fnUntraced(function* (
+  connection: Connection
+): Effect.fn.Return<readonly [BiStream, Uint8Array | string], StreamError | ConnectionLost> {
+  const stream = yield* connection.acceptBi
+  const bytes = yield* readAll(stream.recv)
+  if (bytes === undefined) return [stream, `it has more than ${MAX_ADMISSION_PAYLOAD_SIZE} bytes`]
+  return [stream, bytes.length === 0 ? "it is empty" : bytes]
+})
+
+/**
+ * Asks on a handshake connection and reads the answer.
+ *
+ * @param options.timeout for the whole exchange, default 10 seconds
+ * @since 0.1.0
+ */
+export const ask = Effect.fnUntraced(function* (
+  connection: Connection,
+  request: Uint8Array,
+  options: { readonly timeout?: Duration.Input | undefined } = {}
+): Effect.fn.Return<Uint8Array, HandshakeError | StreamError | ConnectionLost> {
+  const bytes = yield* Effect.flatMap(connection.openBi, ({ recv, send }) =>
+    send.write(request).pipe(Effect.andThen(send.finish), Effect.andThen(readAll(recv)))
+  ).pipe(
+    Effect.timeoutOrElse({
+      duration: options.timeout ?? "10 seconds",
+      orElse: outOfTime("the producer did not answer in time")
+    })
+  )
+  if (bytes === undefined) {
+    const detail = `the producer's answer has more than ${MAX_ADMISSION_PAYLOAD_SIZE} bytes`
+    return yield* new HandshakeError({ reason: "TooLarge", detail })
+  }
+  if (bytes.length > 0) return bytes
+  const detail = "the producer gave no answer to the admission request"
+  return yield* new HandshakeError({ reason: "NoAnswer", detail })
+})
+
+/** Everything up to the end of the stream; undefined when that is too much. */
+const readAll = Effect.fnUntraced(function* (recv: RecvStream): Effect.fn.Return<Uint8Array | undefined, StreamError> {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  for (let chunk = yield* recv.read(); chunk !== undefined; chunk = yield* recv.read()) {
+    size += chunk.length
+    if (size > MAX_ADMISSION_PAYLOAD_SIZE) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+})
+
+/** A JSON object from a peer. @since 0.1.0 */
+export interface JsonObject {
+  readonly [key: string]: unknown
+}
+
+/** @since 0.1.0 */
+export const isJsonObject = (json: unknown): json is JsonObject =>
+  typeof json === "object" && json !== null && !Array.isArray(json)
+
+/** The object a message holds; undefined when it holds anything else. @since 0.1.0 */
+export const parse = (bytes: Uint8Array): JsonObject | undefined => {
+  try {
+    const json = Json.parse(bytes)
+    return isJsonObject(json) ? json : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** @since 0.1.0 */
+export const encode = (json: JsonObject): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
+
+/** 64 lower-case hex digits, or empty for anything else. @since 0.1.0 */
+export const hexId = (value: unknown): string =>
+  typeof value === "string" && /^[0-9a-f]{64}$/.test(value) ? value : ""
+
+/** What either side of a handshake is asked with. @since 0.1.0 */
+export interface AdmissionRequest {
+  /** The JSON text of the credential; empty for none. */
+  readonly credential: string
+  /** What proves the instance a credential is tied to; empty for none. */
+  readonly iidToken: string
+}
+
+/** @since 0.1.0 */
+export const encodeRequest = (request: AdmissionRequest): Uint8Array =>
+  encode({ credential_json: request.credential, iid_token: request.iidToken })
+
+/** Reads a request; undefined when it is not JSON or has no credential text. @since 0.1.0 */
+export const decodeRequest = (bytes: Uint8Array): AdmissionRequest | undefined => {
+  const { credential_json: credential, iid_token: iidToken } = parse(bytes) ?? {}
+  return typeof credential === "string"
+    ? { credential, iidToken: typeof iidToken === "string" ? iidToken : "" }
+    : undefined
+}

@@ -1,0 +1,110 @@
+/**
+ * From a configuration to a node: what servers and clients have in common before there is one.
+ *
+ * @since 0.1.0
+ */
+import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
+import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
+import type { SettingName } from "@aster-effect/config/Settings"
+import type { IrohNodeOptions, RelayMode } from "@aster-effect/iroh/NodeOptions"
+import type { SecretKey } from "@aster-effect/iroh/SecretKey"
+import { Effect, Option, Result } from "effect"
+
+/** @since 0.1.0 */
+export interface ConfigOptions {
+  /**
+   * The configuration, or how to load it, as in `AsterConfig.fromFile("aster.toml")`. Default: the `AsterConfig` service
+   * when there is one in the context, else the environment. Either way `.aster-identity` in the working directory counts
+   * unless the configuration says otherwise.
+   */
+  readonly config?: Resolved | Effect.Effect<Resolved, AsterConfigError> | undefined
+  /** An identity file, which must exist; it beats the configuration's. */
+  readonly identity?: string | undefined
+}
+
+/**
+ * The configuration in force.
+ *
+ * @param secretKey the node's key given in code, which beats every other
+ * @since 0.1.0
+ */
+export const resolve = Effect.fnUntraced(function* (
+  { config: given, identity }: ConfigOptions,
+  secretKey: SecretKey | undefined
+): Effect.fn.Return<Resolved, AsterConfigError> {
+  const config = yield* loaded(given, identity)
+  if (secretKey === undefined) return config
+  return {
+    ...config,
+    secretKey,
+    source: (name) =>
+      name === "secretKey"
+        ? { kind: "inline", label: "option node.secretKey", origin: { option: "node.secretKey" } }
+        : config.source(name)
+  }
+})
+
+const loaded = Effect.fnUntraced(function* (
+  given: ConfigOptions["config"],
+  identity: string | undefined
+): Effect.fn.Return<Resolved, AsterConfigError> {
+  const inContext = Option.getOrUndefined(yield* Effect.serviceOption(AsterConfig))
+  const source = given ?? inContext
+  if (source === undefined) return yield* AsterConfig.load({ identity })
+  const config = Effect.isEffect(source) ? yield* source : source
+  return identity === undefined ? config : yield* AsterConfig.withIdentity(config, identity)
+})
+
+/** Network settings that the node has no use for. */
+const unused: ReadonlyArray<SettingName> = [
+  "enableMonitoring",
+  "clearIpTransports",
+  "clearRelayTransports",
+  "portmapperConfig",
+  "proxyUrl",
+  "proxyFromEnv",
+  "localDiscovery"
+]
+
+/**
+ * Options of the node: those given in code, then the configuration's key, bind address and relay mode. Settings that
+ * have no effect here are logged.
+ *
+ * @since 0.1.0
+ */
+export const nodeOptions = Effect.fnUntraced(function* (
+  config: Resolved,
+  secretKey: SecretKey | undefined,
+  given: IrohNodeOptions = {}
+): Effect.fn.Return<IrohNodeOptions, AsterConfigError> {
+  for (const name of unused) {
+    const { kind, label } = config.source(name)
+    if (kind !== "default") yield* Effect.logWarning(`${name} (${label}) has no effect on this transport`)
+  }
+  return {
+    ...given,
+    secretKey: given.secretKey ?? secretKey,
+    bindAddress: given.bindAddress ?? config.bindAddr,
+    relayMode: given.relayMode ?? (yield* relayMode(config))
+  }
+})
+
+const relayMode = ({ relayMode, source }: Resolved): Effect.Effect<RelayMode | undefined, AsterConfigError> => {
+  if (relayMode !== "custom") return Effect.succeed(relayMode)
+  const detail = "custom relays need their URLs, which only code can give: use the option node.relayMode"
+  return Effect.fail(new AsterConfigError({ reason: "InvalidValue", origin: source("relayMode").origin, detail }))
+}
+
+/** A root key given in code: 32 bytes, or 64 hex digits. @since 0.1.0 */
+export const rootPubkey = (
+  given: Uint8Array | string | undefined
+): Effect.Effect<RootPublicKey.RootPublicKey | undefined, AsterConfigError> => {
+  if (given === undefined) return Effect.succeed(undefined)
+  const key = typeof given === "string" ? RootPublicKey.fromHex(given) : RootPublicKey.fromBytes(given)
+  return Result.isSuccess(key)
+    ? Effect.succeed(key.success)
+    : Effect.fail(
+        new AsterConfigError({ reason: "InvalidValue", origin: { option: "rootPubkey" }, detail: key.failure })
+      )
+}
