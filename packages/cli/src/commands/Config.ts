@@ -1,0 +1,73 @@
+/**
+ * `aster config show`.
+ *
+ * @since 0.1.0
+ */
+import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
+import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as ClientTrust from "@aster-effect/config/ClientTrust"
+import * as ConfigReport from "@aster-effect/config/ConfigReport"
+import type { Anchor } from "@aster-effect/config/Gates"
+import * as ServerTrust from "@aster-effect/config/ServerTrust"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { profileHint } from "../internal/profileHint.ts"
+import { Locations, resolve } from "../Locations.ts"
+
+/**
+ * The root key in force. A server settles it, and finds the same conflicts here that it would find when it starts; where
+ * the identity file has consumer entries only, a client does.
+ */
+const anchor = Effect.fnUntraced(function* (config: Resolved): Effect.fn.Return<Anchor | undefined, AsterConfigError> {
+  const peers = config.identity?.file.peers ?? []
+  if (peers.length > 0 && peers.every(({ role }) => role === "consumer")) {
+    return yield* ClientTrust.resolve(config).pipe(
+      Effect.map(({ root }) => root),
+      // An expired credential is no reason to show nothing.
+      Effect.catchIf(
+        ({ reason }) => reason === "ExpiredCredential",
+        (error) => Effect.as(Effect.logWarning(error.message), undefined)
+      )
+    )
+  }
+  const { root } = yield* ServerTrust.resolve(config)
+  return root._tag === "Pinned" ? root.anchor : undefined
+})
+
+const show = Command.make(
+  "show",
+  {
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print one JSON document"), Flag.withDefault(false)),
+    file: Flag.String("file").pipe(
+      Flag.withMetavar("path"),
+      Flag.withDescription("A configuration file in TOML, such as aster.toml; the environment beats it"),
+      Flag.optional
+    )
+  },
+  Effect.fn("aster config show")(function* ({ file, json }) {
+    const locations = yield* Locations
+    const config = yield* AsterConfig.load({
+      environment: yield* ConfigProvider.ConfigProvider,
+      file: Option.getOrUndefined(Option.map(file, (path) => resolve(locations, path))),
+      workingDirectory: locations.directory
+    })
+    const root = yield* anchor(config)
+    yield* Console.log(json ? ConfigReport.toJson(config, { root }) : ConfigReport.format(config, { root }))
+  })
+).pipe(
+  Command.withDescription(
+    "Show every setting with where it comes from: environment, TOML file, identity file, default"
+  ),
+  Command.withExamples([{ command: "aster config show --file aster.toml --json", description: "As JSON" }])
+)
+
+/** @since 0.1.0 */
+export const command = Command.make("config").pipe(
+  Command.withDescription("Look at the configuration"),
+  Command.withSubcommands([show]),
+  Command.provideEffectDiscard(profileHint)
+)

@@ -1,0 +1,133 @@
+/**
+ * `aster contract gen|inspect`: contracts of services, without a network.
+ *
+ * @since 0.1.0
+ */
+import * as SecretFile from "@aster-effect/config/SecretFile"
+import * as Manifest from "@aster-effect/core/Manifest"
+import { ManifestError } from "@aster-effect/core/ManifestError"
+import type * as Service from "@aster-effect/core/Service"
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type CliFailure, refused } from "../CliFailure.ts"
+import { contractLines, type Described } from "../internal/contractText.ts"
+import { printable } from "../internal/printable.ts"
+import { profileHint } from "../internal/profileHint.ts"
+import * as sourceRevision from "../internal/sourceRevision.ts"
+import { Locations, resolve } from "../Locations.ts"
+import * as Progress from "../Progress.ts"
+import * as ServiceModule from "../ServiceModule.ts"
+
+const defaultManifest = ".aster/manifest.json"
+
+/** Computing a contract can fail: names and versions have rules. */
+const manifestOf = (service: Service.Any): Effect.Effect<Manifest.Manifest, CliFailure> =>
+  Effect.try({
+    try: () => Manifest.fromDescription(service.description, service.contract),
+    catch: (cause) => refused(`service ${service.name}: ${cause instanceof Error ? cause.message : String(cause)}`)
+  })
+
+/** One object for one service, an array for several. */
+const manifestText = (manifests: ReadonlyArray<Manifest.Manifest>): string => {
+  const texts = manifests.map(Manifest.encode)
+  return texts.length === 1 ? `${texts[0]}` : `[\n${texts.map((text) => text.replaceAll(/^/gm, "  ")).join(",\n")}\n]`
+}
+
+const writeFile = (file: string, text: string): Effect.Effect<void, CliFailure> =>
+  Effect.tryPromise({
+    try: async () => {
+      await fs.mkdir(path.dirname(file), { recursive: true })
+      await fs.writeFile(file, text)
+    },
+    catch: (cause) => refused(`cannot write ${file}: ${cause instanceof Error ? cause.message : String(cause)}`)
+  })
+
+const gen = Command.make(
+  "gen",
+  {
+    services: Flag.String("service").pipe(
+      Flag.withMetavar("module:export"),
+      Flag.withDescription("A module (file or package) and the Service it exports; may be repeated"),
+      Flag.atLeast(1)
+    ),
+    out: Flag.String("out").pipe(
+      Flag.withAlias("o"),
+      Flag.withMetavar("path"),
+      Flag.withDescription(`Manifest file to write (default: ${defaultManifest})`),
+      Flag.withDefault(defaultManifest)
+    ),
+    semver: Flag.String("semver").pipe(
+      Flag.withMetavar("version"),
+      Flag.withDescription("Release to note in the manifest; not part of the contract"),
+      Flag.optional
+    )
+  },
+  Effect.fn("aster contract gen")(function* ({ out, semver, services }) {
+    const locations = yield* Locations
+    const file = resolve(locations, out)
+    const found = yield* Effect.forEach(services, (spec) => Effect.flatMap(ServiceModule.load(spec), manifestOf))
+    const revision = yield* Progress.during("Asking git", sourceRevision.of(locations.directory))
+    const manifests = found.map((manifest) => ({ ...manifest, ...revision, semver: Option.getOrNull(semver) }))
+    yield* writeFile(file, `${manifestText(manifests)}\n`)
+    yield* Console.log(`Manifest: ${file}`)
+    for (const { contractId, methodCount, service, version } of manifests) {
+      yield* Console.log(`  ${service} v${version}  contract_id=${contractId.slice(0, 16)}...  methods=${methodCount}`)
+    }
+  })
+).pipe(
+  Command.withDescription("Write the contract manifest of services"),
+  Command.withExamples([
+    { command: "aster contract gen --service ./services.js:TaskRunner", description: `Into ${defaultManifest}` }
+  ])
+)
+
+const ofService = Effect.fnUntraced(function* (spec: string) {
+  const service = yield* ServiceModule.load(spec)
+  const manifest = yield* manifestOf(service)
+  return [{ manifest, typeNames: new Map(service.contract.types.map(({ hash, name }) => [hash, name])) }]
+})
+
+const ofFile = Effect.fnUntraced(function* (
+  file: string,
+  text: string
+): Effect.fn.Return<ReadonlyArray<Described>, CliFailure> {
+  return yield* Effect.try({
+    try: () => Manifest.parseList(text).map((manifest) => ({ manifest, typeNames: new Map<string, string>() })),
+    catch: (cause) =>
+      refused(`${file} is no contract manifest: ${cause instanceof ManifestError ? cause.message : String(cause)}`)
+  })
+})
+
+const maxManifestBytes = 16_777_216
+
+const inspect = Command.make(
+  "inspect",
+  {
+    target: Argument.String("target").pipe(
+      Argument.withDescription(`A manifest file, or MODULE:EXPORT (default: ${defaultManifest})`),
+      Argument.withDefault(defaultManifest)
+    ),
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print the manifest as JSON"), Flag.withDefault(false))
+  },
+  Effect.fn("aster contract inspect")(function* ({ json, target }) {
+    const read = yield* Effect.result(SecretFile.read(resolve(yield* Locations, target), maxManifestBytes))
+    const isModule = read._tag === "Failure" && read.failure.code === "ENOENT" && target.includes(":")
+    if (read._tag === "Failure" && !isModule) return yield* read.failure
+    const described = read._tag === "Success" ? yield* ofFile(target, read.success.text) : yield* ofService(target)
+    if (json) return yield* Console.log(manifestText(described.map(({ manifest }) => manifest)))
+    yield* Effect.forEach(described.flatMap(contractLines), (line) => Console.log(printable(line)))
+  })
+).pipe(Command.withDescription("Show contract id, methods and types of a manifest or of a service in a module"))
+
+/** @since 0.1.0 */
+export const command = Command.make("contract").pipe(
+  Command.withDescription("Contracts of services; needs no network"),
+  Command.withSubcommands([gen, inspect]),
+  Command.provideEffectDiscard(profileHint)
+)

@@ -1,0 +1,197 @@
+/**
+ * `aster enroll node`: gives a node its key and a credential signed by the root key, both in one identity file.
+ *
+ * @since 0.1.0
+ */
+import type { Credential } from "@aster-effect/admission/Credential"
+import * as CredentialFile from "@aster-effect/admission/CredentialFile"
+import type * as RootKey from "@aster-effect/admission/RootKey"
+import * as IdentityFile from "@aster-effect/config/IdentityFile"
+import * as NodeKey from "@aster-effect/config/NodeKey"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { isRepresentable } from "../AttributeText.ts"
+import { type CliFailure, misused, refused } from "../CliFailure.ts"
+import * as flags from "../internal/flags.ts"
+import * as gitIgnore from "../internal/gitIgnore.ts"
+import * as issue from "../internal/issue.ts"
+import { profileHint } from "../internal/profileHint.ts"
+import * as Lifetime from "../Lifetime.ts"
+import { Locations, resolve } from "../Locations.ts"
+import * as ProfileStore from "../ProfileStore.ts"
+import * as RootKeySource from "../RootKeySource.ts"
+
+const config = {
+  role: Flag.Literals("role", ["producer", "consumer"]).pipe(
+    Flag.withAlias("r"),
+    Flag.withDescription("What the node is: it serves (producer) or calls (consumer)")
+  ),
+  name: Flag.String("name").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("label"),
+    Flag.withDescription("Label of the entry, unique in the file; an entry of that name is replaced")
+  ),
+  type: flags.type,
+  attributes: flags.attributes,
+  capabilities: flags.capabilities,
+  expires: flags.expires,
+  rootKey: flags.rootKey,
+  profile: flags.profile,
+  signer: Flag.String("signer").pipe(
+    Flag.withMetavar("kind"),
+    Flag.withDescription("Who signs; only local exists (default: the profile's signer, then local)"),
+    Flag.optional
+  ),
+  identity: Flag.String("identity").pipe(
+    Flag.withAlias("i"),
+    Flag.withMetavar("path"),
+    Flag.withDescription("Identity file to add to; wins over --out"),
+    Flag.optional
+  ),
+  out: flags.out(".aster-identity", "Identity file to create or to add to"),
+  quiet: Flag.Boolean("quiet").pipe(
+    Flag.withAlias("q"),
+    Flag.withDescription("Print one line only: path, endpoint id, expiry"),
+    Flag.withDefault(false)
+  )
+}
+
+const requireLocalSigner = (
+  flag: Option.Option<string>,
+  profile: ProfileStore.Profile | undefined
+): Effect.Effect<void, CliFailure> => {
+  const signer = Option.getOrElse(flag, () => profile?.["signer"] ?? "local")
+  return signer === "local" || signer === ""
+    ? Effect.void
+    : Effect.fail(refused(`there is no signer "${String(signer)}", only local: pass --signer local`))
+}
+
+const requireLabel = (name: string): Effect.Effect<void, CliFailure> =>
+  name !== "" && name.length <= 256 && isRepresentable(name)
+    ? Effect.void
+    : Effect.fail(refused("--name: 1 to 256 characters, without quotes, backslashes and control characters"))
+
+/** Release 0.1.2 leaves signed attributes out when it rewrites the file; here they are put back. */
+const withSignedAttributes =
+  (file: string) =>
+  (peer: IdentityFile.Peer): IdentityFile.Peer =>
+    Result.match(CredentialFile.fromPeer(peer, file), {
+      onFailure: () => peer,
+      onSuccess: ({ attributes }) => ({ ...peer, attributes })
+    })
+
+/** The identity file with a node key in it: the one it has, or a new one. */
+const loadIdentity = Effect.fnUntraced(function* (file: string) {
+  const identity = yield* IdentityFile.read(file).pipe(
+    Effect.map(({ identity }) => ({ ...identity, peers: identity.peers.map(withSignedAttributes(file)) })),
+    Effect.catchIf(
+      (error) => error._tag === "FileError" && error.code === "ENOENT",
+      () => Effect.succeed(IdentityFile.empty)
+    )
+  )
+  return identity.node === undefined
+    ? { identity, node: IdentityFile.node(yield* NodeKey.generate), reused: false }
+    : { identity, node: identity.node, reused: true }
+})
+
+interface Enrolled {
+  readonly path: string
+  readonly file: string
+  readonly name: string
+  readonly type: string
+  readonly node: IdentityFile.Node
+  readonly reused: boolean
+  readonly credential: Credential
+  readonly key: RootKey.RootKey
+}
+
+const usage = ({ credential, path }: Enrolled): ReadonlyArray<string> =>
+  credential.kind === "producer"
+    ? [
+        "With it a server is recognised as part of your deployment, and trusts what your root key signs. Use it:",
+        `  set ASTER_IDENTITY_FILE=${path} for your server, or keep it as .aster-identity in its working directory`
+      ]
+    : [
+        "With it a consumer is let in by your producers, with the capabilities above. Use it:",
+        `  aster call <address> Service.method '{}' --rcan ${path}`,
+        `  aster shell <address> --rcan ${path}   (aster-cli of release 0.1.2)`
+      ]
+
+const summary = (enrolled: Enrolled): ReadonlyArray<string> => {
+  const { credential, file, key, name, node, reused, type } = enrolled
+  return [
+    `${reused ? "Kept the node key of the file" : "Made a new node key"} (endpoint id ${node.endpointId.slice(0, 16)}...)`,
+    "",
+    `✓ Enrolled ${name}`,
+    "",
+    `  File:         ${file}`,
+    "  Format:       TOML: [node] with the key, [[peers]] with the credentials",
+    `  Peer:         ${name}`,
+    `  Role:         ${credential.kind} (${type})`,
+    `  Capabilities: ${credential.attributes.get("aster.role") ?? "(none)"}`,
+    `  Endpoint id:  ${node.endpointId.slice(0, 16)}...`,
+    `  Root key:     ${key.publicKey.slice(0, 16)}...`,
+    `  Expires:      ${Lifetime.formatExpiry(Number(credential.expiresAt))}`,
+    "",
+    ...usage(enrolled),
+    "",
+    "Keep this file secret: it is an identity and a credential in one."
+  ]
+}
+
+const node = Command.make(
+  "node",
+  config,
+  Effect.fn("aster enroll node")(function* (options) {
+    const { name, role, type } = options
+    if (role === "producer" && type === "ott") {
+      return yield* misused("--type ott is for consumers: a producer's credential is bound to its node and used again")
+    }
+    yield* requireLabel(name)
+    const store = yield* ProfileStore.load
+    const profile = yield* ProfileStore.choose(store, options.profile)
+    yield* requireLocalSigner(options.signer, store.profiles.get(profile.name))
+    const path = Option.getOrElse(options.identity, () => options.out)
+    const file = resolve(yield* Locations, path)
+    const key = yield* RootKeySource.find({ keyFile: options.rootKey, profile, store })
+    const { identity, node, reused } = yield* loadIdentity(file)
+    const { endpointId } = node
+    const credential =
+      role === "producer"
+        ? yield* issue.producer(key, endpointId, options, role)
+        : yield* issue.consumer(key, { endpointId, type }, options, role)
+    const peer = CredentialFile.toPeer(credential, key.publicKey, name)
+    yield* IdentityFile.write(file, IdentityFile.withPeer({ ...identity, node }, peer))
+    const ignored = yield* gitIgnore.addTo(file)
+    if (options.quiet) {
+      return yield* Console.log(`${path} ${endpointId} ${Lifetime.formatExpiry(Number(credential.expiresAt))}`)
+    }
+    yield* Effect.forEach(summary({ path, file, name, type, node, reused, credential, key }), (line) =>
+      Console.log(line)
+    )
+    if (Option.isSome(ignored)) yield* Console.log(`Added its name to ${ignored.value}.`)
+  })
+).pipe(
+  Command.withDescription("Give a node an identity: its key and a credential signed by the root key"),
+  Command.withExamples([
+    {
+      command: "aster enroll node --role producer --name billing",
+      description: "Enrol a server, in .aster-identity, for 30 days"
+    },
+    {
+      command: "aster enroll node --role consumer --name ops --capabilities ops.status,ops.logs --out ops.cred",
+      description: "Enrol a consumer with capabilities"
+    }
+  ])
+)
+
+/** @since 0.1.0 */
+export const command = Command.make("enroll").pipe(
+  Command.withDescription("Enrol nodes in a deployment"),
+  Command.withSubcommands([node]),
+  Command.provideEffectDiscard(profileHint)
+)
