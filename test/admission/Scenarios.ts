@@ -1,0 +1,228 @@
+/** What has to hold on every transport. Times are short enough for a real clock. */
+import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
+import { HandshakeError } from "@aster-effect/admission/Handshake"
+import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
+import { AdmissionDenied } from "@aster-effect/client/AsterClient"
+import * as Alpn from "@aster-effect/transport/Alpn"
+import { assert } from "@effect/vitest"
+import { Effect, Fiber, type Scope, Stream } from "effect"
+import {
+  asking,
+  consume,
+  dial,
+  directory,
+  enrol,
+  issue,
+  keyA,
+  type MakeNode,
+  nonce,
+  Note,
+  root,
+  serve,
+  settings,
+  Vault,
+  watching
+} from "./Deployment.ts"
+
+export interface Transport<R> {
+  readonly test: (title: string, body: () => Effect.Effect<void, unknown, R | Scope.Scope>) => void
+  readonly node: MakeNode<R>
+  /** Lets time pass. */
+  readonly pass: (seconds: number) => Effect.Effect<void>
+}
+
+const refused = { _tag: "Peer", code: 403, reason: "not admitted" }
+const ask = new Note({})
+
+export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
+  test("a consumer with a credential comes in, and handlers see its attributes", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      assert.strictEqual(server.mode, "trusted")
+      const own = yield* node()
+      const client = yield* consume(own, server, { credential: yield* issue({ to: own, role: "ops,audit" }) })
+      assert.isFalse(client.openGate)
+      assert.deepStrictEqual(client.attributes, new Map([["aster.role", "ops,audit"]]))
+      assert.strictEqual(client.rootPubkey, root.publicKey)
+      const vault = yield* client.client(Vault)
+      assert.strictEqual((yield* vault.whoami(ask)).text, "ops,audit")
+      assert.strictEqual((yield* vault.unlock(ask)).text, "open")
+    }))
+
+  test("a consumer without one, or with one that is no good, stays out", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const own = yield* node()
+      const error = yield* Effect.flip(consume(own, server))
+      assert.instanceOf(error, AdmissionDenied)
+      const admission = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
+      const stolen = yield* issue({ to: server })
+      const reply = yield* ConsumerAdmission.request(admission, { request: asking(stolen) })
+      assert.deepStrictEqual(reply, ConsumerAdmission.denied(root.publicKey))
+      const connection = yield* dial(own, server)
+      assert.deepStrictEqual(yield* connection.closed, refused)
+    }))
+
+  test("a role that is missing is PERMISSION_DENIED, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const own = yield* node()
+      const client = yield* consume(own, server, { credential: yield* issue({ to: own, role: "audit" }) })
+      const vault = yield* client.client(Vault)
+      const error = yield* Effect.flip(vault.unlock(ask))
+      assert.strictEqual(error.status, "PERMISSION_DENIED")
+      assert.strictEqual(error.message, "method 'Vault.unlock' requires a role that the caller does not hold")
+      assert.strictEqual((yield* vault.whoami(ask)).text, "audit")
+    }))
+
+  test("when an admission expires, the peer's connections are closed and its calls interrupted", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const own = yield* node()
+      const other = yield* node()
+      const credential = yield* issue({ to: own, seconds: 2 })
+      const client = yield* consume(own, server, { credential })
+      const vault = yield* client.client(Vault)
+      const stays = yield* (yield* consume(other, server, { credential: yield* issue({ to: other }) })).client(Vault)
+      const before = watching.count
+      const watch = yield* vault.watch(ask).pipe(Stream.runDrain, Effect.flip, Effect.forkChild)
+      const bare = yield* dial(own, server)
+      yield* Effect.repeat(pass(0.01), { until: () => watching.count > before })
+      yield* pass(2)
+      assert.deepStrictEqual(yield* bare.closed, refused)
+      yield* Fiber.join(watch)
+      yield* Effect.repeat(pass(0.01), { until: () => watching.count === before })
+      assert.deepStrictEqual(yield* (yield* dial(own, server)).closed, refused)
+      assert.strictEqual((yield* stays.whoami(ask)).text, "nobody")
+    }))
+
+  test("when an admission is revoked, the peer is out at once and stays out", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const own = yield* node()
+      const credential = yield* issue({ to: own })
+      const client = yield* consume(own, server, { credential })
+      const vault = yield* client.client(Vault)
+      yield* vault.whoami(ask)
+      const bare = yield* dial(own, server)
+      assert.isTrue(yield* server.admittedPeers.revoke(own.endpointId))
+      assert.deepStrictEqual(yield* bare.closed, refused)
+      assert.deepStrictEqual(yield* (yield* dial(own, server)).closed, refused)
+      assert.strictEqual((yield* Effect.flip(vault.whoami(ask))).status, "PERMISSION_DENIED")
+      assert.instanceOf(yield* Effect.flip(consume(own, server, { credential })), AdmissionDenied)
+      yield* server.admittedPeers.reinstate(own.endpointId)
+      assert.strictEqual((yield* vault.whoami(ask)).text, "nobody")
+    }))
+
+  test("of many who present one token at the same time, exactly one comes in, also after a restart", () =>
+    Effect.gen(function* () {
+      const storagePath = yield* directory
+      const config = settings({ rootPubkey: root.publicKey, storagePath })
+      const server = yield* serve(yield* node(), { config })
+      const credential = yield* issue({ nonce: nonce(7) })
+      const present = (at: { readonly address: string }) =>
+        Effect.acquireUseRelease(
+          Effect.flatMap(node(), (own) => dial(own, at, Alpn.CONSUMER_ADMISSION)),
+          (connection) => ConsumerAdmission.request(connection, { request: asking(credential) }),
+          (connection) => connection.close(0, "done")
+        )
+      const replies = yield* Effect.all(
+        Array.from({ length: 50 }, () => present(server)),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(replies.filter(({ admitted }) => admitted).length, 1)
+      yield* server.close
+      const again = yield* serve(yield* node(), { config })
+      assert.isFalse((yield* present(again)).admitted)
+    }))
+
+  test("a producer gets the salt with its own credential only, and then passes Gate 0", () =>
+    Effect.gen(function* () {
+      const config = settings({ rootPubkey: root.publicKey, allowAllProducers: false })
+      const server = yield* serve(yield* node(), { config })
+      const own = yield* node()
+      const thief = yield* node()
+      const credential = yield* enrol(own)
+      const present = (by: typeof own) =>
+        Effect.flatMap(dial(by, server, Alpn.PRODUCER_ADMISSION), (connection) =>
+          ProducerAdmission.request(connection, { request: asking(credential) })
+        )
+      assert.deepStrictEqual(yield* present(thief), ProducerAdmission.refused)
+      assert.deepStrictEqual(yield* (yield* dial(thief, server)).closed, refused)
+      const reply = yield* present(own)
+      assert.isTrue(reply.accepted)
+      assert.strictEqual(reply.salt, server.mesh?.salt)
+      assert.deepStrictEqual(reply.acceptedProducers, [own.endpointId, server.endpointId].toSorted())
+      const { recv, send } = yield* (yield* dial(own, server)).openBi
+      yield* send.finish
+      assert.isUndefined(yield* recv.read())
+    }))
+
+  test("a peer that asks too often is turned away", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const own = yield* node()
+      const attempt = Effect.gen(function* () {
+        const connection = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
+        const outcome = yield* Effect.exit(ConsumerAdmission.request(connection, { request: asking() }))
+        yield* connection.close(0, "done")
+        return outcome._tag === "Success"
+      })
+      const outcomes = yield* Effect.all(Array.from({ length: 12 }, () => attempt))
+      assert.deepStrictEqual(outcomes, [...Array.from({ length: 10 }, () => true), false, false])
+    }))
+
+  test("empty and over-long requests end without an answer, malformed ones are denied", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* node())
+      const send = (bytes: Uint8Array) =>
+        Effect.gen(function* () {
+          const connection = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+          const stream = yield* connection.openBi
+          yield* Effect.ignore(Effect.andThen(stream.send.write(bytes), stream.send.finish))
+          return yield* stream.recv.read()
+        })
+      const empty = yield* (yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)).openBi
+      yield* empty.send.finish
+      assert.isUndefined(yield* empty.recv.read())
+      assert.isUndefined(yield* send(new Uint8Array(70_000).fill(0x20)))
+      for (const text of ["xx", "{}", "[]", '{"credential_json":1}', '{"credential_json":"{"}']) {
+        const reply = ConsumerAdmission.decodeReply((yield* send(new TextEncoder().encode(text))) ?? new Uint8Array())
+        assert.deepStrictEqual(reply, ConsumerAdmission.denied(root.publicKey), text)
+      }
+      const notUtf8 = yield* send(Uint8Array.of(0x7b, 0xff, 0x7d))
+      assert.isFalse(ConsumerAdmission.decodeReply(notUtf8 ?? new Uint8Array())?.admitted)
+    }))
+
+  test("the gate is for those who come, not for those we go to", () =>
+    Effect.gen(function* () {
+      const home = yield* node({ secretKey: keyA })
+      yield* serve(home)
+      const open = yield* serve(yield* node(), { config: settings({ allowAllConsumers: true }) })
+      const vault = yield* (yield* consume(home, open)).client(Vault)
+      assert.strictEqual((yield* vault.whoami(ask)).text, "nobody")
+    }))
+
+  test("a consumer refuses a producer of another deployment, and one that gives no answer", () =>
+    Effect.gen(function* () {
+      const open = yield* serve(yield* node(), { config: settings({ allowAllConsumers: true }) })
+      const error = yield* Effect.flip(consume(yield* node(), open, { rootPubkey: root.publicKey }))
+      assert.strictEqual(error._tag, "RootKeyMismatch")
+      const mute = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION] })
+      const answering = yield* Effect.forkChild(
+        Effect.gen(function* () {
+          const connection = yield* mute.accept
+          const { send } = yield* connection.acceptBi
+          yield* send.finish
+          yield* connection.closed
+        })
+      )
+      const own = yield* node()
+      const connection = yield* own.connect(yield* mute.address, Alpn.CONSUMER_ADMISSION)
+      const silent = yield* Effect.flip(ConsumerAdmission.request(connection, { request: asking() }))
+      assert.instanceOf(silent, HandshakeError)
+      assert.strictEqual(silent.reason, "NoAnswer")
+      yield* connection.close(0, "done")
+      yield* Fiber.join(answering)
+    }))
+}
