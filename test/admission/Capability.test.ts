@@ -1,5 +1,14 @@
 import * as Capability from "@aster-effect/admission/Capability"
+import * as Control from "@aster-effect/core/Control"
+import * as Dispatcher from "@aster-effect/core/Dispatcher"
+import * as Frame from "@aster-effect/core/Frame"
+import * as LocalTransport from "@aster-effect/core/LocalTransport"
+import * as Rpc from "@aster-effect/core/Rpc"
+import type { RpcError } from "@aster-effect/core/RpcError"
+import * as Service from "@aster-effect/core/Service"
 import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Stream } from "effect"
+import { Note } from "./Deployment.ts"
 import vectors from "./vectors/trust.json" with { type: "json" }
 
 const holding = (roles: string | null): ReadonlyMap<string, string> =>
@@ -38,5 +47,122 @@ describe("Capability", () => {
 
   it("a peer without attributes has no roles", () => {
     assert.strictEqual(Capability.heldRoles(new Map()).size, 0)
+  })
+})
+
+describe("Capability.enforce", () => {
+  const message = { request: Note, response: Note }
+  const make = (version: number, requires?: Capability.Requirement) =>
+    Service.make("Guarded", { version, requires }).add(
+      Rpc.unary("plain", message),
+      Rpc.unary("admin", { ...message, requires: Capability.role("admin") }),
+      Rpc.serverStream("many", { ...message, requires: Capability.anyOf("admin", "reader") }),
+      Rpc.clientStream("pour", { ...message, requires: Capability.allOf("admin", "writer") }),
+      Rpc.bidi("chat", { ...message, requires: Capability.role("admin") })
+    )
+  const note = Effect.succeed(new Note({}))
+  const handlers = {
+    plain: () => note,
+    admin: () => note,
+    many: () => Stream.fromEffect(note),
+    pour: (notes: Stream.Stream<Note, RpcError>) => Effect.andThen(Stream.runDrain(notes), note),
+    chat: (notes: Stream.Stream<Note, RpcError>) => notes
+  }
+  const first = make(1, Capability.role("staff"))
+  const second = make(2)
+
+  const dispatcher = Effect.gen(function* () {
+    const context = yield* Layer.build(Layer.mergeAll(first.toLayer(handlers), second.toLayer(handlers)))
+    const interceptors = [Capability.enforce([first, second])]
+    return yield* Dispatcher.make({ implementations: Service.implementationsIn(context), interceptors })
+  })
+  const calling = (roles: string | null) =>
+    Effect.flatMap(dispatcher, (dispatcher) =>
+      LocalTransport.make(dispatcher, { peer: { id: "peer", attributes: holding(roles) } })
+    )
+  const outcomeOf = <A>(call: Effect.Effect<A, RpcError>) =>
+    Effect.match(call, { onSuccess: () => "OK", onFailure: (error) => `${error.status}: ${error.message}` })
+  const denied = (what: string) => `PERMISSION_DENIED: ${what} requires a role that the caller does not hold`
+  const request = new Note({})
+
+  it.effect("a call needs what the service and what the method asks for", () =>
+    Effect.gen(function* () {
+      const outcomes = (roles: string | null) =>
+        Effect.gen(function* () {
+          const client = (yield* calling(roles))(first)
+          return [yield* outcomeOf(client.plain(request)), yield* outcomeOf(client.admin(request))]
+        })
+      assert.deepStrictEqual(yield* outcomes(null), [denied("service 'Guarded'"), denied("service 'Guarded'")])
+      assert.deepStrictEqual(yield* outcomes("admin"), [denied("service 'Guarded'"), denied("service 'Guarded'")])
+      assert.deepStrictEqual(yield* outcomes("staff"), ["OK", denied("method 'Guarded.admin'")])
+      assert.deepStrictEqual(yield* outcomes("staff, admin"), ["OK", "OK"])
+    })
+  )
+
+  it.effect("9: each version has its own requirement", () =>
+    Effect.gen(function* () {
+      const client = yield* calling(null)
+      assert.strictEqual(yield* outcomeOf(client(second).plain(request)), "OK")
+      assert.strictEqual(yield* outcomeOf(client(first).plain(request)), denied("service 'Guarded'"))
+    })
+  )
+
+  it.effect("holds for all four patterns", () =>
+    Effect.gen(function* () {
+      const outcomes = (roles: string) =>
+        Effect.gen(function* () {
+          const client = (yield* calling(roles))(second)
+          return yield* Effect.all([
+            outcomeOf(client.admin(request)),
+            outcomeOf(Stream.runDrain(client.many(request))),
+            outcomeOf(client.pour(Stream.make(request))),
+            outcomeOf(Stream.runDrain(client.chat(Stream.make(request))))
+          ])
+        })
+      const all = ["admin", "many", "pour", "chat"].map((method) => denied(`method 'Guarded.${method}'`))
+      assert.deepStrictEqual(yield* outcomes("nobody"), all)
+      assert.deepStrictEqual(yield* outcomes("reader,writer"), all.with(1, "OK"))
+      assert.deepStrictEqual(yield* outcomes("admin,writer"), ["OK", "OK", "OK", "OK"])
+    })
+  )
+
+  it.effect("a call is denied before its request has come", () =>
+    Effect.gen(function* () {
+      const { handle } = yield* dispatcher
+      const [client, server] = LocalTransport.pair()
+      yield* Effect.forkChild(handle(server, { id: "peer", attributes: new Map() }))
+      const header = { service: "Guarded", method: "admin", version: 2, callId: "", deadlineEpochMs: 0 }
+      const payload = Control.encodeHeader(
+        { ...header, serializationMode: 3, metadataKeys: [], metadataValues: [] },
+        "json"
+      )
+      yield* client.send(Frame.encode(payload, Frame.HEADER))
+      const answer = yield* client.receive
+      assert.include(new TextDecoder().decode(answer), "requires a role")
+    })
+  )
+
+  it.effect("a service that was left out is denied", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(second.toLayer(handlers))
+      const interceptors = [Capability.enforce([first])]
+      const server = yield* Dispatcher.make({ implementations: Service.implementationsIn(context), interceptors })
+      const client = (yield* LocalTransport.make(server))(second)
+      assert.strictEqual(yield* outcomeOf(client.plain(request)), denied("service 'Guarded'"))
+    })
+  )
+
+  it("is no part of the contract", () => {
+    const plain = (version: number) =>
+      Service.make("Guarded", { version }).add(...first.methods.map((method) => ({ ...method, requires: undefined })))
+    assert.strictEqual(first.contract.contractId, plain(1).contract.contractId)
+    assert.strictEqual(second.contract.contractId, plain(2).contract.contractId)
+  })
+
+  it("a requirement nobody can meet is refused where the service is declared", () => {
+    const impossible = { kind: "any_of", roles: [] } as const
+    assert.throws(() => Service.make("S", { requires: impossible }), "service S: an empty any_of requirement")
+    const method = Rpc.unary("m", { ...message, requires: { kind: "role", roles: ["a,b"] } })
+    assert.throws(() => Service.make("S").add(method), 'service S: method m: "a,b" cannot be a role')
   })
 })

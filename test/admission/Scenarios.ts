@@ -3,6 +3,7 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import { HandshakeError } from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied } from "@aster-effect/client/AsterClient"
+import type { CloseReason } from "@aster-effect/iroh/Connection"
 import * as Alpn from "@aster-effect/transport/Alpn"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, type Scope, Stream } from "effect"
@@ -31,7 +32,7 @@ export interface Transport<R> {
   readonly pass: (seconds: number) => Effect.Effect<void>
 }
 
-const refused = { _tag: "Peer", code: 403, reason: "not admitted" }
+const refused: CloseReason = { _tag: "Peer", code: 403, reason: "not admitted" }
 const ask = new Note({})
 
 export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {

@@ -26,7 +26,7 @@ export interface Requirement {
  * @since 0.1.0
  */
 export const problemOf = ({ kind, roles }: Requirement): string | undefined => {
-  if (roles.length === 0) return `a ${kind} requirement needs at least one role`
+  if (roles.length === 0) return `an empty ${kind} requirement; name at least one role`
   const impossible = roles.find((role) => role === "" || role.trim() !== role || role.includes(","))
   return impossible === undefined
     ? undefined

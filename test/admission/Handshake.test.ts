@@ -1,0 +1,122 @@
+import { HandshakeLimits, serve } from "@aster-effect/admission/Handshake"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
+import * as Router from "@aster-effect/iroh/Router"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { memoryNode, scenario } from "./Deployment.ts"
+
+/** A node that answers every request with `ok`, and how many it answered. */
+const answering = Effect.gen(function* () {
+  const home = yield* memoryNode()
+  const answered = { count: 0 }
+  const limits = yield* Layer.build(HandshakeLimits.layer)
+  const reply = () =>
+    Effect.sync(() => {
+      answered.count++
+      return new TextEncoder().encode("ok")
+    })
+  yield* Router.serve({
+    handlers: { "shake/1": (connection: Connection) => Effect.provide(serve(connection, reply), limits) }
+  }).pipe(Effect.provideService(IrohNode, home))
+  return { address: yield* home.address, answered }
+})
+
+const connect = (node: IrohNode["Service"], address: NodeAddr) => node.connect(address, "shake/1")
+
+/** Opens a stream and says something without ever finishing. */
+const stall = Effect.fnUntraced(function* (node: IrohNode["Service"], address: NodeAddr) {
+  const connection = yield* connect(node, address)
+  const { send } = yield* connection.openBi
+  yield* send.write(Uint8Array.of(0x7b))
+  return connection
+})
+
+const ask = Effect.fnUntraced(function* (connection: Connection) {
+  const { recv, send } = yield* connection.openBi
+  yield* send.write(Uint8Array.of(0x7b))
+  yield* send.finish
+  return new TextDecoder().decode((yield* recv.read()) ?? new Uint8Array())
+})
+
+describe("Handshake.serve", () => {
+  scenario("13: a handshake that is not complete after ten seconds is over", () =>
+    Effect.gen(function* () {
+      const { address, answered } = yield* answering
+      const connection = yield* stall(yield* memoryNode(), address)
+      yield* TestClock.adjust("9 seconds")
+      assert.isFalse(connection.isClosed())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* connection.closed, { _tag: "Peer", code: 408, reason: "too slow" })
+      assert.strictEqual(answered.count, 0)
+    })
+  )
+
+  scenario("13: who opens no stream at all is not waited for either", () =>
+    Effect.gen(function* () {
+      const { address } = yield* answering
+      const connection = yield* connect(yield* memoryNode(), address)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* connection.closed)._tag, "Peer")
+    })
+  )
+
+  scenario("13: a peer has at most four handshakes under way", () =>
+    Effect.gen(function* () {
+      const { address } = yield* answering
+      const node = yield* memoryNode()
+      const open = yield* Effect.all(Array.from({ length: 4 }, () => stall(node, address)))
+      const fifth = yield* connect(node, address)
+      assert.deepStrictEqual(yield* fifth.closed, { _tag: "Peer", code: 403, reason: "not admitted" })
+      assert.isTrue(open.every((connection) => !connection.isClosed()))
+      assert.strictEqual(yield* ask(yield* connect(yield* memoryNode(), address)), "ok")
+    })
+  )
+
+  scenario("13: a node has at most 64 handshakes under way, and takes more when they are over", () =>
+    Effect.gen(function* () {
+      const { address } = yield* answering
+      for (let i = 0; i < 64; i++) yield* stall(yield* memoryNode(), address)
+      const late = yield* connect(yield* memoryNode(), address)
+      assert.deepStrictEqual(yield* late.closed, { _tag: "Peer", code: 503, reason: "too many handshakes" })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* ask(yield* connect(yield* memoryNode(), address)), "ok")
+    })
+  )
+
+  scenario("13: a peer has ten attempts a minute, others are not affected", () =>
+    Effect.gen(function* () {
+      const { address, answered } = yield* answering
+      const node = yield* memoryNode()
+      for (let i = 0; i < 10; i++) {
+        const connection = yield* connect(node, address)
+        assert.strictEqual(yield* ask(connection), "ok")
+        yield* connection.close(0, "done")
+        yield* TestClock.adjust("1 second")
+      }
+      const eleventh = yield* connect(node, address)
+      assert.deepStrictEqual(yield* eleventh.closed, { _tag: "Peer", code: 403, reason: "not admitted" })
+      assert.strictEqual(answered.count, 10)
+      assert.strictEqual(yield* ask(yield* connect(yield* memoryNode(), address)), "ok")
+      yield* TestClock.adjust("50 seconds")
+      assert.strictEqual(yield* ask(yield* connect(node, address)), "ok")
+    })
+  )
+
+  scenario("a connection has one handshake: further streams are not looked at", () =>
+    Effect.gen(function* () {
+      const { address, answered } = yield* answering
+      const connection = yield* connect(yield* memoryNode(), address)
+      assert.strictEqual(yield* ask(connection), "ok")
+      const { send } = yield* connection.openBi
+      yield* send.write(Uint8Array.of(0x7b))
+      yield* send.finish
+      // Five for us to close, and another that the router gives for it.
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual((yield* connection.closed)._tag, "Peer")
+      assert.strictEqual(answered.count, 1)
+    })
+  )
+})
