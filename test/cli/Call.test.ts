@@ -1,0 +1,162 @@
+import { AsterConfig } from "@aster-effect/config/AsterConfig"
+import * as Rpc from "@aster-effect/core/Rpc"
+import * as Service from "@aster-effect/core/Service"
+import * as Wire from "@aster-effect/core/Wire"
+import { AsterServer, type NodeServerOptions } from "@aster-effect/server/AsterServer"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Logger } from "effect"
+import { KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { loopback } from "../../examples/loopback.ts"
+import { sandbox } from "./Sandbox.ts"
+
+class Text extends Wire.Class<Text>("cli/Text")({ text: Wire.String }) {}
+
+const Guarded = Service.make("Guarded", { requires: { kind: "role", roles: ["ops"] } }).add(
+  Rpc.unary("hidden", { request: Text, response: Text })
+)
+
+const GuardedLive = Guarded.toLayer({ hidden: ({ text }) => Effect.succeed(new Text({ text: `hidden ${text}` })) })
+
+/** A producer on loopback that looks at nothing around it, and a sandbox whose calls stay on loopback too. */
+const serving = Effect.fnUntraced(function* (options: NodeServerOptions = {}) {
+  const config = AsterConfig.load({ environment: false, identity: false })
+  const server = AsterServer.layer({ node: loopback, config, ...options }).pipe(
+    Layer.provide([KitchenSinkLive, GuardedLive])
+  )
+  const quiet = Effect.provide(Layer.build(server), Logger.layer([]))
+  const { address } = Context.get(yield* quiet, AsterServer)
+  const made = yield* sandbox()
+  const env = { ASTER_RELAY_MODE: "disabled", ASTER_BIND_ADDR: "127.0.0.1:0" }
+  const call = (args: ReadonlyArray<string>, more: Readonly<Record<string, string>> = {}) =>
+    made.run(["call", address, ...args], { env: { ...env, ...more } })
+  return { ...made, address, call }
+})
+
+describe("aster call", () => {
+  it.live("calls a method once, JSON in and JSON out", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving()
+      const { code, err, out } = yield* call(["KitchenSink.say_hello", '{"name":"x"}', "--json"])
+      assert.deepStrictEqual([code, err], [0, ""])
+      assert.strictEqual(out, '{\n  "message": "Hello, x!"\n}')
+    })
+  )
+
+  it.live("sends an empty object by default, and keeps integers of 64 bits", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving()
+      assert.include((yield* call(["KitchenSink.say_hello"])).out, '"Hello, !"')
+      const { out } = yield* call(["KitchenSink.echo", '{"big":9007199254740993}'])
+      assert.include(out, '"big": 9007199254740993')
+    })
+  )
+
+  it.live("explains failures", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving()
+      const cases = [
+        [["KitchenSink"], 1, "expected Service.method"],
+        [["KitchenSink."], 1, "expected Service.method"],
+        [["KitchenSink.say_hello", "{"], 1, "not JSON"],
+        [["KitchenSink.say_hello", "[]"], 1, "a JSON object"],
+        [["KitchenSink.say_hello", "--timeout", "soon"], 2, "--timeout"],
+        [["Nope.method"], 1, "it offers KitchenSink v1"],
+        [["KitchenSink.nope"], 1, "UNIMPLEMENTED"],
+        [["KitchenSink.fail", '{"code":5,"message":"not here"}'], 1, "NOT_FOUND: KitchenSink.fail: not here"],
+        [["KitchenSink.fail", '{"code":5,"message":"\\u001b[2J"}'], 1, "\\u001b[2J"],
+        [["KitchenSink.count", '{"to":3}'], 1, "answers with a stream"],
+        [["KitchenSink.count", '{"to":0}'], 1, "answers with a stream"],
+        [["Guarded.hidden"], 1, "permission denied"],
+        [["KitchenSink.say_hello", "--rcan", "nowhere"], 1, "nowhere"]
+      ] as const
+      for (const [args, code, words] of cases) {
+        const failed = yield* call(args)
+        assert.deepStrictEqual([failed.code, failed.out], [code, ""], args.join(" "))
+        assert.include(failed.err, words)
+      }
+    })
+  )
+
+  it.live("ends with its time limit, also when the method waits for a stream of requests", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving()
+      const slow = yield* call(["KitchenSink.slow", '{"ms":20000}', "--timeout", "1"])
+      assert.strictEqual(slow.code, 1)
+      assert.include(slow.err, "timed out: KitchenSink.slow")
+      const waiting = yield* call(["KitchenSink.sum", '{"value":1}', "--timeout", "1s"])
+      assert.strictEqual(waiting.code, 1)
+      assert.include(waiting.err, "clientStream")
+    })
+  )
+
+  it.live("ends with its time limit when nobody answers", () =>
+    Effect.gen(function* () {
+      const { address } = yield* Effect.scoped(serving())
+      const { run } = yield* sandbox()
+      const { code, err } = yield* run(["call", address, "A.b", "--timeout", "1"], {
+        env: { ASTER_RELAY_MODE: "disabled" }
+      })
+      assert.strictEqual(code, 1)
+      assert.match(err, /no connection within 1 s|timed out/)
+    })
+  )
+
+  it.live("is let in, and to guarded methods, with what aster enroll and aster authorize made", () =>
+    Effect.gen(function* () {
+      const { aster, read } = yield* sandbox()
+      yield* aster("keygen root --out root.key")
+      const rootPubkey = JSON.parse(yield* read("root.pub")).public_key
+      const { call, write } = yield* serving({ rootPubkey })
+      for (const line of [
+        "enroll node --role consumer --name ops -c ops --root-key root.key --out ops.cred",
+        "enroll node --role consumer --name guest --root-key root.key --out guest.cred",
+        "authorize consumer --capabilities ops --root-key root.key --out ops.token",
+        "authorize consumer --type ott --capabilities ops --root-key root.key --out once.token"
+      ]) {
+        assert.strictEqual((yield* aster(line)).code, 0)
+      }
+      for (const name of ["ops.cred", "guest.cred", "ops.token", "once.token"]) yield* write(name, yield* read(name))
+
+      const hidden = ["Guarded.hidden", '{"text":"t"}', "--rcan"]
+      for (const name of ["ops.cred", "ops.token", "once.token"]) {
+        const { code, err, out } = yield* call([...hidden, name])
+        assert.strictEqual(code, 0, err)
+        assert.deepStrictEqual(JSON.parse(out), { text: "hidden t" })
+      }
+      const again = yield* call([...hidden, "once.token"])
+      assert.strictEqual(again.code, 1)
+      assert.include(again.err, "one-time token was used before")
+
+      const guest = yield* call([...hidden, "guest.cred"])
+      assert.strictEqual(guest.code, 1)
+      assert.include(guest.err, "permission denied: Guarded.hidden")
+      assert.include(guest.err, "--rcan PATH")
+
+      const nobody = yield* call(["KitchenSink.say_hello"])
+      assert.strictEqual(nobody.code, 1)
+      assert.include(nobody.err, "did not admit")
+    })
+  )
+
+  it.live("a token bound to a node works beside that node's identity, and no identity is shown unasked", () =>
+    Effect.gen(function* () {
+      const { aster, read } = yield* sandbox()
+      yield* aster("keygen root --out root.key")
+      const rootPubkey = JSON.parse(yield* read("root.pub")).public_key
+      const enrolled = yield* aster("enroll node --role consumer --name ops --root-key root.key -q")
+      const endpointId = enrolled.out.split(" ")[1]
+      yield* aster(`authorize consumer --endpoint-id ${endpointId} --root-key root.key --out bound.token`)
+
+      const { call, write } = yield* serving({ rootPubkey })
+      yield* write(".aster-identity", yield* read(".aster-identity"))
+      yield* write("bound.token", yield* read("bound.token"))
+      yield* write("apart/bound.token", yield* read("bound.token"))
+      const hello = ["KitchenSink.say_hello", "{}"]
+      assert.strictEqual((yield* call([...hello, "--rcan", "bound.token"])).code, 0)
+      const apart = yield* call([...hello, "--rcan", "apart/bound.token"])
+      assert.strictEqual(apart.code, 1)
+      assert.include(apart.err, "it was issued to")
+      assert.strictEqual((yield* call(hello)).code, 1)
+    })
+  )
+})

@@ -1,0 +1,124 @@
+import * as Aster from "@aster-effect/cli/Aster"
+import { Keyring } from "@aster-effect/cli/Keyring"
+import { Locations } from "@aster-effect/cli/Locations"
+import { ProgressLine } from "@aster-effect/cli/Progress"
+import * as IdentityFile from "@aster-effect/config/IdentityFile"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { ConfigProvider, Console, Context, Effect, Layer, Result, Terminal } from "effect"
+import { TestClock, TestConsole } from "effect/testing"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
+
+/** What one run of the command did. */
+export interface Outcome {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** What is typed, line by line; then the input ends. */
+  readonly input?: ReadonlyArray<string>
+}
+
+/** A home directory and a working directory of their own, a keyring in memory, and the command in them. */
+export interface Sandbox {
+  readonly home: string
+  readonly directory: string
+  readonly run: (args: ReadonlyArray<string>, options?: RunOptions) => Effect.Effect<Outcome>
+  /** Runs arguments without spaces in them. */
+  readonly aster: (line: string, options?: RunOptions) => Effect.Effect<Outcome>
+  readonly file: (name: string) => string
+  readonly read: (name: string) => Effect.Effect<string>
+  readonly write: (name: string, text: string, mode?: number) => Effect.Effect<void>
+  readonly mode: (name: string) => Effect.Effect<string>
+  readonly list: (name: string) => Effect.Effect<ReadonlyArray<string>>
+}
+
+const typing = (lines: ReadonlyArray<string>) => {
+  const left = [...lines]
+  return Layer.effect(
+    Terminal.Terminal,
+    Effect.map(Terminal.Terminal, (terminal) =>
+      Terminal.make({
+        ...terminal,
+        display: (text) => Console.log(text),
+        readLine: Effect.suspend(() => {
+          const line = left.shift()
+          return line === undefined ? Effect.fail(new Terminal.QuitError({})) : Effect.succeed(line)
+        })
+      })
+    )
+  )
+}
+
+/** Names are relative to the working directory; `~/` is the home directory. */
+export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring> = Keyring.layerMemory) {
+  const root = yield* Effect.acquireRelease(
+    Effect.promise(() => fs.mkdtemp(path.join(tmpdir(), "aster-cli-"))),
+    (directory) => Effect.promise(() => fs.rm(directory, { recursive: true, force: true }))
+  )
+  const home = path.join(root, "home")
+  const directory = path.join(root, "work")
+  yield* Effect.promise(async () => {
+    await fs.mkdir(home)
+    await fs.mkdir(directory)
+  })
+  // One keyring for all runs.
+  const keys = Layer.succeedContext(yield* Layer.build(keyring))
+  const file = (name: string) => (name.startsWith("~/") ? path.join(home, name.slice(2)) : path.join(directory, name))
+  const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions = {}) {
+    const console = yield* TestConsole.make
+    const code = yield* Aster.run(args).pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          Layer.provideMerge(typing(options.input ?? []), NodeServices.layer),
+          keys,
+          ConfigProvider.layer(ConfigProvider.fromEnv({ env: options.env ?? {}, preserveEmptyStrings: true })),
+          Layer.succeed(Locations, { home, directory }),
+          Layer.succeed(ProgressLine, undefined),
+          Layer.succeed(Console.Console, console)
+        )
+      )
+    )
+    return {
+      code,
+      out: (yield* console.logLines).join("\n"),
+      err: (yield* console.errorLines).join("\n")
+    }
+  })
+  const sandbox: Sandbox = {
+    home,
+    directory,
+    file,
+    run,
+    aster: (line, options) => run(line.split(" "), options),
+    read: (name) => Effect.promise(() => fs.readFile(file(name), "utf8")),
+    write: (name, text, mode = 0o600) =>
+      Effect.promise(async () => {
+        await fs.mkdir(path.dirname(file(name)), { recursive: true })
+        await fs.writeFile(file(name), text, { mode })
+      }),
+    mode: (name) => Effect.promise(async () => ((await fs.stat(file(name))).mode & 0o777).toString(8)),
+    list: (name) => Effect.promise(async () => (await fs.readdir(file(name)).catch(() => [])).toSorted())
+  }
+  return { ...sandbox, keyring: Context.get(yield* Layer.build(keys), Keyring) }
+})
+
+/** When sandboxes of `enrolling` are. */
+export const now = Date.UTC(2030, 0, 1)
+
+/** A sandbox on 1 January 2030 with a root key in `root.key` and no keyring. */
+export const enrolling = Effect.gen(function* () {
+  yield* TestClock.setTime(now)
+  const made = yield* sandbox(Keyring.layerUnavailable("none in this test"))
+  yield* made.aster("keygen root --key-file root.key")
+  const identity = (file = ".aster-identity") =>
+    Effect.map(made.read(file), (text) => Result.getOrThrow(IdentityFile.parse(text, file)))
+  return { ...made, identity }
+})
+
+/** The private key in a `root.key` file. */
+export const seedIn = (keyFile: string): string => JSON.parse(keyFile).private_key
