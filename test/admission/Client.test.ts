@@ -13,6 +13,7 @@ import { TestClock } from "effect/testing"
 import * as path from "node:path"
 import {
   consume,
+  dial,
   directory,
   enrol,
   issue,
@@ -216,6 +217,21 @@ describe("connecting again", () => {
       assert.strictEqual(error.status, "PERMISSION_DENIED")
       assert.include(error.message, "one-time token is used up")
       assert.strictEqual(yield* second.admittedPeers.size, 0)
+    })
+  )
+
+  scenario("asks again without a credential as well, where the gate for consumers is open", () =>
+    Effect.gen(function* () {
+      const config = settings({ rootPubkey: root.publicKey, allowAllConsumers: true, allowAllProducers: false })
+      const server = yield* serve(yield* memoryNode(), { config })
+      const own = yield* memoryNode()
+      const vault = yield* (yield* consume(own, server)).client(Vault)
+      yield* vault.whoami(ask)
+      const bare = yield* dial(own, server)
+      yield* server.admittedPeers.revoke(own.endpointId)
+      yield* bare.closed
+      yield* server.admittedPeers.reinstate(own.endpointId)
+      assert.strictEqual((yield* vault.whoami(ask)).text, "nobody")
     })
   )
 

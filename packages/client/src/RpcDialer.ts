@@ -87,10 +87,13 @@ const reconnecting = (
   })
 }
 
-/** Whether the producer refuses a new connection: a stream without content is answered, or falls with the connection. */
+/**
+ * Whether the producer refuses a new connection: a stream without content is answered by its end, or falls with the
+ * connection. Release 0.1.2 does not answer such a stream at all, hence the short wait.
+ */
 const refused = (connection: Connection): Effect.Effect<boolean> =>
   Effect.flatMap(connection.openBi, ({ recv, send }) => Effect.andThen(send.finish, recv.read())).pipe(
-    Effect.timeoutOption("2 seconds"),
+    Effect.timeoutOption("1 second"),
     Effect.ignore,
     Effect.andThen(
       Effect.suspend(() => (connection.isClosed() ? Effect.map(connection.closed, isRefusal) : Effect.succeed(false)))
