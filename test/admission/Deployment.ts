@@ -2,11 +2,9 @@
  * A deployment as the tests need it: a root key that signs, producers that verify, consumers that call. Works on nodes
  * in memory and on real ones.
  */
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
 import * as Capability from "@aster-effect/admission/Capability"
 import * as Credential from "@aster-effect/admission/Credential"
-import * as Handshake from "@aster-effect/admission/Handshake"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
+import type * as Handshake from "@aster-effect/admission/Handshake"
 import * as RootKey from "@aster-effect/admission/RootKey"
 import { AsterClient, type ConnectFailure, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
@@ -192,11 +190,3 @@ export const scenario = (
 ): void => {
   it.effect(title, () => Effect.provide(body(), [MemoryNetwork.layer(), Logger.layer([])]))
 }
-
-/** Lets everything run that waits for nothing but its turn. */
-export const settle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow, {
-  discard: true
-})
-
-/** What the handshakes of one node need, as layers of their own. */
-export const places = Layer.mergeAll(Handshake.HandshakeLimits.layer, NonceStore.layerMemory(), AdmittedPeers.layer())

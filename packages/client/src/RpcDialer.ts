@@ -82,7 +82,8 @@ const reconnecting = (
     if (previous === undefined) return yield* connect
     if (isRefusal(yield* previous.closed)) return yield* afresh
     const connection = yield* connect
-    if (!prove || !(yield* refused(connection))) return connection
+    const proof = Effect.onInterrupt(refused(connection), () => connection.close(0, "normal close"))
+    if (!prove || !(yield* proof)) return connection
     return yield* afresh
   })
 }
@@ -92,8 +93,9 @@ const reconnecting = (
  * connection. Release 0.1.2 does not answer such a stream at all, hence the short wait.
  */
 const refused = (connection: Connection): Effect.Effect<boolean> =>
-  Effect.flatMap(connection.openBi, ({ recv, send }) => Effect.andThen(send.finish, recv.read())).pipe(
-    Effect.timeoutOption("1 second"),
+  Effect.flatMap(connection.openBi, ({ recv, send }) =>
+    Effect.ensuring(Effect.andThen(send.finish, Effect.timeoutOption(recv.read(), "1 second")), recv.discard)
+  ).pipe(
     Effect.ignore,
     Effect.andThen(
       Effect.suspend(() => (connection.isClosed() ? Effect.map(connection.closed, isRefusal) : Effect.succeed(false)))

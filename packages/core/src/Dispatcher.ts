@@ -80,6 +80,7 @@ export interface Options {
 export interface Peer {
   /** Endpoint id, or `local`. */
   readonly id: string
+  /** What the peer was admitted with. Read once per call, when its header has come, so it may be a getter. */
   readonly attributes: ReadonlyMap<string, string>
 }
 
