@@ -76,7 +76,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       assert.strictEqual((yield* vault.whoami(ask)).text, "audit")
     }))
 
-  test("when an admission expires, the peer's connections are closed and its calls interrupted", () =>
+  test("10: when an admission expires, the peer's connections are closed and its calls interrupted", () =>
     Effect.gen(function* () {
       const server = yield* serve(yield* node())
       const own = yield* node()
@@ -115,7 +115,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       assert.strictEqual((yield* vault.whoami(ask)).text, "nobody")
     }))
 
-  test("of many who present one token at the same time, exactly one comes in, also after a restart", () =>
+  test("8: of many who present one token at the same time, exactly one comes in, also after a restart", () =>
     Effect.gen(function* () {
       const storagePath = yield* directory
       const config = settings({ rootPubkey: root.publicKey, storagePath })
@@ -137,7 +137,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       assert.isFalse((yield* present(again)).admitted)
     }))
 
-  test("a producer gets the salt with its own credential only, and then passes Gate 0", () =>
+  test("3: a producer gets the salt with its own credential only, and then passes Gate 0", () =>
     Effect.gen(function* () {
       const config = settings({ rootPubkey: root.publicKey, allowAllProducers: false })
       const server = yield* serve(yield* node(), { config })
@@ -159,7 +159,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       assert.isUndefined(yield* recv.read())
     }))
 
-  test("a peer that asks too often is turned away", () =>
+  test("13: a peer that asks too often is turned away", () =>
     Effect.gen(function* () {
       const server = yield* serve(yield* node())
       const own = yield* node()
@@ -195,7 +195,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       assert.isFalse(ConsumerAdmission.decodeReply(notUtf8 ?? new Uint8Array())?.admitted)
     }))
 
-  test("the gate is for those who come, not for those we go to", () =>
+  test("4: the gate is for those who come, not for those we go to", () =>
     Effect.gen(function* () {
       const home = yield* node({ secretKey: keyA })
       yield* serve(home)

@@ -133,7 +133,7 @@ describe("the gates of a server", () => {
     })
   )
 
-  scenario("Gate 0 asks about every protocol but those of admission, as soon as one gate is closed", () =>
+  scenario("4: Gate 0 asks about every protocol but those of admission, as soon as one gate is closed", () =>
     Effect.gen(function* () {
       const alpns = ["blobs/4", "/iroh-gossip/1", "/iroh-sync/1", "aster.admission", "made-up/1"]
       const config = settings({ rootPubkey: root.publicKey, allowAllConsumers: true, allowAllProducers: false })
