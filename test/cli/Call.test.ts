@@ -147,7 +147,7 @@ describe("aster call", () => {
       const endpointId = enrolled.out.split(" ")[1]
       yield* aster(`authorize consumer --endpoint-id ${endpointId} --root-key root.key --out bound.token`)
 
-      const { call, write } = yield* serving({ rootPubkey })
+      const { call, file, write } = yield* serving({ rootPubkey })
       yield* write(".aster-identity", yield* read(".aster-identity"))
       yield* write("bound.token", yield* read("bound.token"))
       yield* write("apart/bound.token", yield* read("bound.token"))
@@ -156,7 +156,7 @@ describe("aster call", () => {
       const apart = yield* call([...hello, "--rcan", "apart/bound.token"])
       assert.strictEqual(apart.code, 1)
       assert.include(apart.err, "it was issued to")
-      assert.strictEqual((yield* call(hello)).code, 1)
+      assert.strictEqual((yield* call(hello, { ASTER_IDENTITY_FILE: file(".aster-identity") })).code, 1)
     })
   )
 })

@@ -37,7 +37,8 @@ export interface ProfileStore {
   readonly rest: Table
 }
 
-const defaultProfile: Profile = {
+/** A new profile: all defaults, no root key. @since 0.1.0 */
+export const emptyProfile: Profile = {
   handle: "",
   handle_status: "unregistered",
   handle_claimed_at: "",
@@ -47,9 +48,6 @@ const defaultProfile: Profile = {
 }
 
 const defaultService: Table = { enabled: true, node_id: "", relay: "", offline_banner: true }
-
-/** A profile without a root key. @since 0.1.0 */
-export const emptyProfile: Profile = defaultProfile
 
 const withDefaults = (table: Table, defaults: Table): Table => ({
   ...table,
@@ -76,7 +74,7 @@ export const parse = (text: string, file: string): Result.Result<ProfileStore, A
     for (const [name, profile] of Object.entries(profiles)) {
       if (!isTable(profile))
         return yield* Result.fail(invalid(file, { table: `[profiles.${name}]` }, "expected a table"))
-      found.set(name, withDefaults(profile, defaultProfile))
+      found.set(name, withDefaults(profile, emptyProfile))
     }
     return { active, profiles: found, rest: { ...rest, aster_service: withDefaults(service, defaultService) } }
   })

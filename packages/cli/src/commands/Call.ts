@@ -106,8 +106,14 @@ export const command = Command.make(
 ).pipe(
   Command.withDescription("Call a method once, JSON in and JSON out"),
   Command.withExamples([
-    { command: `aster call aster1... TaskRunner.run_task '{"task_id":"t-1","payload":"p"}'`, description: "Without a credential" },
-    { command: `aster call aster1... TaskRunner.run_task '{"task_id":"t-1","payload":"p"}' --rcan ops.cred`, description: "With one" }
+    {
+      command: `aster call aster1... TaskRunner.run_task '{"task_id":"t-1","payload":"p"}'`,
+      description: "Without a credential"
+    },
+    {
+      command: `aster call aster1... TaskRunner.run_task '{"task_id":"t-1","payload":"p"}' --rcan ops.cred`,
+      description: "With one"
+    }
   ]),
   Command.provideEffectDiscard(profileHint)
 )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as RootKey from "@aster-effect/admission/RootKey"
+import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeKey from "@aster-effect/config/NodeKey"
 import type * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
@@ -56,25 +57,83 @@ const writePublic = (file: string, key: RootPublicKey.RootPublicKey): Effect.Eff
     Effect.ignore(Effect.tryPromise(() => fs.chmod(file, 0o644)))
   )
 
-const inKeyring = (
-  keyring: Keyring["Service"],
-  profile: string,
-  key: RootKey.RootKey,
-  earlier: RootKey.RootKey | undefined
-): transaction.Step<KeyringError, never> =>
-  transaction.place(
-    keyring.set(profile, key),
-    earlier === undefined ? keyring.remove(profile) : keyring.set(profile, earlier)
-  )
-
-const inProfileStore = (
-  store: ProfileStore.ProfileStore,
-  name: string,
-  key: RootPublicKey.RootPublicKey
-): transaction.Step<SecretFile.FileError, never> => {
-  const profile = { ...(store.profiles.get(name) ?? ProfileStore.emptyProfile), root_pubkey: key }
-  return transaction.place(ProfileStore.save(ProfileStore.withProfile(store, name, profile)), ProfileStore.save(store))
+/** Where a new root key is to go, and what is there now. */
+interface Places {
+  readonly profile: string
+  readonly store: ProfileStore.ProfileStore
+  /** For the private key; none means the keyring alone. */
+  readonly keyFile: Option.Option<string>
+  readonly publicFile: string
+  readonly keyring: Keyring["Service"]
+  /** Why the keyring cannot be used. */
+  readonly unavailable: KeyringError | undefined
+  /** The keyring's key. */
+  readonly earlier: RootKey.RootKey | undefined
+  /** Where a root key is on record, in words. */
+  readonly occupied: ReadonlyArray<string>
 }
+
+const survey = Effect.fnUntraced(function* (options: {
+  readonly out: Option.Option<string>
+  readonly profile: Option.Option<string>
+}): Effect.fn.Return<Places, CliFailure | AsterConfigError | SecretFile.FileError, Keyring> {
+  const locations = yield* Locations
+  const keyring = yield* Keyring
+  const store = yield* ProfileStore.load
+  const { name: profile } = yield* ProfileStore.choose(store, options.profile)
+  const defaultFile = rootKeyFile(locations)
+  const named = Option.map(options.out, (file) => resolve(locations, file))
+  const publicFile = publicFileOf(Option.getOrElse(named, () => defaultFile))
+  if (Option.contains(named, publicFile)) {
+    return yield* refused(`${publicFile}: .pub is the public key's name; choose another one for the private key`)
+  }
+  const stored = yield* Progress.during("Waiting for the OS keyring", Effect.result(keyring.get(profile)))
+  const unavailable = Result.isFailure(stored) && stored.failure.reason === "Unavailable" ? stored.failure : undefined
+  const earlier = Result.isSuccess(stored) ? Option.getOrUndefined(stored.success) : undefined
+  const damaged = Result.isFailure(stored) && unavailable === undefined
+  // A key left in the default file would be found again one day, so it counts although nobody named it.
+  const keyFile = Option.isSome(named) || !(yield* exists(defaultFile)) ? named : Option.some(defaultFile)
+  const inProfile = store.profiles.get(profile)?.["root_pubkey"] ?? ""
+  const occupied = [
+    ...(inProfile === "" ? [] : [`in profile ${profile}`]),
+    ...(earlier !== undefined || damaged ? ["in the OS keyring"] : []),
+    ...(yield* Effect.filter([...Option.toArray(keyFile), publicFile], exists))
+  ]
+  if (unavailable !== undefined && Option.isNone(named)) {
+    return yield* refused(
+      `${unavailable.message}, so the private key needs a file: pass --key-file PATH; it is written with mode 0600`
+    )
+  }
+  return { profile, store, keyFile, publicFile, keyring, unavailable, earlier, occupied }
+})
+
+/** Puts the key into every place, or changes none. */
+const putEverywhere = (
+  { earlier, keyFile, keyring, profile, publicFile, store, unavailable }: Places,
+  key: RootKey.RootKey
+): Effect.Effect<void, SecretFile.FileError | KeyringError> => {
+  const fields = { ...(store.profiles.get(profile) ?? ProfileStore.emptyProfile), root_pubkey: key.publicKey }
+  const backInKeyring = earlier === undefined ? keyring.remove(profile) : keyring.set(profile, earlier)
+  return transaction.run<SecretFile.FileError | KeyringError>([
+    ...Option.toArray(keyFile).map((file) => transaction.file(file, RootKey.write(file, key))),
+    ...(unavailable === undefined ? [transaction.place(keyring.set(profile, key), backInKeyring)] : []),
+    transaction.file(publicFile, writePublic(publicFile, key.publicKey)),
+    transaction.place(ProfileStore.save(ProfileStore.withProfile(store, profile, fields)), ProfileStore.save(store))
+  ])
+}
+
+const rootSummary = (
+  { keyFile, profile, publicFile, store, unavailable }: Places,
+  { publicKey }: RootKey.RootKey
+): ReadonlyArray<string> => [
+  ...(store.profiles.has(profile) ? [] : [`Created profile ${profile}.`]),
+  `Profile:     ${profile}`,
+  `Public key:  ${publicKey}`,
+  `             ${publicFile}`,
+  ...(unavailable === undefined ? [`Private key: **** (in the OS keyring, aster / root_privkey:${profile})`] : []),
+  ...Option.toArray(keyFile).map((file) => `${unavailable === undefined ? "            " : "Private key:"} ${file}`),
+  "Keep the private key secret and backed up. Give the public key to nodes that verify credentials."
+]
 
 const root = Command.make(
   "root",
@@ -95,58 +154,14 @@ const root = Command.make(
     )
   },
   Effect.fn("aster keygen root")(function* (options) {
-    const locations = yield* Locations
-    const keyring = yield* Keyring
-    const store = yield* ProfileStore.load
-    const { name } = yield* ProfileStore.choose(store, options.profile)
-    const defaultFile = rootKeyFile(locations)
-    const named = Option.map(options.out, (file) => resolve(locations, file))
-    const publicFile = publicFileOf(Option.getOrElse(named, () => defaultFile))
-    if (Option.contains(named, publicFile)) {
-      return yield* refused(`${publicFile}: .pub is the public key's name; choose another one for the private key`)
-    }
-    const stored = yield* Progress.during("Waiting for the OS keyring", Effect.result(keyring.get(name)))
-    const earlier = Result.isSuccess(stored) ? Option.getOrUndefined(stored.success) : undefined
-    const unavailable = Result.isFailure(stored) && stored.failure.reason === "Unavailable" ? stored.failure : undefined
-    if (unavailable !== undefined && Option.isNone(named)) {
-      return yield* refused(
-        `${unavailable.message}, so the private key needs a file: pass --key-file PATH; it is written with mode 0600`
-      )
-    }
-    // A key left in the default file would be found again one day, so it counts although nobody named it.
-    const keyFile = Option.isSome(named) || !(yield* exists(defaultFile)) ? named : Option.some(defaultFile)
-    const inProfile = store.profiles.get(name)?.["root_pubkey"] ?? ""
-    yield* requireNone(options.force, [
-      ...(inProfile === "" ? [] : [`in profile ${name}`]),
-      ...(earlier !== undefined || (Result.isFailure(stored) && unavailable === undefined)
-        ? ["in the OS keyring"]
-        : []),
-      ...(yield* Effect.filter([...Option.toArray(keyFile), publicFile], exists))
-    ])
+    const places = yield* survey(options)
+    yield* requireNone(options.force, places.occupied)
     const key = yield* RootKey.generate
-    yield* transaction.run<SecretFile.FileError | KeyringError>([
-      ...Option.toArray(keyFile).map((file) => transaction.file(file, RootKey.write(file, key))),
-      ...(unavailable === undefined ? [inKeyring(keyring, name, key, earlier)] : []),
-      transaction.file(publicFile, writePublic(publicFile, key.publicKey)),
-      inProfileStore(store, name, key.publicKey)
-    ])
-    if (!store.profiles.has(name)) yield* Console.log(`Created profile ${name}.`)
-    if (unavailable !== undefined) {
-      yield* Effect.logWarning(`${unavailable.message}; the private key is in its file only`)
+    yield* putEverywhere(places, key)
+    if (places.unavailable !== undefined) {
+      yield* Effect.logWarning(`${places.unavailable.message}; the private key is in its file only`)
     }
-    const places = [
-      ...(unavailable === undefined ? [`**** (in the OS keyring, aster / root_privkey:${name})`] : []),
-      ...Option.toArray(keyFile)
-    ]
-    yield* Console.log(`Profile:     ${name}`)
-    yield* Console.log(`Public key:  ${key.publicKey}`)
-    yield* Console.log(`             ${publicFile}`)
-    yield* Effect.forEach(places, (place, index) =>
-      Console.log(`${index === 0 ? "Private key: " : "             "}${place}`)
-    )
-    yield* Console.log(
-      "Keep the private key secret and backed up. Give the public key to nodes that verify credentials."
-    )
+    yield* Effect.forEach(rootSummary(places, key), (line) => Console.log(line))
   })
 ).pipe(
   Command.withDescription("Make a deployment's root key pair, which signs credentials"),
