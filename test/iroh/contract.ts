@@ -637,8 +637,10 @@ export const contract = (
     test("streams cancelled from either side are given back", () =>
       Effect.gen(function* () {
         const { client, server } = yield* connected(makeLayer)
-        for (let i = 0; i < 250; i++) {
+        const held: Array<BiStream.BiStream> = [] // or the garbage collector would give them back
+        for (let i = 0; i < 400; i++) {
           const { far, near } = yield* stream(client, server)
+          held.push(far, near)
           const end = i % 3
           if (end === 0) {
             yield* near.send.reset(1)
@@ -657,6 +659,7 @@ export const contract = (
             yield* Effect.exit(Effect.forever(far.send.write(pattern(5000))))
           }
         }
+        assert.lengthOf(held, 800)
       }))
   })
 }

@@ -235,7 +235,7 @@ describe("IrohNode.layer: a peer that dies", () => {
 
 describe("IrohNode.layer: the process", () => {
   it("ends by itself after close, with nothing on stderr", async () => {
-    const { stderr, stdout } = await run("exit")
+    const { stderr, stdout } = await run("exit", "--pending-deprecation")
     assert.strictEqual(stdout, "closed\n")
     assert.strictEqual(stderr, "") // no deprecation warning for the binding's "main" above all
   })

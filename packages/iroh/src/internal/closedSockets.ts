@@ -2,7 +2,7 @@
  * A native endpoint that was closed keeps its sockets open until the garbage collector finds it. These are remembered,
  * so that who wants such a port again does not depend on when that happens.
  */
-import { setImmediate } from "node:timers/promises"
+import { setTimeout } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
@@ -21,12 +21,20 @@ export const noteClosed = (endpoint: object, sockets: ReadonlyArray<string>): vo
   collected.register(endpoint, sockets)
 }
 
-/** Whether a closed endpoint may have been in the way of one of these addresses; if so, it no longer is. */
-export const releaseClosed = async (addresses: ReadonlyArray<string>): Promise<boolean> => {
-  if (!addresses.some((address) => ports.has(portOf(address)))) return false
-  garbageCollector()()
-  await setImmediate() // native finalisers have run
-  return true
+/**
+ * Opens an endpoint on `addresses`. Where a closed one may be in the way it is collected first, if nobody holds its
+ * connections; native finalisers take a few turns of the event loop.
+ */
+export const openOn = async <A>(addresses: ReadonlyArray<string>, open: () => Promise<A>): Promise<A> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open()
+    } catch (error) {
+      if (attempt > 5 || !addresses.some((address) => ports.has(portOf(address)))) throw error
+      garbageCollector()()
+      await setTimeout(10 * attempt)
+    }
+  }
 }
 
 /** The collector is shown only to a context made after this flag was set, whatever the process was started with. */

@@ -64,7 +64,7 @@ const closing = (
   return Queue.end(incoming).pipe(
     // Closing cannot be called back: the wait for it is bounded, not itself.
     Effect.andThen(Effect.forkDetach(Effect.promise(() => endpoint.close()))),
-    Effect.flatMap((closing) => Effect.interruptible(Fiber.join(closing))),
+    Effect.flatMap(Fiber.join),
     Effect.timeoutOption(closeTimeout),
     Effect.ignoreCause({ log: true }),
     Effect.andThen(Effect.sync(() => roots.delete(endpoint))),

@@ -11,7 +11,7 @@ import type { IrohNodeOptions } from "../NodeOptions.ts"
 import * as SocketAddr from "../proto/SocketAddr.ts"
 import type { RawBi, RawConnection, RawEndpoint, RawRecv, RawSend } from "./binding.ts"
 import { type Bytes, probe } from "./bytes.ts"
-import { noteClosed, releaseClosed } from "./closedSockets.ts"
+import { noteClosed, openOn } from "./closedSockets.ts"
 import { parseCloseReason } from "./closeReason.ts"
 
 /** The loaded native module and how bytes get into it. */
@@ -28,7 +28,7 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
   return Effect.gen(function* () {
     const addresses = confine(given)
     if (typeof addresses === "string") return yield* failed("Malformed")(addresses)
-    // The package's "main" names a file it does not have; with the file spelled out Node has nothing to warn about.
+    // The package's "main" names a file it does not have; with the file spelled out Node does not warn of that.
     const iroh = yield* Effect.tryPromise({
       try: () => import("@number0/iroh/index.js"),
       catch: failed("Unavailable")
@@ -48,8 +48,7 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
       return builder.bind()
     }
     const endpoint = yield* Effect.tryPromise({
-      try: () =>
-        open().catch((cause: unknown) => releaseClosed(given).then((any) => (any ? open() : Promise.reject(cause)))),
+      try: () => openOn(given, open),
       catch: (cause) => failed(bindFailure(message(cause)))(lastCause(cause))
     })
     return rawEndpoint(binding, endpoint)
