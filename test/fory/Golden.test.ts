@@ -37,10 +37,9 @@ describe("vectors made by pyfory", () => {
 
   it.each(cases)("$name", ({ name, types, root, hashes, vectors }) => {
     const world = new World(types)
-    const registry = Fory.make({ types: [...world.named.values()] })
-    const codec = registry.codec(world.type(root))
+    const codec = world.codec(root)
     for (const [tag, hash] of Object.entries(hashes))
-      assert.strictEqual(registry.schemaHash(world.named.get(tag) as Type.Struct), hash)
+      assert.strictEqual(Fory.make().schemaHash(world.named.get(tag) as Type.Struct), hash)
     for (const { value, hex } of vectors) {
       if (hasFraction(value)) continue
       assert.deepStrictEqual(codec.decode(fromHex(hex)), world.value(value, root, false))
@@ -54,8 +53,13 @@ describe("vectors made by pyfory", () => {
 describe("nesting, as deep as pyfory reads", () => {
   it.each(golden.deepest)("$name", ({ types, root, depth, deepest, beyond }) => {
     const world = new World(types)
-    const limited = Fory.make({ types: [...world.named.values()] }).codec(world.type(root))
-    const free = Fory.make({ types: [...world.named.values()], limits: { maxDepth: 100 } }).codec(world.type(root))
+    const limited = Fory.make({ types: [...world.named.values()] }).codec(world.type(root)) as Fory.Codec<
+      unknown,
+      unknown
+    >
+    const free = Fory.make({ types: [...world.named.values()], limits: { maxDepth: 100 } }).codec(
+      world.type(root)
+    ) as Fory.Codec<unknown, unknown>
     assert.isAbove(depth, 20)
     // Whatever pyfory reads is read.
     assert.deepStrictEqual(limited.decode(fromHex(deepest)), free.decode(fromHex(deepest)))
@@ -68,7 +72,10 @@ describe("nesting, as deep as pyfory reads", () => {
   it("is mostly used up to the last level", () => {
     const written = golden.deepest.filter(({ types, root, deepest }) => {
       const world = new World(types)
-      const codec = Fory.make({ types: [...world.named.values()] }).codec(world.type(root))
+      const codec = Fory.make({ types: [...world.named.values()] }).codec(world.type(root)) as Fory.Codec<
+        unknown,
+        unknown
+      >
       try {
         return toHex(codec.encode(codec.decode(fromHex(deepest)))) === deepest
       } catch {

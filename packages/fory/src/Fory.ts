@@ -1,12 +1,12 @@
 import { ForyError } from "./ForyError.ts"
 import { Compiler } from "./internal/compile.ts"
 import { makeDynamic } from "./internal/dynamic.ts"
-import { locate } from "./internal/errorPath.ts"
+import { withPath } from "./internal/errorPath.ts"
 import { Reader } from "./internal/reader.ts"
 import type { StructCodec } from "./internal/struct.ts"
 import { expectTypeInfo, writeTypeInfo } from "./internal/typeInfo.ts"
 import { isNull, type ValueCodec } from "./internal/valueCodec.ts"
-import { defaultLimits, type Limits } from "./Limits.ts"
+import { makeLimits, type Limits } from "./Limits.ts"
 import type { Input, Struct, Type, Value } from "./Type.ts"
 import { Writer } from "./Writer.ts"
 
@@ -59,7 +59,7 @@ export interface Options {
 
 /** Makes a registry. Throws ForyError `InvalidDefinition` for two types of one name. */
 export const make = (options: Options = {}): Registry => {
-  const limits: Limits = { ...defaultLimits, ...options.limits }
+  const limits = makeLimits(options.limits ?? {})
   const named = new Map<string, Map<string, Type>>()
   const prototypes = new Map<object, Type>()
 
@@ -86,7 +86,7 @@ export const make = (options: Options = {}): Registry => {
     prototypes.set(type.prototype, type)
   }
 
-  const codecs = new Map<Type, Codec<unknown, unknown>>()
+  const codecs = new WeakMap<Type, Codec<unknown, unknown>>()
   return {
     codec: <T extends Type>(type: T) => {
       let codec = codecs.get(type)
@@ -189,9 +189,7 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
     try {
       writer.position = writeRoot(writer, writer.position, value)
     } catch (error) {
-      throw error instanceof ForyError && error.code !== "TooDeep"
-        ? new ForyError(error.code, error.message, { path: locate(named?.name ?? "value", codec, value, limits) })
-        : error
+      throw error instanceof ForyError ? withPath(error, named?.name ?? "value", codec, value, limits) : error
     }
   }
 

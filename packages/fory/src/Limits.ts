@@ -1,3 +1,5 @@
+import { ForyError } from "./ForyError.ts"
+
 /**
  * Bounds on one message. They hold when decoding, where they stop hostile input, and when encoding, so that nothing is
  * sent which a peer with the same limits refuses. The defaults of the first three are pyfory's own.
@@ -22,4 +24,13 @@ export const defaultLimits: Limits = {
   maxCollectionSize: 1_000_000,
   maxBinarySize: 64 * 1024 * 1024,
   maxContainers: 1_000_000
+}
+
+/** The defaults with `given` in their place. Throws ForyError `InvalidDefinition` for anything but whole numbers. */
+export const makeLimits = (given: Partial<Limits>): Limits => {
+  const limits = { ...defaultLimits, ...given }
+  for (const [name, limit] of Object.entries(limits))
+    if (!Number.isSafeInteger(limit) || limit < 0)
+      throw new ForyError("InvalidDefinition", `The limit ${name} must be a whole number, not ${String(limit)}`)
+  return limits
 }

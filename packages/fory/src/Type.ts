@@ -10,9 +10,9 @@ import { ForyError } from "./ForyError.ts"
  */
 
 /** Carries the TypeScript types of a descriptor: what decoding returns and what encoding takes. Never set. */
-interface Typed<out Value, out Input> {
+interface Typed<out Value, in Input> {
   readonly "~value"?: Value
-  readonly "~input"?: Input
+  readonly "~input"?: (input: Input) => void
 }
 
 /** Kinds without parameters. */
@@ -53,43 +53,43 @@ export type ScalarKind =
   | "float64Array"
 
 /** A value without parts. */
-export interface Scalar<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface Scalar<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: ScalarKind
 }
 
 /** A null or a value. */
-export interface Optional<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface Optional<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "optional"
   readonly of: Type
 }
 
 /** An ordered list. */
-export interface List<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface List<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "list"
   readonly element: Type
 }
 
 /** A set. */
-export interface SetOf<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface SetOf<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "set"
   readonly element: Type
 }
 
 /** A map as a JavaScript `Map`. */
-export interface MapOf<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface MapOf<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "map"
   readonly key: Type
   readonly value: Type
 }
 
 /** A map with string keys as a plain object. */
-export interface RecordOf<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface RecordOf<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "record"
   readonly value: Type
 }
 
 /** An enum registered by name; on the wire it is the ordinal in `values`. */
-export interface Enumeration<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface Enumeration<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "enumeration"
   readonly namespace: string
   readonly name: string
@@ -102,7 +102,7 @@ export interface Fields {
 }
 
 /** A struct registered by name. `fields` is a function for types that mention themselves. */
-export interface Struct<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface Struct<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "struct"
   readonly namespace: string
   readonly name: string
@@ -111,12 +111,12 @@ export interface Struct<out Value = unknown, out Input = Value> extends Typed<Va
 }
 
 /** A value of any type, written with its type in front. */
-export interface Any<out Value = unknown, out Input = Value> extends Typed<Value, Input> {
+export interface Any<out Value = unknown, in Input = never> extends Typed<Value, Input> {
   readonly kind: "any"
 }
 
-/** Every descriptor. `Type<V>` is one whose decoded values are `V`; use it to annotate recursive types. */
-export type Type<Value = unknown, Input = unknown> =
+/** Every descriptor. `Type<V, I>` decodes to `V` and encodes `I`; recursive types have to be annotated with it. */
+export type Type<Value = unknown, Input = never> =
   | Scalar<Value, Input>
   | Optional<Value, Input>
   | List<Value, Input>
@@ -128,7 +128,7 @@ export type Type<Value = unknown, Input = unknown> =
   | Any<Value, Input>
 
 /** What decoding a `T` returns. */
-export type Value<T extends Type> = T extends Typed<infer V, unknown> ? V : never
+export type Value<T extends Type> = T extends Typed<infer V, never> ? V : never
 
 /** What encoding a `T` takes: like `Value`, but optional parts may be undefined or left out. */
 export type Input<T extends Type> = T extends Typed<unknown, infer I> ? I : never
@@ -139,77 +139,80 @@ type StructInput<F extends Fields> = { readonly [K in Exclude<keyof F, OptionalK
   readonly [K in OptionalKeys<F>]?: Input<F[K]>
 }
 
+/** What a prototype adds to the type of decoded structs: nothing, when there is none. */
+type Instance<P extends object> = object extends P ? unknown : P
+
 /** `boolean`. */
-export const bool: Scalar<boolean> = { kind: "bool" }
+export const bool: Scalar<boolean, boolean> = { kind: "bool" }
 /** Signed 8 bit integer. */
-export const int8: Scalar<number> = { kind: "int8" }
+export const int8: Scalar<number, number> = { kind: "int8" }
 /** Signed 16 bit integer. */
-export const int16: Scalar<number> = { kind: "int16" }
+export const int16: Scalar<number, number> = { kind: "int16" }
 /** Signed 32 bit integer, 1 to 5 bytes. */
-export const int32: Scalar<number> = { kind: "int32" }
+export const int32: Scalar<number, number> = { kind: "int32" }
 /** Signed 32 bit integer, always 4 bytes. */
-export const fixedInt32: Scalar<number> = { kind: "fixedInt32" }
+export const fixedInt32: Scalar<number, number> = { kind: "fixedInt32" }
 /** Safe integer (±2^53-1), 1 to 9 bytes: Python's `int`. A decoded value outside that range is an `OutOfRange` error. */
-export const int: Scalar<number> = { kind: "int" }
+export const int: Scalar<number, number> = { kind: "int" }
 /** Signed 64 bit integer as bigint, 1 to 9 bytes; the same bytes as `int`. */
-export const int64: Scalar<bigint> = { kind: "int64" }
+export const int64: Scalar<bigint, bigint> = { kind: "int64" }
 /** Signed 64 bit integer as bigint, always 8 bytes. */
-export const fixedInt64: Scalar<bigint> = { kind: "fixedInt64" }
+export const fixedInt64: Scalar<bigint, bigint> = { kind: "fixedInt64" }
 /** Signed 64 bit integer as bigint, 4 bytes from -2^30 to 2^30-1, else 9. */
-export const taggedInt64: Scalar<bigint> = { kind: "taggedInt64" }
+export const taggedInt64: Scalar<bigint, bigint> = { kind: "taggedInt64" }
 /** Unsigned 8 bit integer. */
-export const uint8: Scalar<number> = { kind: "uint8" }
+export const uint8: Scalar<number, number> = { kind: "uint8" }
 /** Unsigned 16 bit integer. */
-export const uint16: Scalar<number> = { kind: "uint16" }
+export const uint16: Scalar<number, number> = { kind: "uint16" }
 /** Unsigned 32 bit integer, 1 to 5 bytes. */
-export const uint32: Scalar<number> = { kind: "uint32" }
+export const uint32: Scalar<number, number> = { kind: "uint32" }
 /** Unsigned 32 bit integer, always 4 bytes. */
-export const fixedUint32: Scalar<number> = { kind: "fixedUint32" }
+export const fixedUint32: Scalar<number, number> = { kind: "fixedUint32" }
 /** Unsigned 64 bit integer as bigint, 1 to 9 bytes. */
-export const uint64: Scalar<bigint> = { kind: "uint64" }
+export const uint64: Scalar<bigint, bigint> = { kind: "uint64" }
 /** Unsigned 64 bit integer as bigint, always 8 bytes. */
-export const fixedUint64: Scalar<bigint> = { kind: "fixedUint64" }
+export const fixedUint64: Scalar<bigint, bigint> = { kind: "fixedUint64" }
 /** Unsigned 64 bit integer as bigint, 4 bytes up to 2^31-1, else 9. */
-export const taggedUint64: Scalar<bigint> = { kind: "taggedUint64" }
+export const taggedUint64: Scalar<bigint, bigint> = { kind: "taggedUint64" }
 /** IEEE 754 binary32; encoding rounds to the nearest representable number. */
-export const float32: Scalar<number> = { kind: "float32" }
+export const float32: Scalar<number, number> = { kind: "float32" }
 /** IEEE 754 binary64: Python's `float`. */
-export const float64: Scalar<number> = { kind: "float64" }
+export const float64: Scalar<number, number> = { kind: "float64" }
 /** Text without unpaired surrogates. */
-export const string: Scalar<string> = { kind: "string" }
+export const string: Scalar<string, string> = { kind: "string" }
 /** Byte string, at most 64 MiB by default. Decoding copies. */
-export const bytes: Scalar<Uint8Array> = { kind: "bytes" }
+export const bytes: Scalar<Uint8Array, Uint8Array> = { kind: "bytes" }
 /**
  * Instant as a `Date`, to the millisecond; decoding rounds to the nearest millisecond, which also undoes the microsecond
  * that pyfory often loses when it encodes.
  */
-export const timestamp: Scalar<Date> = { kind: "timestamp" }
+export const timestamp: Scalar<Date, Date> = { kind: "timestamp" }
 /** Instant as nanoseconds since the Unix epoch; the same bytes as `timestamp`, nothing lost. */
-export const timestampNanos: Scalar<bigint> = { kind: "timestampNanos" }
+export const timestampNanos: Scalar<bigint, bigint> = { kind: "timestampNanos" }
 /** Calendar day as the `Date` of its midnight in UTC. Encoding refuses a `Date` with a time of day. */
-export const date: Scalar<Date> = { kind: "date" }
+export const date: Scalar<Date, Date> = { kind: "date" }
 /** Packed list of booleans. */
-export const boolArray: Scalar<ReadonlyArray<boolean>> = { kind: "boolArray" }
+export const boolArray: Scalar<ReadonlyArray<boolean>, ReadonlyArray<boolean>> = { kind: "boolArray" }
 /** Packed signed 8 bit integers. */
-export const int8Array: Scalar<Int8Array> = { kind: "int8Array" }
+export const int8Array: Scalar<Int8Array, Int8Array> = { kind: "int8Array" }
 /** Packed signed 16 bit integers. */
-export const int16Array: Scalar<Int16Array> = { kind: "int16Array" }
+export const int16Array: Scalar<Int16Array, Int16Array> = { kind: "int16Array" }
 /** Packed signed 32 bit integers. */
-export const int32Array: Scalar<Int32Array> = { kind: "int32Array" }
+export const int32Array: Scalar<Int32Array, Int32Array> = { kind: "int32Array" }
 /** Packed signed 64 bit integers. */
-export const int64Array: Scalar<BigInt64Array> = { kind: "int64Array" }
+export const int64Array: Scalar<BigInt64Array, BigInt64Array> = { kind: "int64Array" }
 /** Packed unsigned 8 bit integers; on the wire another type than `bytes`. */
-export const uint8Array: Scalar<Uint8Array> = { kind: "uint8Array" }
+export const uint8Array: Scalar<Uint8Array, Uint8Array> = { kind: "uint8Array" }
 /** Packed unsigned 16 bit integers. */
-export const uint16Array: Scalar<Uint16Array> = { kind: "uint16Array" }
+export const uint16Array: Scalar<Uint16Array, Uint16Array> = { kind: "uint16Array" }
 /** Packed unsigned 32 bit integers. */
-export const uint32Array: Scalar<Uint32Array> = { kind: "uint32Array" }
+export const uint32Array: Scalar<Uint32Array, Uint32Array> = { kind: "uint32Array" }
 /** Packed unsigned 64 bit integers. */
-export const uint64Array: Scalar<BigUint64Array> = { kind: "uint64Array" }
+export const uint64Array: Scalar<BigUint64Array, BigUint64Array> = { kind: "uint64Array" }
 /** Packed IEEE 754 binary32 numbers. */
-export const float32Array: Scalar<Float32Array> = { kind: "float32Array" }
+export const float32Array: Scalar<Float32Array, Float32Array> = { kind: "float32Array" }
 /** Packed IEEE 754 binary64 numbers. */
-export const float64Array: Scalar<Float64Array> = { kind: "float64Array" }
+export const float64Array: Scalar<Float64Array, Float64Array> = { kind: "float64Array" }
 
 /**
  * A value whose type travels with it. Encoding goes by the JavaScript value: safe integers and bigints become 64 bit
@@ -218,7 +221,7 @@ export const float64Array: Scalar<Float64Array> = { kind: "float64Array" }
  * value in `typed` to choose its type. Decoding returns a bigint only for integers that a number cannot hold, a `Map`
  * for every map, and structs and enums only of types the registry knows.
  */
-export const any: Any<unknown> = { kind: "any" }
+export const any: Any<unknown, unknown> = { kind: "any" }
 
 /** `type` or null; undefined and a missing field are encoded as null. */
 export const optional = <T extends Type>(type: T): Optional<Value<T> | null, Input<T> | null | undefined> => {
@@ -254,7 +257,7 @@ export const enumeration = <const V extends string | number>(options: {
   readonly namespace: string
   readonly name: string
   readonly values: ReadonlyArray<V>
-}): Enumeration<V> => ({ kind: "enumeration", ...options })
+}): Enumeration<V, V> => ({ kind: "enumeration", ...options })
 
 /**
  * Struct: both peers need the same names, field names, kinds and optionality. With `prototype`, decoded values are
@@ -265,7 +268,7 @@ export const struct = <F extends Fields, P extends object = object>(options: {
   readonly name: string
   readonly fields: F | (() => F)
   readonly prototype?: P | undefined
-}): Struct<StructValue<F> & (object extends P ? unknown : P), StructInput<F>> => {
+}): Struct<StructValue<F> & NoInfer<Instance<P>>, StructInput<F>> => {
   const { fields } = options
   return {
     kind: "struct",

@@ -1,4 +1,4 @@
-import { Type } from "@aster-effect/fory"
+import { Fory, type Limits, Type } from "@aster-effect/fory"
 
 /** Types and values as JSON, as golden/model.py describes them, and their JavaScript counterparts. */
 
@@ -88,6 +88,12 @@ export class World {
     }
   }
 
+  /** The codec of `root`, with every type of the case registered. */
+  codec(root: DescribedType, limits: Partial<Limits> = {}): Fory.Codec<unknown, unknown> {
+    const registry = Fory.make({ types: [...this.named.values()], limits })
+    return registry.codec(this.type(root)) as Fory.Codec<unknown, unknown>
+  }
+
   type(described: DescribedType): Type.Type {
     if (typeof described === "string") return this.named.get(described) ?? scalarTypes[described]!
     if ("optional" in described) return Type.optional(this.type(described.optional))
@@ -122,7 +128,7 @@ export class World {
 
   untyped(value: DescribedValue, typed: boolean): unknown {
     if (value === null || typeof value !== "object") return value
-    const wrap = (type: Type.Type, inner: unknown): unknown => (typed ? Type.typed(type, inner) : inner)
+    const wrap = (type: Type.Type, inner: unknown): unknown => (typed ? Type.typed(type, inner as never) : inner)
     if ("int" in value) {
       const integer = BigInt(value.int)
       return BigInt.asIntN(54, integer) === integer && integer !== -(2n ** 53n) ? Number(integer) : integer
@@ -146,16 +152,15 @@ export class World {
     )
   }
 
-  #simple(value: DescribedValue): unknown {
-    const simple = value as { readonly [kind: string]: never }
-    if ("float" in simple) return doubleOf(simple["float"])
-    if ("bytes" in simple) return fromHex(simple["bytes"])
-    if ("date" in simple) return new Date(simple["date"] * 86_400_000)
-    if ("enum" in simple) {
-      const [tag, ordinal] = simple["enum"] as readonly [string, number]
+  #simple(value: Exclude<DescribedValue, null | boolean | string>): unknown {
+    if ("float" in value) return doubleOf(value.float)
+    if ("bytes" in value) return fromHex(value.bytes)
+    if ("date" in value) return new Date(value.date * 86_400_000)
+    if ("enum" in value) {
+      const [tag, ordinal] = value.enum
       return (this.declarations[tag] as { readonly enum: ReadonlyArray<string | number> }).enum[ordinal]
     }
-    const [kind, hex] = simple["array"] as readonly [string, string]
-    return new arrayConstructors[kind]!(fromHex(hex).buffer)
+    if ("array" in value) return new arrayConstructors[value.array[0]]!(fromHex(value.array[1]).buffer)
+    throw new Error(`No scalar: ${JSON.stringify(value)}`)
   }
 }

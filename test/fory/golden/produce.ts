@@ -1,4 +1,3 @@
-import { Fory } from "@aster-effect/fory"
 import { toHex, World } from "./model.ts"
 import { Random, RandomCase } from "./random.ts"
 
@@ -10,7 +9,7 @@ const cases = Array.from({ length: Number(process.argv[2] ?? 1000) }, (_, index)
   const generated = new RandomCase(random)
   const { types, root } = generated
   const world = new World(types)
-  const codec = Fory.make({ types: [...world.named.values()] }).codec(world.type(root))
+  const codec = world.codec(root)
   const vectors = Array.from({ length: 5 }, () => {
     const value = generated.value()
     return { value, hex: toHex(codec.encode(world.value(value, root, true))) }

@@ -6,16 +6,17 @@ import { compileList, compileSet } from "./list.ts"
 import { compileMap, compileRecord } from "./map.ts"
 import type { Dynamic } from "./dynamic.ts"
 import { invalid, tooDeep } from "./invalid.ts"
+import { noParts } from "./parts.ts"
 import { labelOf, makeNamedType } from "./namedType.ts"
 import { scalars, writeVaruint32 } from "./scalars.ts"
 import { compileStruct } from "./struct.ts"
-import { noParts, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
+import type { Slot, ValueCodec, Write } from "./valueCodec.ts"
 
 /** Turns descriptors into codecs, each once. */
 export class Compiler {
   readonly limits: Limits
   readonly dynamic: Dynamic
-  readonly #codecs = new Map<Type, ValueCodec>()
+  readonly #codecs = new WeakMap<Type, ValueCodec>()
 
   constructor(limits: Limits, dynamic: Dynamic) {
     this.limits = limits
@@ -32,11 +33,15 @@ export class Compiler {
   /** The codec of `type`, which is not optional. */
   codec(type: Type): ValueCodec {
     let codec = this.#codecs.get(type)
-    if (codec === undefined) {
+    if (codec !== undefined) return codec
+    try {
       codec = this.#compile(type)
       this.#codecs.set(type, codec)
+      return codec
+    } catch (error) {
+      this.#codecs.delete(type)
+      throw error
     }
-    return codec
   }
 
   /** Called by the struct compiler before it looks at fields, which may mention the struct. */

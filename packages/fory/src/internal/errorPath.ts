@@ -1,38 +1,44 @@
+import { ForyError } from "../ForyError.ts"
 import type { Limits } from "../Limits.ts"
 import { Writer } from "../Writer.ts"
 import { isNull, type Part, type ValueCodec } from "./valueCodec.ts"
 
 /**
- * Finds which part of `value` cannot be encoded, by encoding parts on their own. Only errors pay for this; the encoders
- * themselves keep no track of where they are.
+ * The error with the path of what it is about, found by encoding the parts of `value` on their own. Only errors pay for
+ * this; the encoders themselves keep no track of where they are.
  */
-export const locate = (root: string, rootCodec: ValueCodec, rootValue: unknown, limits: Limits): string => {
-  const writer = new Writer()
-  writer.limits = limits
-  const fails = ({ slot, value }: Part): boolean => {
-    if (isNull(value) && slot.nullable) return false
-    writer.names.begin(undefined)
-    try {
-      slot.codec.write(writer, 0, value, 1)
-      return false
-    } catch {
-      return true
-    }
-  }
+export const withPath = (
+  error: ForyError,
+  root: string,
+  rootCodec: ValueCodec,
+  rootValue: unknown,
+  limits: Limits
+): ForyError => {
   let path = root
   let codec = rootCodec
   let value = rootValue
-  for (let depth = 0; depth < limits.maxDepth; depth++) {
-    const part = find(codec.parts(value), fails)
+  // A cycle has no end to name, neither when it is the error itself nor when it leads to one.
+  for (let depth = error.code === "TooDeep" ? limits.maxDepth : 0; depth < limits.maxDepth; depth++) {
+    const part = failing(codec.parts(value), error, limits)
     if (part === undefined) break
     path += part.segment
     codec = part.slot.codec
     value = part.value
   }
-  return path
+  return new ForyError(error.code, error.message, { path })
 }
 
-const find = (parts: Iterable<Part>, matches: (part: Part) => boolean): Part | undefined => {
-  for (const part of parts) if (matches(part)) return part
+/** The first part that fails in the same way. */
+const failing = (parts: Iterable<Part>, expected: ForyError, limits: Limits): Part | undefined => {
+  for (const part of parts) {
+    if (isNull(part.value) && part.slot.nullable) continue
+    const writer = new Writer()
+    writer.limits = limits
+    try {
+      part.slot.codec.write(writer, 0, part.value, 1)
+    } catch (error) {
+      if (error instanceof ForyError && error.code === expected.code) return part
+    }
+  }
   return undefined
 }

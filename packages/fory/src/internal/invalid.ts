@@ -1,9 +1,8 @@
 import { ForyError } from "../ForyError.ts"
 
+/** Text and bytes are not repeated: they may be secrets and end up in a log. */
 const describe = (value: unknown): string => {
   switch (typeof value) {
-    case "string":
-      return JSON.stringify(value.length > 40 ? value.slice(0, 40) + "..." : value)
     case "bigint":
       return `${value}n`
     case "number":
@@ -12,7 +11,8 @@ const describe = (value: unknown): string => {
       return String(value)
     case "object":
       if (value === null) return "null"
-      return Array.isArray(value) ? "an array" : "an object"
+      if (Array.isArray(value)) return "an array"
+      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : "an object"
     default:
       return `a ${typeof value}`
   }

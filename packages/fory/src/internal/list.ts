@@ -2,10 +2,11 @@ import { TypeId } from "../proto/TypeId.ts"
 import type { Compiler } from "./compile.ts"
 import { isReadInBulk, makeArray, readElements, writeCount, writeUndeclaredElements } from "./elements.ts"
 import { invalid, tooDeep } from "./invalid.ts"
+import { elementParts } from "./parts.ts"
 import { emitRead, emitWrite, undeclaredSlot } from "./place.ts"
 import type { Reader } from "./reader.ts"
 import { Source } from "./source.ts"
-import { isUntyped, type Part, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
+import { isUntyped, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
 
 /** Lists and sets: a generated loop for elements of a declared type, `elements.ts` for the rest. */
 
@@ -32,12 +33,9 @@ export const compileSet = (compiler: Compiler, element: Slot): ValueCodec => {
     named: undefined,
     ...rest,
     read: (reader, depth) => new Set(read(reader, depth)),
-    parts: (value) => (value instanceof Set ? elementParts(Array.from<unknown>(value), element) : [])
+    parts: (value) => (value instanceof Set ? elementParts(value, element) : [])
   }
 }
-
-const elementParts = (elements: Elements, slot: Slot): Iterable<Part> =>
-  elements.map((value, index) => ({ segment: `[${index}]`, value, slot }))
 
 interface ElementsCodec {
   readonly write: Write

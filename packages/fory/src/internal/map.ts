@@ -12,11 +12,12 @@ import {
   type EntrySide
 } from "./entries.ts"
 import { invalid, tooDeep } from "./invalid.ts"
+import { entryParts } from "./parts.ts"
 import { emitRead, emitWrite, undeclaredSlot } from "./place.ts"
 import type { Reader } from "./reader.ts"
 import { scalars } from "./scalars.ts"
 import { Source } from "./source.ts"
-import { isUntyped, keySegment, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
+import { isUntyped, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
 
 /** Maps and records: a generated loop for entries of declared types, `entries.ts` for the rest. */
 
@@ -44,17 +45,12 @@ export const compileMap = (compiler: Compiler, key: Slot, value: Slot): ValueCod
       count: "const n = m.size",
       each: "for (const [k, x] of m) {"
     }),
-    parts: (map) =>
-      map instanceof Map
-        ? Array.from(map as Map<unknown, unknown>).flatMap(([k, v]) => [
-            { segment: "{key}", value: k, slot: key },
-            { segment: keySegment(k), value: v, slot: value }
-          ])
-        : []
+    parts: (map) => (map instanceof Map ? entryParts(map, key, value) : [])
   }
 }
 
 export const compileRecord = (compiler: Compiler, value: Slot): ValueCodec => {
+  const key: Slot = { codec: scalars.string, nullable: false }
   const isRecord = (record: unknown): record is object =>
     typeof record === "object" && record !== null && !Array.isArray(record) && !(record instanceof Map)
   const check = (record: unknown): object => (isRecord(record) ? record : invalid("an object", record))
@@ -62,17 +58,14 @@ export const compileRecord = (compiler: Compiler, value: Slot): ValueCodec => {
     typeId: TypeId.map,
     label: "a map with string keys",
     named: undefined,
-    ...compileEntries(compiler, { codec: scalars.string, nullable: false }, value, check, {
+    ...compileEntries(compiler, key, value, check, {
       entriesOf: (record) => Object.entries(check(record)),
       make: () => ({}),
       put: putMember,
       count: "const keys = Object.keys(m), n = keys.length",
       each: "for (let i = 0; i < n; i++) {\nconst k = keys[i], x = m[k]"
     }),
-    parts: (record) =>
-      isRecord(record)
-        ? Object.entries(record).map(([k, v]) => ({ segment: keySegment(k), value: v as unknown, slot: value }))
-        : []
+    parts: (record) => (isRecord(record) ? entryParts(Object.entries(record), key, value) : [])
   }
 }
 

@@ -262,9 +262,16 @@ export class Reader {
 
   string(): string {
     const at = this.position
-    this.#varuint64()
-    const encoding = this.#low & 3
-    const length = this.#high > 0 ? Infinity : this.#middle * 2 ** 26 + (this.#low >>> 2)
+    const first = at < this.end ? this.bytes[at]! : this.truncated()
+    let encoding = first & 3
+    let length = first >>> 2
+    this.position = at + 1
+    if (first > 127) {
+      this.position = at
+      this.#varuint64()
+      encoding = this.#low & 3
+      length = this.#high > 0 ? Infinity : this.#middle * 2 ** 26 + (this.#low >>> 2)
+    }
     const start = this.position
     if (length > this.end - start) this.truncated()
     const end = start + length

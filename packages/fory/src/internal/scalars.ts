@@ -2,9 +2,10 @@ import { TypeId } from "../proto/TypeId.ts"
 import type { ScalarKind } from "../Type.ts"
 import type { Writer } from "../Writer.ts"
 import { invalid, outOfRange, tooDeep, tooLarge } from "./invalid.ts"
+import { noParts } from "./parts.ts"
 import type { Reader } from "./reader.ts"
 import { writeString } from "./text.ts"
-import { noParts, type ValueCodec, type Write } from "./valueCodec.ts"
+import type { ValueCodec, Write } from "./valueCodec.ts"
 
 /** A type without parts. */
 export interface ScalarCodec extends ValueCodec {
@@ -50,7 +51,7 @@ export const writeVaruint32 = (writer: Writer, position: number, value: number):
 const writeZigzag = (writer: Writer, position: number, value: number): number =>
   writeVaruint32(writer, position, ((value << 1) ^ (value >> 31)) >>> 0)
 
-const isInt32 = (value: unknown): value is number => ((value as number) | 0) === value
+const isInt32 = (value: unknown): value is number => typeof value === "number" && (value | 0) === value
 
 /** Unsigned varint of a safe integer. */
 const writeVaruint53 = (writer: Writer, position: number, value: number): number => {
@@ -318,7 +319,7 @@ const maxDate = 8.64e15
 
 const millisecondsOf = (value: unknown): number => {
   const milliseconds = value instanceof Date ? value.getTime() : invalid("a Date", value)
-  return Number.isNaN(milliseconds) ? outOfRange("a valid Date", "Invalid Date") : milliseconds
+  return Number.isNaN(milliseconds) ? outOfRange("a valid Date", value) : milliseconds
 }
 
 const timestamp = make(
@@ -378,7 +379,7 @@ const date = make(
   (writer, position, value, depth) => {
     checkWriteDepth(writer, depth)
     const days = millisecondsOf(value) / millisecondsPerDay
-    if (!Number.isInteger(days)) return outOfRange("a Date at midnight UTC", (value as Date).toISOString())
+    if (!Number.isInteger(days)) return outOfRange("a Date at midnight UTC", value)
     writer.view.setInt32(position, days, true)
     return position + 4
   },

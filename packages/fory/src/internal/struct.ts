@@ -58,14 +58,14 @@ ${emitStructRead(source, compiler, codec, fields, names, type.prototype)}
   return codec
 }
 
-const fieldParts = (fields: ReadonlyArray<Field>, value: unknown): Iterable<Part> =>
-  typeof value !== "object" || value === null
-    ? []
-    : fields.map((slot) => ({
-        segment: /^[\w$]+$/.test(slot.name) ? `.${slot.name}` : `[${JSON.stringify(slot.name)}]`,
-        value: (value as { readonly [name: string]: unknown })[slot.name],
-        slot
-      }))
+// Lazily, as a field may be a getter that throws.
+function* fieldParts(fields: ReadonlyArray<Field>, value: unknown): Iterable<Part> {
+  if (typeof value !== "object" || value === null) return
+  for (const slot of fields) {
+    const segment = /^[\w$]+$/.test(slot.name) ? `.${slot.name}` : `[${JSON.stringify(slot.name)}]`
+    yield { segment, value: (value as { readonly [name: string]: unknown })[slot.name], slot }
+  }
+}
 
 /** Field-typed structs travel with their type info, unlike elements of that type. */
 const isStruct = (codec: ValueCodec): boolean => codec.typeId === TypeId.namedStruct
@@ -138,8 +138,11 @@ if (r.int32() !== ${codec.schemaHash}) ${source.bind(mismatch)}(r)
   const variables = new Map(fields.map((field, index) => [field.name, `f${index}`]))
   const ordered = names.map((name) => [name, variables.get(name)!] as const)
   if (prototype === undefined) {
-    // In a literal a plain "__proto__" key would set the prototype.
-    const members = ordered.map(([name, variable]) => `[${JSON.stringify(name)}]: ${variable}`)
+    const members = ordered.map(([name, variable]) => {
+      const key = JSON.stringify(name)
+      // In a literal this one key would set the prototype, unless it is computed.
+      return `${name === "__proto__" ? `[${key}]` : key}: ${variable}`
+    })
     return `${code}return { ${members.join(", ")} }\n}`
   }
   const constructor = source.bind(makeConstructor(names, prototype))

@@ -1,9 +1,10 @@
 import { TypeId } from "../proto/TypeId.ts"
 import type { Writer } from "../Writer.ts"
 import { tooDeep } from "./invalid.ts"
+import { noParts } from "./parts.ts"
 import { labelOf, type NamedType } from "./namedType.ts"
 import type { Reader } from "./reader.ts"
-import { noParts, type Slot, type ValueCodec, type Write } from "./valueCodec.ts"
+import type { Slot, ValueCodec, Write } from "./valueCodec.ts"
 
 /**
  * Type info: what stands in front of a value whose type is not declared (Fory XLANG §6). One byte, and both names for

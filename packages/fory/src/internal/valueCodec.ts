@@ -40,10 +40,4 @@ export interface Slot {
 /** Whether values there carry their types. */
 export const isUntyped = ({ codec }: Slot): boolean => codec.typeId === 0
 
-export const noParts = (): Iterable<Part> => []
-
 export const isNull = (value: unknown): value is null | undefined => value === null || value === undefined
-
-/** A map key in an error path. */
-export const keySegment = (key: unknown): string =>
-  `[${typeof key === "string" ? JSON.stringify(key) : typeof key === "object" ? "{...}" : String(key)}]`
