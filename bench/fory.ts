@@ -1,7 +1,8 @@
 import { Fory, Type } from "@aster-effect/fory"
 
 // Fory against JSON, value -> bytes -> value, in one process:
-//   node --conditions=source bench/fory.ts
+//   node --conditions=source bench/fory.ts [--json]
+// `--json` prints one document, as ForyTable.ts reads it, instead of a line per measurement.
 
 const Task = Type.struct({
   namespace: "bench",
@@ -48,56 +49,101 @@ const json = <A>(): Side<A> => ({
 
 const registry = Fory.make({ types: [Task, TaskList] })
 
-let sink = 0
+/** Nanoseconds per operation, each the median of its rounds, and the median of the rounds' ratios. */
+interface Row {
+  readonly name: string
+  readonly foryNs: number
+  readonly jsonNs: number
+  readonly ratio: number
+}
 
-/** Nanoseconds per call: the median of several batches. */
-const measure = (runs: number, run: (index: number) => unknown): (() => number) => {
-  return () => {
-    const start = performance.now()
-    for (let index = 0; index < runs; index++) sink += run(index) === undefined ? 1 : 0
-    return ((performance.now() - start) / runs) * 1e6
-  }
+interface Comparison {
+  readonly title: string
+  readonly encode: Row
+  readonly decode: Row
+  readonly both: Row
+}
+
+const warmUpRounds = 4
+const countedRounds = 11
+
+let missing = 0
+
+/** Nanoseconds per call. */
+const measure = (runs: number, run: (index: number) => unknown): number => {
+  const start = performance.now()
+  for (let index = 0; index < runs; index++) missing += run(index) === undefined ? 1 : 0
+  return ((performance.now() - start) / runs) * 1e6
 }
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
-const compare = <A>(title: string, values: ReadonlyArray<A>, fory: Side<A>, runs: number): void => {
+/** Side by side, so that noise hits both. */
+const compareRuns = (
+  name: string,
+  runs: number,
+  ours: (index: number) => unknown,
+  theirs: (index: number) => unknown
+): Row => {
+  const rounds = Array.from({ length: warmUpRounds + countedRounds }, () => ({
+    fory: measure(runs, ours),
+    json: measure(runs, theirs)
+  })).slice(warmUpRounds)
+  return {
+    name,
+    foryNs: median(rounds.map(({ fory }) => fory)),
+    jsonNs: median(rounds.map(({ json: time }) => time)),
+    ratio: median(rounds.map(({ fory, json: time }) => time / fory))
+  }
+}
+
+const compare = <A>(name: string, values: ReadonlyArray<A>, fory: Side<A>, runs: number): Comparison => {
   const other = json<A>()
   const foryBytes = values.map((value) => fory.encode(value))
   const jsonBytes = values.map((value) => other.encode(value))
   const at = (index: number): number => index % values.length
-  const pairs = {
-    encode: [measure(runs, (n) => fory.encode(values[at(n)]!)), measure(runs, (n) => other.encode(values[at(n)]!))],
-    decode: [
-      measure(runs, (n) => fory.decode(foryBytes[at(n)]!)),
-      measure(runs, (n) => other.decode(jsonBytes[at(n)]!))
-    ],
-    both: [
-      measure(runs, (n) => fory.decode(fory.encode(values[at(n)]!))),
-      measure(runs, (n) => other.decode(other.encode(values[at(n)]!)))
-    ]
-  } as const
-  console.log(`\n${title}: ${foryBytes[0]!.length} bytes against ${jsonBytes[0]!.length} of JSON`)
-  for (const [name, [ours, theirs]] of Object.entries(pairs)) {
-    const samples: Array<readonly [number, number]> = []
-    // Side by side, so that noise hits both; the first rounds warm up.
-    for (let round = 0; round < 15; round++) {
-      const sample = [ours(), theirs()] as const
-      if (round >= 4) samples.push(sample)
-    }
-    const [foryTime, jsonTime] = [median(samples.map(([a]) => a)), median(samples.map(([, b]) => b))]
-    const ratio = median(samples.map(([a, b]) => b / a))
-    console.log(
-      `  ${name}: fory ${foryTime.toFixed(0)} ns, JSON ${jsonTime.toFixed(0)} ns, ${ratio.toFixed(2)} times as fast`
+  return {
+    title: `${name}: ${foryBytes[0]!.length} bytes against ${jsonBytes[0]!.length} of JSON`,
+    encode: compareRuns(
+      name,
+      runs,
+      (n) => fory.encode(values[at(n)]!),
+      (n) => other.encode(values[at(n)]!)
+    ),
+    decode: compareRuns(
+      name,
+      runs,
+      (n) => fory.decode(foryBytes[at(n)]!),
+      (n) => other.decode(jsonBytes[at(n)]!)
+    ),
+    both: compareRuns(
+      name,
+      runs,
+      (n) => fory.decode(fory.encode(values[at(n)]!)),
+      (n) => other.decode(other.encode(values[at(n)]!))
     )
   }
 }
 
 const variants = { ASCII: ascii, "Latin-1": accented, Japanese: japanese }
-for (const [name, make] of Object.entries(variants)) {
+const comparisons = Object.entries(variants).flatMap(([name, make]) => {
   const tasks = Array.from({ length: 100 }, (_, n) => make(n))
-  compare(`struct of 5 fields, ${name}`, tasks, registry.codec(Task), 20_000)
   const lists = Array.from({ length: 10 }, (_, n) => ({ tasks: tasks.map((task) => ({ ...task, id: task.id + n })) }))
-  compare(`list of 100 such structs, ${name}`, lists, registry.codec(TaskList), 400)
+  return [
+    compare(`struct of 5 fields, ${name}`, tasks, registry.codec(Task), 20_000),
+    compare(`list of 100 such structs, ${name}`, lists, registry.codec(TaskList), 400)
+  ]
+})
+if (missing > 0) throw new Error("A side returned nothing")
+
+if (process.argv.includes("--json")) {
+  console.log(JSON.stringify({ rows: comparisons.map(({ both }) => both) }))
+} else {
+  for (const { title, ...rows } of comparisons) {
+    console.log(`\n${title}`)
+    for (const [step, { foryNs, jsonNs, ratio }] of Object.entries(rows)) {
+      const times = `fory ${foryNs.toFixed(0)} ns, JSON ${jsonNs.toFixed(0)} ns`
+      console.log(`  ${step}: ${times}, ${ratio.toFixed(2)} times as fast`)
+    }
+  }
 }
-if (sink > 0) throw new Error("A side returned nothing")
