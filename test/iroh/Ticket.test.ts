@@ -44,6 +44,17 @@ describe("Ticket", () => {
     })
   }
 
+  it("refuses what only a program without types can pass", () => {
+    const endpointId = "00".repeat(32)
+    refused(() => Ticket.encode(asInfo({ endpointId })))
+    refused(() => Ticket.encode(asInfo({ endpointId, directAddrs: [], relayAddr: null })))
+    refused(() => Ticket.encode(asInfo({ endpointId, directAddrs: [7] })))
+    refused(() => Ticket.encode(asInfo({ directAddrs: [] })))
+    refused(() =>
+      Ticket.encode(asInfo({ endpointId, directAddrs: [], credentialType: "enrollment", credentialDataHex: 1.5 }))
+    )
+  })
+
   it("refuses a huge text without decoding it", () => {
     refused(() => Ticket.decode("aster1" + "z".repeat(10_000_000)))
   })

@@ -12,7 +12,7 @@ export type RelayMode =
   | "default"
   /** The public staging relays, and address look-up by id. */
   | "staging"
-  /** Nothing outside is contacted but the peers themselves; connecting needs direct addresses. */
+  /** No relay and no look-up service is contacted; connecting needs direct addresses. */
   | "disabled"
   /** These relays, by URL, and address look-up by id. */
   | { readonly custom: ReadonlyArray<string> }
@@ -37,6 +37,9 @@ export interface IrohNodeOptions extends NodeOptions {
    * `ip:port` to listen on, at most one per address family; port 0 takes any free one. Default: all interfaces, any
    * port. An address other than a wildcard confines the node: the other family, unless given too, is then bound to
    * its loopback address. A wildcard leaves the other family at its default.
+   *
+   * Whatever is bound, iroh asks the local router for a port mapping during the first second or so, from a socket of
+   * its own that takes no connections.
    */
   readonly bindAddress?: string | ReadonlyArray<string> | undefined
   /** Default: "default". */

@@ -121,6 +121,7 @@ export const serve = Effect.fnUntraced(function* <const Handlers extends Readonl
     }),
     Effect.forever,
     Effect.catchTag("NodeClosed", () => Effect.void),
+    Effect.tapDefect((defect) => Effect.logError("The router has ended", defect)),
     Effect.forkScoped
   )
   return { connections: FiberSet.size(serving), drain }

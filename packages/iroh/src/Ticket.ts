@@ -80,6 +80,7 @@ export const isTicket = (text: string): boolean => text.startsWith(prefix)
  */
 export const toBytes = (info: TicketInfo): Uint8Array => {
   if (!EndpointId.isHex(info.endpointId)) fail("the endpoint id must be 64 hex digits")
+  if (!Array.isArray(info.directAddrs)) fail("the direct addresses must be an array")
   if (info.directAddrs.length > maxDirect) fail(`${info.directAddrs.length} direct addresses, at most ${maxDirect} fit`)
   const relay = info.relayAddr === undefined ? undefined : readAddr(info.relayAddr)
   const direct = info.directAddrs.map(readAddr)
@@ -145,7 +146,8 @@ export const fromBytes = (bytes: Uint8Array): TicketInfo => {
 }
 
 const readAddr = (text: string): SocketAddr.SocketAddr =>
-  SocketAddr.parse(text) ?? fail(`${JSON.stringify(text.slice(0, 80))} is not ip:port or [ip6]:port`)
+  (typeof text === "string" ? SocketAddr.parse(text) : undefined) ??
+  fail(`${JSON.stringify(String(text).slice(0, 80))} is not ip:port or [ip6]:port`)
 
 const pushAddr = (out: Array<number>, { octets, port }: SocketAddr.SocketAddr): void => {
   out.push(...octets, port >> 8, port & 0xff)

@@ -16,10 +16,25 @@ const toArray = (bytes: Uint8Array): Array<number> => {
 const fromNative = (bytes: ReadonlyArray<number> | Uint8Array): Uint8Array => {
   if (bytes instanceof Uint8Array) return bytes
   const length = bytes.length
-  const copy = new Uint8Array(length)
+  const copy = allocate(length)
   for (let i = 0; i < length; i++) copy[i] = bytes[i]!
   return copy
 }
+
+/** Small pieces share one allocation: one of their own costs more than filling them. */
+const allocate = (length: number): Uint8Array => {
+  if (length > SLAB_SIZE / 8) return new Uint8Array(length)
+  if (slabUsed + length > SLAB_SIZE) {
+    slab = new ArrayBuffer(SLAB_SIZE)
+    slabUsed = 0
+  }
+  slabUsed += length
+  return new Uint8Array(slab, slabUsed - length, length)
+}
+
+const SLAB_SIZE = 8 * 1024
+let slab = new ArrayBuffer(SLAB_SIZE)
+let slabUsed = 0
 
 /** For a binding that takes byte arrays although its types still say number arrays. */
 const unchanged = (bytes: Uint8Array): Array<number> => bytes as unknown as Array<number>

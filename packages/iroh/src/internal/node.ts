@@ -1,26 +1,11 @@
 import { type Cause, type Duration, Effect, Exit, Fiber, Queue, type Scope, Semaphore } from "effect"
 import type { Connection } from "../Connection.ts"
-import type { EndpointId } from "../EndpointId.ts"
+import type { IrohNode } from "../IrohNode.ts"
 import type { NodeAddr } from "../NodeAddr.ts"
 import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
 import type { RawConnection, RawEndpoint } from "./binding.ts"
 import { QuicConnection } from "./connection.ts"
-
-/** What a node on any transport can do. */
-interface Node {
-  readonly endpointId: EndpointId
-  readonly address: Effect.Effect<NodeAddr>
-  readonly boundSockets: ReadonlyArray<string>
-  readonly advertise: (alpns: Iterable<string>) => Effect.Effect<void>
-  readonly connect: (
-    addr: NodeAddr,
-    alpn: string,
-    options?: { readonly timeout?: Duration.Input | undefined }
-  ) => Effect.Effect<Connection, ConnectError>
-  readonly accept: Effect.Effect<Connection, NodeClosed>
-  readonly close: Effect.Effect<void>
-}
 
 const closeTimeout = "3 seconds"
 
@@ -31,14 +16,18 @@ const roots = new Set<RawEndpoint>()
 export const makeNode = Effect.fnUntraced(function* <E, R>(
   bind: Effect.Effect<RawEndpoint, E, R>,
   options: NodeOptions
-): Effect.fn.Return<Node, E, R | Scope.Scope> {
+): Effect.fn.Return<IrohNode["Service"], E, R | Scope.Scope> {
   const incoming = yield* Queue.bounded<Connection, Cause.Done>(options.backlog ?? 64)
   const { close, endpoint } = yield* Effect.acquireRelease(
     Effect.flatMap(bind, (endpoint) => Effect.map(closing(endpoint, incoming), (close) => ({ endpoint, close }))),
     ({ close }) => close
   )
   const alpns = new Set(options.alpns)
-  yield* Effect.forkScoped(acceptLoop(endpoint, incoming, options))
+  yield* acceptLoop(endpoint, incoming, options).pipe(
+    Effect.tapDefect((defect) => Effect.logError("The node has stopped accepting", defect)),
+    Effect.ensuring(Queue.end(incoming)),
+    Effect.forkScoped
+  )
 
   return {
     endpointId: endpoint.endpointId,
@@ -98,7 +87,7 @@ const acceptLoop = Effect.fnUntraced(function* (
   while (true) {
     yield* Semaphore.take(handshakes, 1)
     const handshake = yield* Effect.promise(() => endpoint.acceptNext())
-    if (handshake === undefined) return yield* Queue.end(incoming)
+    if (handshake === undefined) return
     yield* settle(handshake).pipe(
       Effect.timeout(timeout),
       Effect.flatMap((connection) => Queue.offer(incoming, connection)),
@@ -107,7 +96,7 @@ const acceptLoop = Effect.fnUntraced(function* (
       Effect.forkChild({ startImmediately: true })
     )
   }
-}, Effect.scoped)
+})
 
 /**
  * Waits for a handshake. It cannot be called back: when nobody waits any more, the connection that may still come
