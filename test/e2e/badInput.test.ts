@@ -843,6 +843,6 @@ describe("noise", () => {
       const server = yield* serve()
       const error = yield* Effect.flip(dial(yield* node, server, "aster/2"))
       assert.strictEqual(error.reason._tag, "UnsupportedProtocol")
-    })
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })

@@ -2,7 +2,8 @@
  * A producer and its consumers as a test needs them: real QUIC, on this machine only.
  */
 import { AsterClient } from "@aster-effect/client/AsterClient"
-import type { ConnectFailure } from "@aster-effect/client/AsterClient"
+import type { ConnectFailure, NodeClientOptions } from "@aster-effect/client/AsterClient"
+import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
@@ -17,6 +18,9 @@ import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/Ki
 
 export const loopback: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }
 
+/** Neither the environment nor an identity file counts. */
+export const bare = AsterConfig.load({ environment: false, identity: false })
+
 export const kitchen = Layer.merge(KitchenSinkLive, KitchenJsonLive)
 
 /** A server that lives as long as the scope. `services` holds the handlers of any services. */
@@ -25,7 +29,7 @@ export const serve = (
   services: Layer.Layer<never> = kitchen
 ): Effect.Effect<AsterServer["Service"], StartError | BindError, Scope.Scope> =>
   Effect.map(
-    Layer.build(AsterServer.layer({ node: loopback, ...options }).pipe(Layer.provide(services))),
+    Layer.build(AsterServer.layer({ config: bare, node: loopback, ...options }).pipe(Layer.provide(services))),
     Context.get(AsterServer)
   )
 
@@ -36,10 +40,14 @@ export const node: Effect.Effect<IrohNode["Service"], BindError, Scope.Scope> = 
 )
 
 /** A consumer with a node of its own. */
-export const consume = (server: {
-  readonly address: string
-}): Effect.Effect<AsterClient["Service"], ConnectFailure | BindError, Scope.Scope> =>
-  Effect.map(Layer.build(AsterClient.layer({ address: server.address, node: loopback })), Context.get(AsterClient))
+export const consume = (
+  server: { readonly address: string },
+  options: NodeClientOptions = {}
+): Effect.Effect<AsterClient["Service"], ConnectFailure | BindError, Scope.Scope> =>
+  Effect.map(
+    Layer.build(AsterClient.layer({ config: bare, address: server.address, node: loopback, ...options })),
+    Context.get(AsterClient)
+  )
 
 /** A bare connection to a server. */
 export const dial = (

@@ -1,0 +1,58 @@
+/**
+ * Programs of this repository as processes of their own.
+ */
+import { type ChildProcessByStdio, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import type { Readable, Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import type { Cause, Scope } from "effect"
+import { Effect, Queue } from "effect"
+
+/** How a process ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Everything it wrote to standard error. */
+  readonly stderr: string
+}
+
+/** A running process. */
+export interface Child {
+  readonly process: ChildProcessByStdio<Writable, Readable, Readable>
+  /** The next line on its standard output. Dies when there is none any more. */
+  readonly line: Effect.Effect<string>
+  readonly ended: Effect.Effect<Ended>
+}
+
+/** Starts a program with this Node.js; `path` is relative to the root of the repository. Killed with the scope. */
+export const start = (
+  path: string,
+  args: ReadonlyArray<string> = [],
+  nodeOptions: ReadonlyArray<string> = []
+): Effect.Effect<Child, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
+      const child = spawn(process.execPath, ["--conditions=source", ...nodeOptions, file, ...args], {
+        stdio: ["pipe", "pipe", "pipe"]
+      })
+      const lines = Effect.runSync(Queue.unbounded<string, Cause.Done>())
+      let stderr = ""
+      child.stderr.on("data", (bytes) => (stderr += bytes))
+      const reading = createInterface({ input: child.stdout })
+      reading.on("line", (line) => Queue.offerUnsafe(lines, line))
+      reading.on("close", () => Effect.runFork(Queue.end(lines)))
+      const exit = new Promise<Ended>((resolve) =>
+        child.on("close", (code, signal) => resolve({ code, signal, stderr }))
+      )
+      const line = Effect.catchTag(Queue.take(lines), "Done", () =>
+        Effect.die(new Error(`${path} has said all it had to say: ${stderr}`))
+      )
+      return { process: child, line, ended: Effect.promise(() => exit) }
+    }),
+    ({ ended, process }) =>
+      Effect.suspend(() => {
+        process.kill("SIGKILL")
+        return Effect.asVoid(ended)
+      })
+  )
