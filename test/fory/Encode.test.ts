@@ -243,7 +243,16 @@ describe("paths", () => {
     ["Task.comments", { ...valid, comments: "none" }],
     ["Task.comments[1].at", { ...valid, comments: [at, { text: "y", at: 5 }] }],
     ["Task.comments[2]", { ...valid, comments: [at, at, null] }],
-    ['Task.labels["b"]', { ...valid, labels: new Map([["a", 1], ["b", 1.5]]) }], // prettier-ignore
+    [
+      'Task.labels["b"]',
+      {
+        ...valid,
+        labels: new Map([
+          ["a", 1],
+          ["b", 1.5]
+        ])
+      }
+    ],
     ["Task.labels{key}", { ...valid, labels: new Map([[1, 1]]) }],
     ['Task.counts["x y"]', { ...valid, counts: { "x y": 256 } }],
     ['Task["odd name"][1]["k"]', { ...valid, "odd name": [1, { k: Symbol("s") }] }],
@@ -259,6 +268,10 @@ describe("paths", () => {
 
   it("of roots without a name begin with value", () => {
     assert.strictEqual(refuses(Type.list(Type.int), [1, "2"], "InvalidValue").path, "value[1]")
+  })
+
+  it("are those of what is refused, not of another fault before it", () => {
+    assert.strictEqual(refuses(Type.list(Type.any), ["\ud800", Symbol("s")], "InvalidValue").path, "value[1]")
   })
 
   it("show numbers but no text", () => {
