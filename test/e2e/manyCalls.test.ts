@@ -1,0 +1,46 @@
+import { AsterClient } from "@aster-effect/client/AsterClient"
+import * as Rpc from "@aster-effect/core/Rpc"
+import * as Service from "@aster-effect/core/Service"
+import * as Wire from "@aster-effect/core/Wire"
+import { AsterServer } from "@aster-effect/server/AsterServer"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { loopback } from "../../examples/loopback.ts"
+
+class Ping extends Wire.Class<Ping>("many/Ping")({ data: Wire.Bytes }) {}
+
+const Echo = Service.make("Echo").add(Rpc.unary("echo", { request: Ping, response: Ping }))
+const EchoLive = Echo.toLayer({ echo: (ping) => Effect.succeed(ping) })
+
+const CALLS = 100_000
+const IN_FLIGHT = 64
+
+/** Both sides run in this process, so it holds whatever either of them keeps. */
+const residentMB = () => process.memoryUsage.rss() / 1e6
+
+describe("many calls", () => {
+  // A hundred streams may be open at a time: a stream that either side fails to give back stalls the connection early.
+  it.live(
+    `${CALLS} on one connection, ${IN_FLIGHT} at a time, in bounded memory`,
+    () =>
+      Effect.gen(function* () {
+        const { address } = yield* AsterServer
+        const context = yield* Layer.build(AsterClient.layer({ address, node: loopback }))
+        const { echo } = yield* Context.get(context, AsterClient).client(Echo)
+        const calls = (count: number) =>
+          Effect.forEach(
+            Array.from({ length: count }, (_, i) => i),
+            (i) =>
+              Effect.map(echo(new Ping({ data: Uint8Array.of(i, i >>> 8, i >>> 16) })), ({ data }) =>
+                assert.strictEqual(data[0]! | (data[1]! << 8) | (data[2]! << 16), i)
+              ),
+            { concurrency: IN_FLIGHT, discard: true }
+          )
+        yield* calls(CALLS / 10)
+        const before = residentMB()
+        yield* calls(CALLS - CALLS / 10)
+        assert.isBelow(residentMB() - before, 100)
+      }).pipe(Effect.provide(AsterServer.layer({ node: loopback }).pipe(Layer.provide(EchoLive)))),
+    120_000
+  )
+})
