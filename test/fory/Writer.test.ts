@@ -45,6 +45,45 @@ describe("Writer", () => {
     assert.deepStrictEqual(codec.decode(writer.bytes(), 2), { name: "World" })
   })
 
+  it("grows wherever its end falls in a message", () => {
+    const Wide = Type.struct({
+      namespace: "t",
+      name: "Wide",
+      fields: {
+        a: Type.int,
+        b: Type.optional(Type.float64),
+        c: Type.string,
+        d: Type.timestamp,
+        e: Type.optional(Type.date),
+        f: Type.bytes,
+        g: Type.optional(Type.list(Type.int)),
+        h: Type.record(Type.float32),
+        i: Hello,
+        j: Type.any
+      }
+    })
+    const wide = Fory.make({ types: [Hello] }).codec(Wide)
+    const hello = { name: "World" }
+    const value = {
+      a: 2 ** 50,
+      b: 1.5,
+      c: "x".repeat(7),
+      d: new Date(1),
+      e: new Date(0),
+      f: new Uint8Array(3),
+      g: [1, 2 ** 40],
+      h: { a: 1, b: 2 },
+      i: hello,
+      j: [1, "日本", null, Type.typed(Hello, hello)]
+    }
+    const expected = toHex(wide.encode(value))
+    for (let capacity = 1; capacity <= expected.length / 2 + 40; capacity++) {
+      const writer = new Writer(capacity)
+      wide.write(writer, value)
+      assert.strictEqual(toHex(writer.bytes()), expected, `capacity ${capacity}`)
+    }
+  })
+
   it("gives the bytes that encode gives, whatever was written before", () => {
     const Inner = Type.struct({ namespace: "t", name: "Inner", fields: { a: Type.int } })
     const Pair = Type.struct({ namespace: "t", name: "Pair", fields: { p: Inner, q: Inner, r: Type.any } })
