@@ -30,10 +30,11 @@ export const withPath = (
 
 /** The first part that fails in the same way. */
 const failing = (parts: Iterable<Part>, expected: ForyError, limits: Limits): Part | undefined => {
+  const writer = new Writer()
+  writer.limits = limits
   for (const part of parts) {
     if (isNull(part.value) && part.slot.nullable) continue
-    const writer = new Writer()
-    writer.limits = limits
+    writer.names.begin(undefined)
     try {
       part.slot.codec.write(writer, 0, part.value, 1)
     } catch (error) {
