@@ -1,0 +1,109 @@
+/** What a consumer makes of addresses and of producers that are not what they should be. */
+import { encode } from "@aster-effect/admission/Handshake"
+import * as Router from "@aster-effect/iroh/Router"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as Alpn from "@aster-effect/transport/Alpn"
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { HelloRequest, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { consume, memoryNode, scenario, serve, settings, Vault } from "../admission/Deployment.ts"
+import { kitchen } from "../faults/Kitchen.ts"
+
+/** A producer whose answer to every request for admission are these bytes. */
+const answering = Effect.fnUntraced(function* (answer: Uint8Array) {
+  const node = yield* memoryNode()
+  const handler: Router.Handler = (connection) =>
+    Effect.gen(function* () {
+      const { send } = yield* connection.acceptBi
+      yield* Effect.ignore(Effect.andThen(send.write(answer), send.finish))
+      yield* connection.closed
+    })
+  yield* Router.serve({ handlers: { [Alpn.CONSUMER_ADMISSION]: handler } }).pipe(Effect.provideService(IrohNode, node))
+  return { address: NodeAddr.toTicket(yield* node.address) }
+})
+
+const summary = { name: "KitchenSink", version: 1, contract_id: "" }
+
+describe("an address", () => {
+  scenario("is a ticket, base64, or an id", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { config: settings() }, kitchen)
+      for (const address of [server.address, server.endpointAddrB64, server.endpointId, ` ${server.address}\n`]) {
+        const client = yield* Effect.flatMap(consume(yield* memoryNode(), { address }), (own) =>
+          own.client(KitchenSink)
+        )
+        assert.strictEqual((yield* client.say_hello(new HelloRequest({ name: "x" }))).message, "Hello, x!")
+      }
+    })
+  )
+
+  scenario("has to be there and to be one", () =>
+    Effect.gen(function* () {
+      const node = yield* memoryNode()
+      assert.strictEqual((yield* Effect.flip(consume(node, { address: " " })))._tag, "AsterConfigError")
+      for (const address of ["aster1nonsense", "!", "ab".repeat(31)]) {
+        assert.strictEqual((yield* Effect.flip(consume(node, { address })))._tag, "TicketError")
+      }
+    })
+  )
+})
+
+describe("a consumer", () => {
+  scenario("is told that it was not admitted", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(consume(yield* memoryNode(), yield* serve(yield* memoryNode())))
+      assert.strictEqual(error._tag, "AdmissionDenied")
+      assert.include(error.message, "ask its operator for a credential")
+    })
+  )
+
+  scenario("is told what is offered in place of what is not", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { config: settings() }, kitchen)
+      const consumer = yield* consume(yield* memoryNode(), server)
+      const error = yield* Effect.flip(consumer.client(Vault))
+      assert.strictEqual(error._tag, "ServiceNotOffered")
+      assert.include(error.message, "KitchenJson v1")
+      assert.strictEqual((yield* Effect.flip(consumer.proxy("KitchenSink", 2)))._tag, "ServiceNotOffered")
+    })
+  )
+
+  const hostile = [
+    ["has no end in sight", new Uint8Array(200_000).fill(0x20), "TooLarge"],
+    ["is garbage", Uint8Array.of(0xff, 0xfe, 0x00), "Malformed"],
+    ["is not an object", new TextEncoder().encode("[true]"), "Malformed"],
+    ["does not say whether it is admitted", encode({ services: [] }), "Malformed"],
+    ["is nested beyond reason", new TextEncoder().encode(`{"admitted":${"[".repeat(30_000)}`), "Malformed"],
+    ["is empty", new Uint8Array(0), "NoAnswer"]
+  ] as const
+  for (const [name, answer, reason] of hostile) {
+    scenario(`fails when the answer ${name}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(consume(yield* memoryNode(), yield* answering(answer)))
+        assert.strictEqual(error._tag === "HandshakeError" ? error.reason : error._tag, reason)
+      })
+    )
+  }
+
+  scenario("drops services that break a rule and keeps the others", () =>
+    Effect.gen(function* () {
+      const services = [
+        summary,
+        { ...summary, name: "../etc" },
+        { ...summary, name: 7 },
+        { ...summary, version: 1.5 },
+        { ...summary, contract_id: "xyz" },
+        null,
+        { ...summary, name: "Other", channels: { rpc: "not an address" } }
+      ]
+      const producer = yield* answering(encode({ admitted: true, services, attributes: { a: 1, b: "2" } }))
+      const consumer = yield* consume(yield* memoryNode(), producer)
+      assert.deepStrictEqual(
+        consumer.services.map(({ name }) => name),
+        ["KitchenSink", "Other"]
+      )
+      assert.deepStrictEqual([...consumer.attributes], [["b", "2"]])
+    })
+  )
+})

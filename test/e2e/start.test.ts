@@ -1,0 +1,66 @@
+/** The examples, started as the README says. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { readFileSync } from "node:fs"
+import { runInNewContext } from "node:vm"
+import { start } from "../faults/Child.ts"
+
+describe("npm start", () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it.live(`prints address, root key and contracts, and ${signal} ends it well`, () =>
+      Effect.gen(function* () {
+        const child = yield* start("examples/task-runner/index.js")
+        const lines: Array<string> = []
+        for (let line = ""; line !== "Ctrl+C stops it."; lines.push(line)) line = yield* child.line
+        const printed = lines.join("\n")
+        assert.match(printed, /^TaskRunner v2 serving at aster1[a-z0-9]+$/im)
+        assert.match(printed, /^root public key: \S+$/m)
+        assert.match(printed, /^TaskRunner v2: contract [0-9a-f]{64}$/m)
+        child.process.kill(signal)
+        const ended = yield* Effect.timeout(child.ended, "3 seconds")
+        assert.deepStrictEqual(ended, { code: 0, signal: null, stderr: "" })
+      })
+    )
+  }
+})
+
+describe("the examples", () => {
+  it.live("demo calls everything and ends", () =>
+    Effect.gen(function* () {
+      const child = yield* start("examples/demo/index.js")
+      assert.strictEqual((yield* Effect.timeout(child.ended, "30 seconds")).code, 0)
+    })
+  )
+
+  it.live("kitchen-sink prints one line for scripts", () =>
+    Effect.gen(function* () {
+      const child = yield* start("examples/kitchen-sink/index.js", ["serve", "--json"])
+      const keys = Object.keys(JSON.parse(yield* child.line) as object)
+      assert.deepStrictEqual(keys, ["address", "endpointAddrB64", "endpointId", "directAddresses", "services"])
+      child.process.kill("SIGTERM")
+      assert.strictEqual((yield* Effect.timeout(child.ended, "3 seconds")).code, 0)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(child.line)), "a second line")
+    })
+  )
+})
+
+describe("an old Node.js", () => {
+  const script = readFileSync(new URL("../../examples/requireNode.js", import.meta.url), "utf8")
+  const run = (node: string) => {
+    const said: Array<string> = []
+    const codes: Array<number> = []
+    const process = { versions: { node }, exit: (code: number) => codes.push(code) }
+    runInNewContext(script, { process, console: { error: (text: string) => said.push(text) } })
+    return { codes, said }
+  }
+
+  it("is told which one is needed", () => {
+    for (const version of ["20.19.0", "22.18.0"]) {
+      const { codes, said } = run(version)
+      assert.deepStrictEqual(codes, [1])
+      assert.lengthOf(said, 1)
+      assert.include(said[0], `needs Node.js 22.19 or newer, and this is ${version}`)
+    }
+    assert.deepStrictEqual(run("22.19.0"), { codes: [], said: [] })
+  })
+})

@@ -1,0 +1,105 @@
+/** Starting and ending of a server, on a network in memory. */
+import type { AsterClient } from "@aster-effect/client/AsterClient"
+import { StatusCode } from "@aster-effect/core/Status"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { HelloReply, HelloRequest, KitchenJson, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { SlowRequest } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { consume, memoryNode, scenario, serve, settings } from "../admission/Deployment.ts"
+import { kitchen } from "../faults/Kitchen.ts"
+
+const config = settings()
+const hello = new HelloRequest({ name: "x" })
+const calls = (consumer: AsterClient["Service"]) => consumer.client(KitchenSink)
+
+describe("a server that does not start says what to do", () => {
+  scenario("without services", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(serve(yield* memoryNode(), { config }, Layer.empty))
+      assert.strictEqual(error._tag, "NoServices")
+      assert.include(error.message, "provide the layer of at least one service")
+    })
+  )
+
+  scenario("with a service twice", () =>
+    Effect.gen(function* () {
+      const services = [KitchenSink, KitchenSink]
+      const error = yield* Effect.flip(serve(yield* memoryNode(), { config, services }, kitchen))
+      assert.strictEqual(error._tag, "DuplicateService")
+      assert.include(error.message, "KitchenSink v1 is provided twice")
+    })
+  )
+
+  scenario("with a service that has no handlers", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(serve(yield* memoryNode(), { config, services: [KitchenSink] }))
+      assert.strictEqual(error._tag, "ServiceNotProvided")
+      assert.include(error.message, "KitchenSink v1 has no handlers")
+    })
+  )
+})
+
+describe("a server", () => {
+  scenario("serves what its context holds, or what it is told to", () =>
+    Effect.gen(function* () {
+      const all = yield* serve(yield* memoryNode(), { config }, kitchen)
+      assert.sameMembers(
+        all.services.map(({ name }) => name),
+        ["KitchenSink", "KitchenJson"]
+      )
+      const one = yield* serve(yield* memoryNode(), { config, services: [KitchenJson] }, kitchen)
+      const consumer = yield* consume(yield* memoryNode(), one)
+      assert.deepStrictEqual(
+        consumer.services.map(({ name }) => name),
+        ["KitchenJson"]
+      )
+      assert.strictEqual((yield* Effect.flip(calls(consumer)))._tag, "ServiceNotOffered")
+    })
+  )
+
+  scenario("can be waited for, drained and closed more than once", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { config }, kitchen)
+      const waiting = yield* Effect.forkChild(Effect.all([server.serve, server.serve], { concurrency: 2 }))
+      yield* Effect.yieldNow
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* Effect.all([server.drain, server.drain], { concurrency: 2 })
+      yield* Fiber.join(waiting)
+      yield* server.drain
+      yield* server.close
+      yield* server.close
+      yield* server.serve
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(server.node.accept)))
+    })
+  )
+
+  scenario("that drains lets calls finish within the grace period, and interrupts the rest", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { config, gracePeriod: "10 seconds" }, kitchen)
+      const client = yield* Effect.flatMap(consume(yield* memoryNode(), server), calls)
+      yield* client.say_hello(hello)
+      const short = yield* Effect.forkChild(client.slow(new SlowRequest({ ms: 5_000 })))
+      const long = yield* Effect.forkChild(Effect.flip(client.slow(new SlowRequest({ ms: 60_000 }))))
+      yield* TestClock.adjust("1 second")
+      const draining = yield* Effect.forkChild(server.drain)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(short), new HelloReply({ message: "slept 5000 ms" }))
+      assert.isUndefined(draining.pollUnsafe())
+      yield* TestClock.adjust("6 seconds")
+      yield* Fiber.join(draining)
+      assert.strictEqual((yield* Fiber.join(long)).code, StatusCode.UNAVAILABLE)
+    })
+  )
+
+  scenario("is closed, and its node, with its scope", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const home = yield* memoryNode()
+      const server = yield* Scope.provide(serve(home, { config }, kitchen), scope)
+      yield* Scope.close(scope, Exit.void)
+      yield* server.serve
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(home.accept)))
+    })
+  )
+})
