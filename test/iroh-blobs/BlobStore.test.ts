@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { BaoDecoder, type BaoItem } from "@aster-effect/iroh-blobs/proto/BaoDecoder"
+import { BaoEncoder } from "@aster-effect/iroh-blobs/proto/BaoEncoder"
 import * as Bitfield from "@aster-effect/iroh-blobs/proto/Bitfield"
 import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
 import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
@@ -128,6 +129,34 @@ const suite = (name: string, layer: Effect.Effect<Layer.Layer<BlobStore, unknown
         const small = blobOf(5000, 1)
         assert.deepStrictEqual((yield* take(small, [0, 2])).ranges, [])
         assert.isTrue(Bitfield.isComplete(yield* take(small, [0])))
+      })
+    )
+
+    test(
+      "keeps the pairs above pieces that it leaves out",
+      Effect.gen(function* () {
+        const store = yield* BlobStore
+        const blob = blobOf(300_000, 2)
+        const items = itemsOf(blob, [3, 64])
+        const cut = items.findIndex((item) => item._tag === "Data" && item.offset === 16_384)
+        yield* Effect.gen(function* () {
+          // The first batch holds nothing that is stored but the pairs of what the second one brings.
+          const partial = yield* store.receive(hashOf(blob))
+          yield* partial.append(blob.length, items.slice(0, cut))
+          yield* partial.append(blob.length, items.slice(cut))
+        }).pipe(Effect.scoped)
+        yield* take(blob, ChunkRanges.last)
+        const bytes = yield* Effect.gen(function* () {
+          const reader = yield* store.open(hashOf(blob))
+          assert.deepStrictEqual(reader.bitfield(), { size: 300_000, verified: true, ranges: [16, 64] })
+          const encoder = new BaoEncoder(BlobHash.toBytes(hashOf(blob)), reader.bitfield(), [16, 64])
+          const parts = [encoder.header]
+          for (let need = encoder.need; need !== undefined; need = encoder.need) {
+            parts.push(encoder.supply(yield* reader.read(need.from, need.offset, need.length)))
+          }
+          return Buffer.concat(parts)
+        }).pipe(Effect.scoped)
+        assert.isTrue(bytes.equals(respond(blob, [16, 64]).bytes))
       })
     )
 

@@ -91,7 +91,9 @@ describe("downloads", () => {
 
   it.live("leave a lying peer at its first wrong group, name it, and go on with the next", () =>
     Effect.gen(function* () {
-      const [honest, getter] = [yield* makePeer(), yield* makePeer()]
+      let sent = 0
+      const honest = yield* makePeer({ onServed: (served) => Effect.sync(() => (sent += served.sent)) })
+      const getter = yield* makePeer()
       const blob = blobOf(200_000, 3)
       const { hash } = yield* honest.blobs.addBytes(blob)
       const { parts } = respond(blob, [0])
@@ -104,6 +106,8 @@ describe("downloads", () => {
       assert.include(failures[0]!.message, liar.addr.endpointId.slice(0, 10))
       // What the liar sent before its lie was not asked for again.
       assert.strictEqual(received, 200_000)
+      yield* Effect.sleep(20)
+      assert.isBelow(sent, 200_000 - 4 * 16_384)
       same(yield* getter.blobs.read(hash), blob)
     }).pipe(inNetwork)
   )
@@ -167,6 +171,28 @@ describe("downloads", () => {
         assert.deepStrictEqual((yield* getter.blobs.download(raw(hash), { from: [chatty.addr] })).failures, [])
       }).pipe(inNetwork),
     60_000
+  )
+
+  it.live("take no other size once one is proven", () =>
+    Effect.gen(function* () {
+      const [honest, getter] = [yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(100_000, 3)
+      const { hash } = yield* honest.blobs.addBytes(blob)
+      yield* getter.blobs.download(raw(hash), { from: [honest.addr], ranges: [{ start: 99_999 }], tag: false })
+      // 120 000 bytes have the same tree above the first group, so its data alone would not give the lie away.
+      const lie = respond(blob, [0, 16]).bytes
+      new DataView(lie.buffer).setBigUint64(0, 120_000n, true)
+      const liar = yield* makePeer({ handler: impostor([lie]) })
+      const first = { ranges: [{ end: 16_384 }], tag: false } as const
+      const error = yield* Effect.flip(getter.blobs.download(raw(hash), { from: [liar.addr], ...first }))
+      assert.isTrue(error._tag === "DownloadFailed" && error.failures[0]?.reason._tag === "Corrupt")
+      // Who knows no size yet cannot tell, but loses nothing by it.
+      const other = yield* makePeer()
+      yield* other.blobs.download(raw(hash), { from: [liar.addr], ...first })
+      assert.deepStrictEqual(yield* other.blobs.status(hash), { _tag: "Partial", size: 120_000, sizeVerified: false })
+      assert.strictEqual((yield* other.blobs.download(raw(hash), { from: [honest.addr] })).received, 100_000 - 16_384)
+      same(yield* other.blobs.read(hash), blob)
+    }).pipe(inNetwork)
   )
 
   it.live("say what went wrong when nobody has it", () =>

@@ -27,10 +27,10 @@ export const createBlob = Effect.fnUntraced(function* (
 
   const flush = attempt("write a blob", async () => {
     aside ??= await entries.files.create()
-    const bytes = batch.length === 1 ? batch[0]! : Buffer.concat(batch)
+    // Given up only once it is written: after a failure the next attempt repeats it.
+    await aside.append(batch.length === 1 ? batch[0]! : Buffer.concat(batch))
     batch = []
     batched = 0
-    await aside.append(bytes)
   }).pipe(Effect.uninterruptible)
 
   const write = Effect.fnUntraced(function* (bytes: Uint8Array): Effect.fn.Return<void, BlobStoreError> {

@@ -41,14 +41,16 @@ export const receiveBlob = Effect.fnUntraced(function* (
   )
   // Pairs wait for data below them: only that shows that the tree has the shape the claimed size gives it.
   let pairs: Array<Run> = []
+  // What could not be written would be missing under what comes later.
+  let broken: BlobStoreError | undefined
 
   const append = Effect.fnUntraced(function* (
     claimed: number,
     items: ReadonlyArray<BaoItem>
   ): Effect.fn.Return<void, BlobStoreError> {
+    if (broken !== undefined) return yield* broken
     if (Bitfield.isComplete(entry.bitfield)) return
-    const size = entry.bitfield.verified ? entry.bitfield.size : claimed
-    const chunks = Bitfield.chunksOf(size)
+    const chunks = Bitfield.chunksOf(claimed)
     const settledPairs: Array<Run> = []
     const data: Array<Run> = []
     const groups: Array<number> = []
@@ -67,24 +69,24 @@ export const receiveBlob = Effect.fnUntraced(function* (
       else groups.push(start)
       groups.push(end)
     }
-    const bitfield = Bitfield.extend(entry.bitfield, size, proven, groups)
-    if (Bitfield.equal(bitfield, entry.bitfield)) return
-    if (size <= GROUP_SIZE && groups.length > 0) {
+    const bitfield = Bitfield.extend(entry.bitfield, claimed, proven, groups)
+    if (Bitfield.isComplete(bitfield) && bitfield.size <= GROUP_SIZE) {
       const content = Uint8Array.from(data[0]!.parts[0]!)
-      const complete = Bitfield.complete(size)
-      yield* attemptSync("record a blob", () => entries.metadata.putBlob(hash, { bitfield: complete, data: content }))
+      yield* attemptSync("record a blob", () => entries.metadata.putBlob(hash, { bitfield, data: content }))
       yield* attempt("record a blob", () => entries.metadata.durable())
       entry.data = content
       entry.unsynced = 0
-      entries.publish(entry, complete)
+      entries.publish(entry, bitfield)
       return
     }
-    yield* attempt("write a blob", async () => {
-      if (data.length === 0 && settledPairs.length === 0) return
-      const files = await entries.openFiles(entry)
-      for (const run of data) await files.write("data", run.offset, Buffer.concat(run.parts))
-      for (const run of settledPairs) await files.write("outboard", run.offset, Buffer.concat(run.parts))
-    })
+    if (data.length > 0 || settledPairs.length > 0) {
+      yield* attempt("write a blob", async () => {
+        const files = await entries.openFiles(entry)
+        for (const run of data) await files.write("data", run.offset, Buffer.concat(run.parts))
+        for (const run of settledPairs) await files.write("outboard", run.offset, Buffer.concat(run.parts))
+      })
+    }
+    if (Bitfield.equal(bitfield, entry.bitfield)) return
     entry.unsynced += 1 + data.reduce((sum, run) => sum + run.end - run.offset, 0)
     if (Bitfield.isComplete(bitfield)) {
       // Nobody is told that the blob is complete before it is so durably.
@@ -100,7 +102,11 @@ export const receiveBlob = Effect.fnUntraced(function* (
     hash,
     bitfield: () => entry.bitfield,
     read: (part, offset, length) => entries.read(entry, part, offset, length),
-    append: (size, items) => Semaphore.withPermit(entry.lock, append(size, items)).pipe(Effect.uninterruptible)
+    append: (size, items) =>
+      Semaphore.withPermit(entry.lock, append(size, items)).pipe(
+        Effect.tapError((error) => Effect.sync(() => (broken = error))),
+        Effect.uninterruptible
+      )
   }
 })
 
