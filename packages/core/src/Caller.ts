@@ -7,11 +7,11 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Call } from "./CallContext.ts"
@@ -194,12 +194,13 @@ interface Opened {
   readonly call: Call
   readonly channel: CallChannel
   readonly reader: FrameReader
-  readonly outbox: Outbox
+  /** Sends all that the call has to say. */
+  readonly sending: Effect.Effect<void, unknown, unknown>
   /** The trailer, once it has arrived. */
   trailer: Frame.Frame | undefined
 }
 
-/** Opens a channel and puts the header, and what leaves with it, into its outbox. */
+/** Opens a channel for the header and what leaves with it. */
 const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, RpcError> =>
   Effect.suspend(() => {
     const plain = call.deadline === undefined && call.callId === "" && call.metadata.size === 0
@@ -220,13 +221,30 @@ const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, R
     // A request that cannot be written must not cost a stream.
     return Effect.andThen(
       input.first(frames),
-      Effect.map(target.options.open, (channel) => {
-        const outbox = new Outbox(channel, frames)
-        if (input.rest === undefined) outbox.close()
-        return { target, call, channel, reader: new FrameReader(channel), outbox, trailer: undefined }
-      })
+      Effect.map(target.options.open, (channel) => ({
+        target,
+        call,
+        channel,
+        reader: new FrameReader(channel),
+        sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
+        trailer: undefined
+      }))
     )
   })
+
+/** Failing to send is no failure yet: the server may have answered before it stopped listening. */
+const sendAll = (
+  channel: CallChannel,
+  frames: FrameWriter,
+  rest: (outbox: Outbox) => Effect.Effect<void, unknown, unknown>
+): Effect.Effect<void, unknown, unknown> => {
+  const outbox = new Outbox(channel, frames)
+  return Effect.catchIf(
+    Effect.all([outbox.run, rest(outbox)], { concurrency: 2, discard: true }),
+    (error) => error instanceof ChannelError,
+    () => Effect.void
+  )
+}
 
 /** The call as interceptors see it. */
 const prepare = (target: Target, options: Rpc.CallOptions | undefined): Effect.Effect<Call, RpcError> => {
@@ -266,63 +284,53 @@ const expired = RpcError.of("DEADLINE_EXCEEDED", "deadline exceeded")
 // Running
 // ---------------------------------------------------------------------------------------------------------------------
 
-const single = Effect.fnUntraced(function* (target: Target, options: Rpc.CallOptions | undefined, input: Input) {
-  const call = yield* prepare(target, options)
-  const exit = yield* Effect.exit(
-    target.intercept(call, (seen) =>
-      within(
-        seen,
-        Effect.uninterruptibleMask((restore) =>
-          // Opening can take long, on a connection that is not there yet or has no stream left.
-          Effect.flatMap(restore(open(target, seen, input)), (opened) =>
-            Effect.onExit(restore(exchange(opened, input)), () => retire(opened))
+const single = (
+  target: Target,
+  options: Rpc.CallOptions | undefined,
+  input: Input
+): Effect.Effect<unknown, unknown, unknown> =>
+  Effect.flatMap(prepare(target, options), (call) =>
+    Effect.catchCause(
+      target.intercept(call, (seen) =>
+        within(
+          seen,
+          Effect.uninterruptibleMask((restore) =>
+            // Opening can take long, on a connection that is not there yet or has no stream left.
+            Effect.flatMap(restore(open(target, seen, input)), (opened) =>
+              Effect.onExit(restore(exchange(opened, input)), () => retire(opened))
+            )
           )
         )
-      )
+      ),
+      (cause) => declared(target, cause)
     )
   )
-  return yield* declared(target, exit)
-})
 
 /** Sends everything and waits for the answer, both at once. */
-const exchange = (opened: Opened, input: Input): Effect.Effect<unknown, unknown, unknown> => {
-  const reading = response(opened)
-  const { rest } = input
-  return rest === undefined
-    ? Effect.andThen(Effect.forkChild(opened.outbox.run, { startImmediately: true }), reading)
-    : Effect.raceFirst(reading, Effect.andThen(send(opened, rest), Effect.never))
-}
-
-/** Failing to send is no failure yet: the server may have answered before it stopped listening. */
-const send = (
-  opened: Opened,
-  rest: (outbox: Outbox) => Effect.Effect<void, unknown, unknown>
-): Effect.Effect<void, unknown, unknown> =>
-  Effect.catchIf(
-    Effect.all([opened.outbox.run, rest(opened.outbox)], { concurrency: 2, discard: true }),
-    (error) => error instanceof ChannelError,
-    () => Effect.void
-  )
+const exchange = (opened: Opened, input: Input): Effect.Effect<unknown, unknown, unknown> =>
+  input.rest === undefined
+    ? Effect.andThen(Effect.forkChild(opened.sending, { startImmediately: true }), response(opened))
+    : Effect.raceFirst(response(opened), Effect.andThen(opened.sending, Effect.never))
 
 /** The one response and the trailer behind it. */
-const response = Effect.fnUntraced(function* (opened: Opened): Effect.fn.Return<unknown, RpcError> {
+const response = (opened: Opened): Effect.Effect<unknown, RpcError> => {
   let message: Frame.Frame | undefined
-  while (true) {
-    const frame = yield* nextFrame(opened)
-    if ((frame.flags & Frame.TRAILER) !== 0) {
-      yield* trailer(frame)
-      if (message === undefined)
-        return yield* Effect.fail(RpcError.of("INTERNAL", "the server answered OK without a response"))
-      return yield* decode(opened, message)
+  return reading(opened, (reader) => {
+    for (let frame = reader.poll(); frame !== undefined; frame = reader.poll()) {
+      if ((frame.flags & Frame.TRAILER) !== 0) {
+        opened.trailer = frame
+        requireOk(frame)
+        if (message === undefined) throw RpcError.of("INTERNAL", "the server answered OK without a response")
+        return Effect.succeed(read(opened, message))
+      }
+      if (message !== undefined) {
+        throw RpcError.of("INTERNAL", "the server sent more than one response; call the method as a stream")
+      }
+      message = frame
     }
-    if (message !== undefined) {
-      return yield* Effect.fail(
-        RpcError.of("INTERNAL", "the server sent more than one response; call the method as a stream")
-      )
-    }
-    message = frame
-  }
-})
+    return undefined
+  })
+}
 
 /** Responses as they arrive, every batch that one read brought. */
 const streaming = (
@@ -338,72 +346,61 @@ const streaming = (
         retire,
         { interruptible: true }
       )
-      const { rest } = input
-      const sending = yield* Effect.forkScoped(
-        rest === undefined ? Effect.ignore(opened.outbox.run) : send(opened, rest),
-        {
-          startImmediately: true
-        }
-      )
+      const sending = yield* Effect.forkScoped(opened.sending, { startImmediately: true })
       const pull = within(
         opened.call,
-        rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending))
+        input.rest === undefined ? responses(opened) : Effect.raceFirst(responses(opened), failureOf(sending))
       )
       return Stream.fromPull(Effect.succeed(pull))
     })
-  ).pipe(Stream.catch((error) => Stream.fromEffect(declared(target, Exit.fail(error)))))
+  ).pipe(Stream.catch((error) => Stream.fromEffect(declared(target, Cause.fail(error)))))
 
 /** Never answers, but fails when the requests of the caller do. */
 const failureOf = <E>(sending: Fiber.Fiber<void, E>): Effect.Effect<never, E> =>
   Effect.andThen(Fiber.join(sending), Effect.never)
 
-const responses = (opened: Opened): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> =>
-  Effect.flatMap(
-    // Asked anew for every batch: the one before may have brought the trailer along.
-    Effect.suspend(() => nextFrame(opened)),
-    (first): Effect.Effect<readonly [unknown, ...Array<unknown>], RpcError | Cause.Done> => {
-      const batch: Array<unknown> = []
-      let frame: Frame.Frame | undefined = first
-      try {
-        while (frame !== undefined) {
-          if ((frame.flags & Frame.TRAILER) !== 0) {
-            opened.trailer = frame
-            if (batch.length > 0) break
-            return Effect.andThen(trailer(frame), Cause.done())
-          }
-          if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
-          frame = opened.reader.poll()
-        }
-      } catch (error) {
-        return Effect.fail(unreadable(error))
-      }
-      const [head, ...tail] = batch
-      return head === undefined && batch.length === 0 ? responses(opened) : Effect.succeed([head, ...tail])
+const responses = (opened: Opened): Effect.Effect<Arr.NonEmptyReadonlyArray<unknown>, RpcError | Cause.Done> =>
+  reading(opened, (reader) => {
+    const batch: Array<unknown> = []
+    // Nothing is read behind the trailer.
+    while (opened.trailer === undefined) {
+      const frame = reader.poll()
+      if (frame === undefined) break
+      if ((frame.flags & Frame.TRAILER) !== 0) opened.trailer = frame
+      else if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
     }
-  )
+    if (Arr.isArrayNonEmpty(batch)) return Effect.succeed(batch)
+    if (opened.trailer === undefined) return undefined
+    requireOk(opened.trailer)
+    return Cause.done()
+  })
 
-/** The next frame; without one, the call is lost. Nothing is read behind the trailer. */
-const nextFrame = (opened: Opened): Effect.Effect<Frame.Frame, RpcError> =>
-  opened.trailer !== undefined
-    ? Effect.succeed(opened.trailer)
-    : Effect.matchEffect(opened.reader.next, {
-        onFailure: (error) => Effect.fail(unreadable(error)),
-        onSuccess: (frame) => {
-          if (frame === undefined) return Effect.fail(noTrailer)
-          if ((frame.flags & Frame.TRAILER) !== 0) opened.trailer = frame
-          return Effect.succeed(frame)
-        }
-      })
+/** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. It may throw. */
+const reading = <A, E>(
+  opened: Opened,
+  look: (reader: FrameReader) => Effect.Effect<A, E> | undefined
+): Effect.Effect<A, E | RpcError> => {
+  const { reader } = opened
+  const attempt = (more: boolean): Effect.Effect<A, E | RpcError> => {
+    if (!more) return Effect.fail(noTrailer)
+    try {
+      return look(reader) ?? wait
+    } catch (error) {
+      return Effect.fail(unreadable(error))
+    }
+  }
+  const wait = Effect.matchEffect(reader.more, {
+    onFailure: (error) => Effect.fail(unreadable(error)),
+    onSuccess: attempt
+  })
+  return Effect.suspend(() => attempt(true))
+}
 
 const noTrailer = RpcError.of("UNAVAILABLE", "the stream ended without a status")
 
-const trailer = (frame: Frame.Frame): Effect.Effect<void, RpcError> => {
-  try {
-    const status = decodeStatus(frame.payload)
-    return status.code === 0 ? Effect.void : Effect.fail(errorOf(status))
-  } catch (error) {
-    return Effect.fail(unreadable(error))
-  }
+const requireOk = (trailer: Frame.Frame): void => {
+  const status = decodeStatus(trailer.payload)
+  if (status.code !== 0) throw errorOf(status)
 }
 
 const read = (opened: Opened, frame: Frame.Frame): unknown =>
@@ -412,15 +409,8 @@ const read = (opened: Opened, frame: Frame.Frame): unknown =>
     opened.target.encoding
   )
 
-const decode = (opened: Opened, frame: Frame.Frame): Effect.Effect<unknown, RpcError> => {
-  try {
-    return Effect.succeed(read(opened, frame))
-  } catch (error) {
-    return Effect.fail(unreadable(error))
-  }
-}
-
 const unreadable = (error: unknown): RpcError => {
+  if (error instanceof RpcError) return error
   if (error instanceof CodecError) {
     const contract = error.reason === "UnexpectedFields" || error.reason === "SchemaMismatch"
     return RpcError.of(contract ? "CONTRACT_VIOLATION" : "INTERNAL", `the response: ${error.detail}`)
@@ -435,8 +425,7 @@ const retire = (opened: Opened): Effect.Effect<void> =>
   opened.trailer === undefined ? opened.channel.abort : opened.channel.release
 
 /** Turns a status that carries a declared error into that error. */
-const declared = (target: Target, exit: Exit.Exit<unknown, unknown>): Effect.Effect<unknown, unknown> => {
-  if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-  const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-  return error instanceof RpcError ? Effect.fail(target.domainError(error)) : Effect.failCause(exit.cause)
+const declared = (target: Target, cause: Cause.Cause<unknown>): Effect.Effect<never, unknown> => {
+  const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  return error instanceof RpcError ? Effect.fail(target.domainError(error)) : Effect.failCause(cause)
 }

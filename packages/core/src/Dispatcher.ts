@@ -16,6 +16,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Call, CallContext } from "./CallContext.ts"
 import { type CallChannel, ChannelError } from "./CallChannel.ts"
@@ -38,6 +39,7 @@ import { FrameReader } from "./internal/frameReader.ts"
 import { FrameWriter } from "./internal/frameWriter.ts"
 import { Inbox } from "./internal/inbox.ts"
 import { Outbox } from "./internal/outbox.ts"
+import { Overdue } from "./internal/overdue.ts"
 import { DEFAULT_FRAME_READ_TIMEOUT_S, MAX_CLIENT_STREAM_ITEMS, MAX_HANDLER_TIMEOUT_S } from "./Limits.ts"
 import * as MessageCodec from "./MessageCodec.ts"
 import { RpcError } from "./RpcError.ts"
@@ -72,7 +74,7 @@ export interface Options {
   readonly requestTimeout?: Duration.Input | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
   readonly handlerTimeout?: Duration.Input | undefined
-  /** How long a peer may take to accept the end of an answer; large ends get a second more per 64 KiB. Default 30 seconds. */
+  /** How long a peer may take to accept the end of an answer; large ends get a second more per 128 KiB. Default 30 seconds. */
   readonly answerTimeout?: Duration.Input | undefined
 }
 
@@ -109,12 +111,14 @@ export const startedCalls = Metric.counter("aster_rpc_started_total", { incremen
 export const versionFallbacks = Metric.counter("aster_rpc_version_fallback_total", { incremental: true })
 
 /**
- * Compiles the codecs of all services.
+ * Compiles the codecs of all services. The dispatcher watches over its calls until the scope closes.
  *
  * @throws Wire.WireTypeError for messages that cannot be encoded, as a defect
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Dispatcher, DuplicateService> {
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Dispatcher, DuplicateService, Scope.Scope> {
   const services = new Map<string, Map<number, RunningService>>()
   for (const implementation of options.implementations) {
     const { name, version } = implementation.service
@@ -122,11 +126,17 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     if (versions.has(version)) return yield* new DuplicateService({ service: name, version })
     services.set(name, versions.set(version, running(implementation)))
   }
+  const requestTimeout = Duration.fromInputUnsafe(
+    options.requestTimeout ?? Duration.seconds(DEFAULT_FRAME_READ_TIMEOUT_S)
+  )
+  const silent = new Overdue(requestTimeout)
+  yield* Effect.forkScoped(silent.interrupt)
   const settings: Settings = {
     services,
     intercept: Interceptor.compose(options.interceptors ?? [Interceptor.deadline()]),
     versionFallback: options.versionFallback ?? true,
-    requestTimeout: Duration.fromInputUnsafe(options.requestTimeout ?? Duration.seconds(DEFAULT_FRAME_READ_TIMEOUT_S)),
+    requestTimeout,
+    silent,
     handlerTimeout: Duration.toMillis(
       Duration.fromInputUnsafe(options.handlerTimeout ?? Duration.seconds(MAX_HANDLER_TIMEOUT_S))
     ),
@@ -144,6 +154,8 @@ interface Settings {
   readonly intercept: Interceptor.Interceptor
   readonly versionFallback: boolean
   readonly requestTimeout: Duration.Duration
+  /** Calls whose peer has not sent its header yet. */
+  readonly silent: Overdue
   readonly handlerTimeout: number
   readonly answerTimeout: number
   /** Services whose version fallback has been logged. */
@@ -205,16 +217,16 @@ interface Running {
 
 const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallChannel, peer: Peer) {
   const reader = new FrameReader(channel)
-  const first = yield* Effect.exit(Effect.timeoutOption(reader.next, settings.requestTimeout))
+  // A peer that opens a stream and stays silent gets a reset: the interruption ends in `channel.abort`.
+  const first = yield* Effect.exit(settings.silent.unless(reader.next))
   if (Exit.isFailure(first)) {
     const error = Cause.squash(first.cause)
     if (!(error instanceof Frame.FrameError)) return yield* channel.abort
     if (!reader.begun) return yield* channel.release
     return yield* answer(settings, channel, new FrameWriter("json", false), failure("INTERNAL", error.message))
   }
-  // A peer that opens a stream and stays silent gets a reset; one that finishes without a word gets nothing.
-  if (first.value._tag === "None") return yield* channel.abort
-  const frame = first.value.value
+  const frame = first.value
+  // A peer that finishes without a word gets nothing.
   if (frame === undefined) return yield* channel.release
 
   const opened = yield* Effect.exit(Effect.suspend(() => open(settings, channel, reader, frame, peer)))
@@ -430,7 +442,10 @@ const streaming = Effect.fnUntraced(function* (call: Running) {
   yield* Exit.isSuccess(sent) ? call.channel.release : call.channel.abort
 })
 
-/** Runs a handler within its time limit, next to what watches the peer. */
+/**
+ * Runs a handler within its time limit, next to what watches the peer. One that is done before it first waits, as most
+ * are, costs neither a timer nor a watch.
+ */
 const run = <A>(
   call: Running,
   seen: Call,
@@ -441,18 +456,23 @@ const run = <A>(
     const { handlerTimeout } = call.settings
     const limit = seen.deadline === undefined ? handlerTimeout : Math.min(handlerTimeout, seen.deadline - now)
     if (limit <= 0) return fail("DEADLINE_EXCEEDED", "deadline exceeded")
-    return (handler as Effect.Effect<A, unknown>).pipe(
-      Effect.scoped,
-      Effect.provideContext(Context.add(call.method.context, CallContext, seen)),
-      Effect.raceFirst(peer),
-      Effect.timeoutOrElse({
-        duration: limit,
-        orElse: () =>
-          fail(
-            "DEADLINE_EXCEEDED",
-            limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
-          )
-      })
+    const handling = Effect.provideContext(
+      Effect.scoped(handler as Effect.Effect<A, unknown>),
+      Context.add(call.method.context, CallContext, seen)
+    )
+    const late = () =>
+      fail(
+        "DEADLINE_EXCEEDED",
+        limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
+      )
+    return Effect.flatMap(
+      Effect.forkChild(handling, { startImmediately: true }),
+      (fiber): Effect.Effect<A, unknown> =>
+        fiber.pollUnsafe() ??
+        Effect.raceFirst(Fiber.join(fiber), peer).pipe(
+          Effect.timeoutOrElse({ duration: limit, orElse: late }),
+          Effect.ensuring(Fiber.interrupt(fiber))
+        )
     )
   })
 
@@ -601,8 +621,8 @@ const answer = Effect.fnUntraced(function* (
   yield* Exit.isSuccess(sent) ? channel.release : channel.abort
 })
 
-/** Milliseconds that a peer gets to accept the last bytes of an answer: a slow link at 64 KiB/s is still a link. */
-const patience = (settings: Settings, bytes: number): number => settings.answerTimeout + bytes / 65.536
+/** Milliseconds that a peer gets to accept the last bytes of an answer: a slow link is still a link. */
+const patience = (settings: Settings, bytes: number): number => settings.answerTimeout + bytes / 131.072
 
 const count = (status: RpcStatus): Effect.Effect<void> =>
   Metric.update(status.code === 0 ? succeededCalls : failedCalls, 1)

@@ -2,17 +2,14 @@ import * as Effect from "effect/Effect"
 import type { CallChannel, ChannelError } from "../CallChannel.ts"
 import { type Frame, FrameDecoder, type FrameError } from "../Frame.ts"
 
-/** Frames of a channel, one at a time or as many as have arrived. */
+/** Frames of a channel: those that have arrived, and one at a time. */
 export class FrameReader {
   readonly #decoder = new FrameDecoder()
   readonly #channel: CallChannel
   #received = 0
-  /** The next frame, undefined when the peer has finished its half between frames. */
-  readonly next: Effect.Effect<Frame | undefined, FrameError | ChannelError>
 
   constructor(channel: CallChannel) {
     this.#channel = channel
-    this.next = Effect.suspend(() => this.#next())
   }
 
   /** Whether the length of the first frame has arrived. */
@@ -25,28 +22,37 @@ export class FrameReader {
     return this.#decoder.next()
   }
 
-  #next(): Effect.Effect<Frame | undefined, FrameError | ChannelError> {
-    try {
-      const frame = this.#decoder.next()
-      return frame === undefined
-        ? Effect.flatMap(this.#channel.receive, (bytes) => this.#more(bytes))
-        : Effect.succeed(frame)
-    } catch (error) {
-      return Effect.fail(error as FrameError)
-    }
+  /** Waits for more bytes; false when the peer has finished its half between frames. To be run when `poll` has nothing. */
+  get more(): Effect.Effect<boolean, FrameError | ChannelError> {
+    return Effect.flatMap(this.#channel.receive, (bytes) => {
+      if (bytes !== undefined) {
+        this.#received += bytes.length
+        this.#decoder.push(bytes)
+        return succeedTrue
+      }
+      try {
+        this.#decoder.end()
+        return succeedFalse
+      } catch (error) {
+        return Effect.fail(error as FrameError)
+      }
+    })
   }
 
-  #more(bytes: Uint8Array | undefined): Effect.Effect<Frame | undefined, FrameError | ChannelError> {
-    if (bytes !== undefined) {
-      this.#received += bytes.length
-      this.#decoder.push(bytes)
-      return this.#next()
-    }
-    try {
-      this.#decoder.end()
-      return Effect.succeed(undefined)
-    } catch (error) {
-      return Effect.fail(error as FrameError)
-    }
+  /** The next frame, undefined when the peer has finished its half between frames. */
+  get next(): Effect.Effect<Frame | undefined, FrameError | ChannelError> {
+    return Effect.suspend(() => {
+      try {
+        const frame = this.#decoder.next()
+        return frame === undefined
+          ? Effect.flatMap(this.more, (more) => (more ? this.next : Effect.undefined))
+          : Effect.succeed(frame)
+      } catch (error) {
+        return Effect.fail(error as FrameError)
+      }
+    })
   }
 }
+
+const succeedTrue = Effect.succeed(true)
+const succeedFalse = Effect.succeed(false)

@@ -11,12 +11,16 @@ const OK_TRAILER: { readonly [E in Encoding]: Uint8Array } = {
   json: encode(encodeStatus(OK, "json"), TRAILER)
 }
 
-/** Buffers larger than this are not kept for the next message. */
-const MAX_KEPT = 256 * 1024
+/** Buffers larger than this are not kept for other calls. */
+const MAX_KEPT = 64 * 1024
+
+/** Buffers of calls that are over or have nothing to send: a new one for every call would cost more than encoding. */
+const idle: Array<Writer> = []
+const MAX_IDLE = 64
 
 /** Collects frames in one buffer, so that many of them leave in one write. */
 export class FrameWriter {
-  #writer = new Writer()
+  #held: Writer | undefined
   readonly encoding: Encoding
   readonly compresses: boolean
 
@@ -28,7 +32,11 @@ export class FrameWriter {
 
   /** Bytes waiting to be taken. */
   get size(): number {
-    return this.#writer.position
+    return this.#held?.position ?? 0
+  }
+
+  get #writer(): Writer {
+    return (this.#held ??= idle.pop() ?? new Writer())
   }
 
   /** Appends whole frames as they are. */
@@ -78,9 +86,30 @@ export class FrameWriter {
 
   /** Everything collected so far; the writer starts over. */
   take(): Uint8Array {
-    const bytes = new Uint8Array(this.#writer.bytes())
-    if (this.#writer.buffer.length > MAX_KEPT) this.#writer = new Writer()
-    else this.#writer.reset()
+    const writer = this.#writer
+    const bytes = copyOf(writer.bytes())
+    this.#held = undefined
+    if (writer.buffer.length <= MAX_KEPT && idle.length < MAX_IDLE) {
+      writer.reset()
+      idle.push(writer)
+    }
     return bytes
   }
 }
+
+/** Small copies share one allocation. */
+const copyOf = (bytes: Uint8Array): Uint8Array => {
+  if (bytes.length > SLAB_SIZE / 8) return new Uint8Array(bytes)
+  if (slabUsed + bytes.length > SLAB_SIZE) {
+    slab = new ArrayBuffer(SLAB_SIZE)
+    slabUsed = 0
+  }
+  const copy = new Uint8Array(slab, slabUsed, bytes.length)
+  slabUsed += bytes.length
+  copy.set(bytes)
+  return copy
+}
+
+const SLAB_SIZE = 8 * 1024
+let slab = new ArrayBuffer(SLAB_SIZE)
+let slabUsed = 0
