@@ -2,13 +2,7 @@ import * as Rpc from "@aster-effect/core/Rpc"
 import { RpcError } from "@aster-effect/core/RpcError"
 import * as Service from "@aster-effect/core/Service"
 import { Effect, Stream } from "effect"
-import {
-  CountRequest,
-  FailRequest,
-  HelloReply,
-  Number,
-  SlowRequest
-} from "../../examples/kitchen-sink/KitchenSink.ts"
+import { CountRequest, FailRequest, HelloReply, Number, SlowRequest } from "../../examples/kitchen-sink/KitchenSink.ts"
 
 /** The session-scoped service of `kitchen_sink.py`. */
 export const KitchenSession = Service.make("KitchenSession", { scope: "session" }).add(
