@@ -153,6 +153,8 @@ export class Blobs extends Context.Service<
 
 const READ_SIZE = 262_144
 const MAX_OBSERVED = 1_048_576
+/** Names are read into memory. */
+const MAX_NAMES_SIZE = 64 * 1_048_576
 
 const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   Blobs["Service"],
@@ -235,6 +237,8 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   const collection = Effect.fn("Blobs.collection")(function* (hash: BlobHash.BlobHash) {
     const root = yield* readHashSeq(store, hash)
     if (root.length === 0) return yield* new MalformedBlob({ problem: `blob ${hash} is empty, not a collection` })
+    const { size } = yield* store.bitfield(root.at(0))
+    if (size > MAX_NAMES_SIZE) return yield* new MalformedBlob({ problem: `the collection's names take ${size} bytes` })
     const names = yield* read(root.at(0))
     return yield* parsed(() => Collection.entries(root, Collection.decodeNames(names)))
   })
