@@ -4,17 +4,17 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import * as Router from "@aster-effect/iroh/Router"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Latch, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { memoryNode, scenario } from "./Deployment.ts"
 
 /** A node that answers every request with `ok`, and how many it answered. */
-const answering = Effect.gen(function* () {
+const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effect.void) {
   const home = yield* memoryNode()
   const answered = { count: 0 }
   const limits = yield* Layer.build(HandshakeLimits.layer)
   const reply = () =>
-    Effect.sync(() => {
+    Effect.map(first, () => {
       answered.count++
       return new TextEncoder().encode("ok")
     })
@@ -44,7 +44,7 @@ const ask = Effect.fnUntraced(function* (connection: Connection) {
 describe("Handshake.serve", () => {
   scenario("13: a handshake that is not complete after ten seconds is over", () =>
     Effect.gen(function* () {
-      const { address, answered } = yield* answering
+      const { address, answered } = yield* answering()
       const connection = yield* stall(yield* memoryNode(), address)
       yield* TestClock.adjust("9 seconds")
       assert.isFalse(connection.isClosed())
@@ -56,7 +56,7 @@ describe("Handshake.serve", () => {
 
   scenario("13: who opens no stream at all is not waited for either", () =>
     Effect.gen(function* () {
-      const { address } = yield* answering
+      const { address } = yield* answering()
       const connection = yield* connect(yield* memoryNode(), address)
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* connection.closed)._tag, "Peer")
@@ -65,7 +65,7 @@ describe("Handshake.serve", () => {
 
   scenario("13: a peer has at most four handshakes under way", () =>
     Effect.gen(function* () {
-      const { address } = yield* answering
+      const { address } = yield* answering()
       const node = yield* memoryNode()
       const open = yield* Effect.all(Array.from({ length: 4 }, () => stall(node, address)))
       const fifth = yield* connect(node, address)
@@ -75,20 +75,43 @@ describe("Handshake.serve", () => {
     })
   )
 
-  scenario("13: a node has at most 64 handshakes under way, and takes more when they are over", () =>
+  scenario("13: a node has at most 64 handshakes under way, and a newcomer gets the place waited for longest", () =>
     Effect.gen(function* () {
-      const { address } = yield* answering
-      for (let i = 0; i < 64; i++) yield* stall(yield* memoryNode(), address)
+      const { address, answered } = yield* answering()
+      const stalled: Array<Connection> = []
+      for (let i = 0; i < 64; i++) stalled.push(yield* stall(yield* memoryNode(), address))
+      const late = yield* stall(yield* memoryNode(), address)
+      const [longest, ...others] = stalled
+      assert.deepStrictEqual(yield* longest!.closed, { _tag: "Peer", code: 503, reason: "too many handshakes" })
+      assert.isTrue([late, ...others].every((connection) => !connection.isClosed()))
+      assert.strictEqual(yield* ask(yield* connect(yield* memoryNode(), address)), "ok")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* late.closed, { _tag: "Peer", code: 408, reason: "too slow" })
+      assert.strictEqual(answered.count, 1)
+    })
+  )
+
+  scenario("13: a handshake whose request is complete keeps its place", () =>
+    Effect.gen(function* () {
+      const release = Latch.makeUnsafe()
+      const { address } = yield* answering(Latch.await(release))
+      const early = yield* Effect.forkChild(Effect.flatMap(connect(yield* memoryNode(), address), ask))
+      const asked = Array.from({ length: 63 }, () =>
+        Effect.flatMap(memoryNode(), (node) => Effect.flatMap(connect(node, address), ask))
+      )
+      const others = yield* Effect.forkChild(Effect.all(asked, { concurrency: "unbounded" }))
+      yield* TestClock.adjust("1 second")
       const late = yield* connect(yield* memoryNode(), address)
       assert.deepStrictEqual(yield* late.closed, { _tag: "Peer", code: 503, reason: "too many handshakes" })
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(yield* ask(yield* connect(yield* memoryNode(), address)), "ok")
+      yield* Latch.open(release)
+      assert.strictEqual(yield* Fiber.join(early), "ok")
+      assert.isTrue((yield* Fiber.join(others)).every((answer) => answer === "ok"))
     })
   )
 
   scenario("13: a peer has ten attempts a minute, others are not affected", () =>
     Effect.gen(function* () {
-      const { address, answered } = yield* answering
+      const { address, answered } = yield* answering()
       const node = yield* memoryNode()
       for (let i = 0; i < 10; i++) {
         const connection = yield* connect(node, address)
@@ -107,7 +130,7 @@ describe("Handshake.serve", () => {
 
   scenario("a connection has one handshake: further streams are not looked at", () =>
     Effect.gen(function* () {
-      const { address, answered } = yield* answering
+      const { address, answered } = yield* answering()
       const connection = yield* connect(yield* memoryNode(), address)
       assert.strictEqual(yield* ask(connection), "ok")
       const { send } = yield* connection.openBi

@@ -10,7 +10,7 @@ import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import type { BiStream, RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { Clock, Context, type Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Layer, Schema } from "effect"
 import { AttemptCounter } from "./internal/attempts.ts"
 
 /**
@@ -27,34 +27,96 @@ export class HandshakeError extends Schema.TaggedError<HandshakeError>()("Handsh
   }
 }
 
+/** One handshake, in the parts that matter for its place. @since 0.1.0 */
+export interface Exchange<A, E, R> {
+  /** Waits for the peer to say what it wants. While all places are taken, newcomers may end this. */
+  readonly request: Effect.Effect<A, E, R>
+  readonly answer: (request: A) => Effect.Effect<void, E, R>
+  /** No place, or a place no longer, because the peer or the node is at its limit. */
+  readonly refuse: (excess: "Peer" | "Node") => Effect.Effect<void>
+}
+
 /**
  * The places for admission handshakes of one node: at most 64 unfinished at a time, 4 of one peer, and 10 attempts of a
- * peer per minute.
+ * peer per minute. Where all are taken, a newcomer gets the place of whoever has been waited for longest: an honest
+ * request is there after one round trip, so peers that say nothing keep nobody out.
  *
  * @since 0.1.0
  */
 export class HandshakeLimits extends Context.Service<
   HandshakeLimits,
   {
-    /** Runs a peer's handshake in a place of its own; where there is none, because peer or node is at its limit, `refuse`. */
-    readonly run: <E, R>(
-      peer: EndpointId,
-      handshake: Effect.Effect<void, E, R>,
-      refuse: (excess: "Peer" | "Node") => Effect.Effect<void>
-    ) => Effect.Effect<void, E, R>
+    /** Runs a peer's handshake in a place of its own. */
+    readonly run: <A, E, R>(peer: EndpointId, exchange: Exchange<A, E, R>) => Effect.Effect<void, E, R>
   }
 >()("@aster-effect/admission/HandshakeLimits") {
   static readonly layer: Layer.Layer<HandshakeLimits> = Layer.sync(this, () => {
-    const counter = new AttemptCounter()
+    const places = new Places()
     return {
-      run: (peer, handshake, refuse) =>
+      run: (peer, { answer, refuse, request }) =>
         Effect.acquireUseRelease(
-          Effect.map(Clock.currentTimeMillis, (now) => counter.begin(peer, now)),
-          (excess) => (excess === undefined ? handshake : refuse(excess)),
-          (excess) => (excess === undefined ? Effect.sync(() => counter.end(peer)) : Effect.void)
+          Effect.map(Clock.currentTimeMillis, (now) => places.take(peer, now)),
+          (place) => {
+            if (typeof place === "string") return refuse(place)
+            const taken = Effect.as(Deferred.await(place.lost), undefined)
+            return Effect.flatMap(
+              Effect.raceFirst(
+                Effect.map(request, (value) => ({ value })),
+                taken
+              ),
+              (asked) => {
+                if (asked === undefined) return refuse("Node")
+                places.settle(place)
+                return answer(asked.value)
+              }
+            )
+          },
+          (place) => Effect.sync(() => (typeof place === "string" ? undefined : places.give(place)))
         )
     }
   })
+}
+
+interface Place {
+  readonly peer: EndpointId
+  /** Done when a newcomer has got this place. */
+  readonly lost: Deferred.Deferred<void>
+}
+
+class Places {
+  readonly #counter = new AttemptCounter()
+  readonly #held = new Set<Place>()
+  /** Those whose request has not come yet, longest waiting first. */
+  readonly #waiting = new Set<Place>()
+
+  /** A place, or which limit stands against it. */
+  take(peer: EndpointId, now: number): Place | "Peer" | "Node" {
+    let excess = this.#counter.begin(peer, now)
+    if (excess === "Node" && this.#evict()) excess = this.#counter.begin(peer, now)
+    if (excess !== undefined) return excess
+    const place: Place = { peer, lost: Deferred.makeUnsafe() }
+    this.#held.add(place)
+    this.#waiting.add(place)
+    return place
+  }
+
+  /** The request has come: the place is taken away no longer. */
+  settle(place: Place): void {
+    this.#waiting.delete(place)
+  }
+
+  give(place: Place): void {
+    this.#waiting.delete(place)
+    if (this.#held.delete(place)) this.#counter.end(place.peer)
+  }
+
+  #evict(): boolean {
+    const [longest] = this.#waiting
+    if (longest === undefined) return false
+    this.give(longest)
+    Deferred.doneUnsafe(longest.lost, Effect.void)
+    return true
+  }
 }
 
 /** Time limits of the answering side. @since 0.1.0 */
@@ -70,7 +132,7 @@ const outOfTime = (detail: string) => () => Effect.fail(new HandshakeError({ rea
 /**
  * Serves one handshake connection: reads the request, lets `reply` make the answer, writes it, and waits for the other
  * side to close. An empty or over-long request gets the end of the stream and no data; a peer beyond its limits is
- * closed with 403, one that finds all places taken with 503; one that is too slow with 408. None of that is an error of
+ * closed with 403, one that finds all places taken or loses its own with 503; one that is too slow with 408. None of that is an error of
  * this node, so it is noted in the log and succeeds.
  *
  * @since 0.1.0
@@ -82,23 +144,23 @@ export const serve = Effect.fnUntraced(function* <R>(
 ): Effect.fn.Return<void, never, R | HandshakeLimits> {
   const limits = yield* HandshakeLimits
   const timeout = options.requestTimeout ?? "10 seconds"
-  const exchange = Effect.gen(function* () {
-    const [stream, request] = yield* received(connection).pipe(
-      Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("no complete admission request arrived in time") })
-    )
+  const request = received(connection).pipe(
+    Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("no complete admission request arrived in time") })
+  )
+  const answer = Effect.fnUntraced(function* ([stream, request]: readonly [BiStream, Uint8Array | string]) {
     if (typeof request === "string") {
       yield* Effect.logInfo("An admission request gets no answer", { peer: connection.remoteId, reason: request })
       yield* stream.recv.stop(0)
       return yield* stream.send.finish
     }
-    const answer = yield* reply(request)
-    yield* Effect.andThen(stream.send.write(answer), stream.send.finish).pipe(
+    const bytes = yield* reply(request)
+    yield* Effect.andThen(stream.send.write(bytes), stream.send.finish).pipe(
       Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("the admission reply was not taken in time") })
     )
   })
   const refuse = (excess: "Peer" | "Node") =>
     excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
-  yield* limits.run(connection.remoteId, exchange, refuse).pipe(
+  yield* limits.run(connection.remoteId, { request, answer, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
       Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
     ),
