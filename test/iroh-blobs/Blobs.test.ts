@@ -1,14 +1,25 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Progress } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
 import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+import { HashSeq } from "@aster-effect/iroh-blobs/proto/HashSeq"
 import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import type * as Request from "@aster-effect/iroh-blobs/proto/Request"
 import type { TransferError } from "@aster-effect/iroh-blobs/TransferError"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { Handler } from "@aster-effect/iroh/Router"
 import { Effect, Fiber, Layer, Stream } from "effect"
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inNetwork, makePeer } from "./Peers.ts"
@@ -49,7 +60,11 @@ describe("downloads", () => {
         const ticket = yield* provider.blobs.share(hash)
         const seen: Array<number> = []
         const { received } = yield* getter.blobs.download(ticket, {
-          onProgress: ({ done }) => Effect.sync(() => seen.push(done))
+          onProgress: ({ done, total }) =>
+            Effect.sync(() => {
+              assert.strictEqual(total, size)
+              seen.push(done)
+            })
         })
         assert.strictEqual(received, size)
         assert.strictEqual(seen.at(-1) ?? 0, size)
@@ -217,6 +232,48 @@ describe("downloads", () => {
     }).pipe(inNetwork)
   )
 
+  it.live("put together what several peers have parts of, whatever their order", () =>
+    Effect.gen(function* () {
+      const source = yield* makePeer()
+      const [odd, even, getter] = [yield* makePeer(), yield* makePeer(), yield* makePeer()]
+      const blob = blobOf(400_000, 3)
+      const { hash } = yield* source.blobs.addBytes(blob)
+      const third = Math.floor(400_000 / 3)
+      const from = { from: [source.addr], tag: false } as const
+      yield* even.blobs.download(raw(hash), { ...from, ranges: [{ end: third }, { start: 2 * third }] })
+      yield* odd.blobs.download(raw(hash), { ...from, ranges: [{ start: third, end: 2 * third }, { start: 399_999 }] })
+      const whole = yield* getter.blobs.download(raw(hash), { from: [odd.addr, even.addr] })
+      assert.strictEqual(whole.received, 400_000)
+      same(yield* getter.blobs.read(hash), blob)
+      // Of a hash sequence, every second child each.
+      const children = Array.from({ length: 6 }, (_, i) => blobOf(20_000 + i, i))
+      const seq = HashSeq.of(children.map(hashOf))
+      for (const [i, peer] of [even, odd].entries()) {
+        yield* peer.blobs.addBytes(seq.bytes)
+        for (let child = i; child < 6; child += 2) yield* peer.blobs.addBytes(children[child]!)
+      }
+      const root = { hash: hashOf(seq.bytes), format: "hashSeq" } as const
+      const alone = yield* Effect.flip(getter.blobs.download(root, { from: [odd.addr] }))
+      assert.isTrue(alone._tag === "DownloadFailed" && alone.failures.length === 1)
+      yield* getter.blobs.download(root, { from: [odd.addr, even.addr] })
+      for (const child of children) same(yield* getter.blobs.read(hashOf(child)), child)
+    }).pipe(inNetwork)
+  )
+
+  it.live("say that a peer lets in admitted peers only", () =>
+    Effect.gen(function* () {
+      const gated = yield* makePeer({ handler: (connection) => connection.close(403, "not admitted") })
+      const getter = yield* makePeer()
+      const hash = hashOf(blobOf(5, 5))
+      const error = yield* Effect.flip(getter.blobs.download(raw(hash), { from: [gated.addr] }))
+      assert.isTrue(error._tag === "DownloadFailed")
+      if (error._tag === "DownloadFailed") {
+        assert.deepStrictEqual(reasons(error.failures), [[gated.addr.endpointId, "NotAdmitted"]])
+        assert.include(error.message, "admission")
+      }
+    }).pipe(inNetwork)
+  )
+
   it.live("interrupted by the loss of a peer are resumed", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
@@ -375,6 +432,55 @@ describe("files", () => {
       )
       assert.strictEqual(broken, "mine")
       assert.isEmpty(readdirSync(join(directory, "store", "temp")))
+    }).pipe(inNetwork)
+  )
+
+  it.live("of a folder go in as a collection and come out elsewhere, with progress", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary
+      const folder = join(directory, "folder")
+      const store = (name: string) => Layer.orDie(BlobStore.layerDirectory(join(directory, name)))
+      const provider = yield* makePeer({ store: store("a") })
+      const getter = yield* makePeer({ store: store("b") })
+      const contents = new Map([
+        ["b", blobOf(400_000, 1)],
+        ["b.partial", blobOf(7, 1)],
+        ["a/ä", blobOf(0, 0)],
+        ["a/x/y", blobOf(70_000, 2)],
+        ["a/x/z", blobOf(70_000, 2)]
+      ])
+      mkdirSync(join(folder, "a", "x"), { recursive: true })
+      mkdirSync(join(folder, "nothing"))
+      for (const [name, content] of contents) writeFileSync(join(folder, name), content)
+      symlinkSync("/etc/hostname", join(folder, "a", "link"))
+      const bytes = 400_000 + 7 + 140_000
+      const seen: Array<Progress> = []
+      const onProgress = (progress: Progress) => Effect.sync(() => seen.push(progress))
+      const added = yield* provider.blobs.addFolder(folder, { tag: "folder", onProgress })
+      assert.deepStrictEqual(
+        added.entries.map(({ name }) => name),
+        ["a/x/y", "a/x/z", "a/ä", "b", "b.partial"]
+      )
+      assert.deepStrictEqual([added.bytes, added.skipped], [bytes, ["a/link"]])
+      assert.deepStrictEqual(seen.at(-1), { done: bytes, total: bytes })
+      // Nothing but the tag keeps it.
+      yield* provider.blobs.collectGarbage
+      assert.deepStrictEqual(yield* provider.blobs.collection(added.hash), added.entries)
+      const ticket = yield* provider.blobs.share({ hash: added.hash, format: "hashSeq" })
+      yield* getter.blobs.download(ticket, { onProgress })
+      assert.deepStrictEqual(seen.at(-1)?.blob, { number: 4, of: 4 })
+      seen.length = 0
+      yield* getter.blobs.exportCollection(added.hash, join(directory, "out"), { onProgress })
+      assert.deepStrictEqual(seen.at(-1), { done: bytes, total: bytes })
+      for (const [name, content] of contents) same(readFileSync(join(directory, "out", name)), content)
+      assert.sameMembers(readdirSync(join(directory, "out")), ["a", "b", "b.partial"])
+
+      writeFileSync(join(folder, "a:b"), "")
+      const unsafe = yield* Effect.flip(provider.blobs.addFolder(folder))
+      assert.deepInclude(unsafe, { _tag: "MalformedBlob" })
+      assert.include(unsafe.message, "a:b")
+      const absent = yield* Effect.flip(provider.blobs.addFolder(join(directory, "absent")))
+      assert.deepInclude(absent, { _tag: "BlobFileError", operation: "read" })
     }).pipe(inNetwork)
   )
 })

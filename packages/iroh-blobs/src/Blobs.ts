@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type { Connection } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
-import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, type Scope, Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, Scope, Stream } from "effect"
 import { type BlobFileError, BlobNotFound, type BlobStoreError, MalformedBlob, RangeNotFound } from "./BlobError.ts"
 import { type AddedBlob, type BlobStatus, BlobStore, type Tags } from "./BlobStore.ts"
 import { ALPN } from "./BlobsProtocol.ts"
@@ -15,7 +16,7 @@ import { exchange, fetchMissing, missing } from "./internal/fetch.ts"
 import * as files from "./internal/files.ts"
 import { readHashSeq } from "./internal/hashSeqBlob.ts"
 import { pushTo } from "./internal/push.ts"
-import { failureOf } from "./internal/receive.ts"
+import { connectionFailure, failureOf } from "./internal/receive.ts"
 import * as Bitfield from "./proto/Bitfield.ts"
 import * as BlobHash from "./proto/BlobHash.ts"
 import * as BlobTicket from "./proto/BlobTicket.ts"
@@ -37,11 +38,13 @@ export interface Progress {
   readonly done: number
   /** Absent while it is not known. */
   readonly total?: number | undefined
+  /** In the download of a hash sequence: which of the blobs to be fetched is on its way, from 1, and of how many. */
+  readonly blob?: { readonly number: number; readonly of: number } | undefined
 }
 
-/** Settings that a file's import or export takes. */
+/** Settings that imports, exports and downloads take. */
 export interface ProgressOptions {
-  /** Called after each piece, at most once per 256 KiB. */
+  /** Called after each piece, of about 256 KiB or more unless a blob is smaller. */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
 }
 
@@ -53,7 +56,10 @@ export interface ByteRange {
 
 /** Settings of a download. */
 export interface DownloadOptions extends ProgressOptions {
-  /** Whom to ask, one after the other, besides the peer in a ticket, who comes first. */
+  /**
+   * Whom to ask, one after the other, besides the peer in a ticket, who comes first. Peers that have only parts are asked
+   * again for as long as they complement each other.
+   */
   readonly from?: ReadonlyArray<NodeAddr> | undefined
   /** Only these bytes of the blob, widened to chunk groups of 16 KiB. Default: everything. Of hash sequences always everything. */
   readonly ranges?: ReadonlyArray<ByteRange> | undefined
@@ -69,6 +75,16 @@ export interface Downloaded extends BlobHash.HashAndFormat {
   readonly received: number
   /** Peers that did not do, and why: a peer that sent wrong data is named here. */
   readonly failures: ReadonlyArray<TransferError>
+}
+
+/** A folder that was added as a collection. */
+export interface AddedFolder extends AddedBlob {
+  /** The collection's entries, in the order of their names. */
+  readonly entries: ReadonlyArray<Collection.CollectionEntry>
+  /** Bytes of all files. */
+  readonly bytes: number
+  /** Names of what was left out because it is neither file nor folder, such as symbolic links. */
+  readonly skipped: ReadonlyArray<string>
 }
 
 /** What names a blob: its ticket, its hash, or both as text. */
@@ -92,6 +108,14 @@ export class Blobs extends Context.Service<
       path: string,
       options?: AddOptions & ProgressOptions
     ) => Effect.Effect<AddedBlob, BlobFileError | BlobStoreError>
+    /**
+     * Copies all files of a folder into the store, and names them together by their paths in it. The answer is a
+     * collection: share and download it with the format "hashSeq". A name that not every system can write is refused.
+     */
+    readonly addFolder: (
+      path: string,
+      options?: Pick<AddOptions, "tag"> & ProgressOptions
+    ) => Effect.Effect<AddedFolder, BlobFileError | BlobStoreError | MalformedBlob>
     /** Bytes in one piece; for large blobs see `stream`. */
     readonly read: (hash: BlobHash.BlobHash, range?: ByteRange) => Effect.Effect<Uint8Array, ReadError>
     /** Bytes in pieces of up to 256 KiB. The blob is kept while the stream runs. */
@@ -137,7 +161,8 @@ export class Blobs extends Context.Service<
     /** Writes a collection's blobs into a folder. Names that would lead out of it are refused before anything is written. */
     readonly exportCollection: (
       hash: BlobHash.BlobHash,
-      directory: string
+      directory: string,
+      options?: ProgressOptions
     ) => Effect.Effect<void, BlobFileError | ReadError | MalformedBlob>
     readonly tags: Tags
     /** Removes what is neither tagged nor in use. */
@@ -261,10 +286,56 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
     )
   }, Effect.scoped)
 
-  const exportCollection = Effect.fn("Blobs.exportCollection")(function* (hash: BlobHash.BlobHash, directory: string) {
+  /** Adds a file that is kept for as long as the given scope, with its name. */
+  const addFile = Effect.fnUntraced(function* (
+    { name, path }: files.Folder["files"][number],
+    scope: Scope.Scope,
+    onBytes: (bytes: number) => Effect.Effect<void>
+  ): Effect.fn.Return<Collection.CollectionEntry, BlobFileError | BlobStoreError, Scope.Scope> {
+    const writer = yield* store.create
+    yield* Stream.runForEach(files.readFile(path, undefined), (bytes) =>
+      Effect.andThen(writer.write(bytes), onBytes(bytes.length))
+    )
+    const { hash } = yield* writer.finish()
+    yield* store.protect({ hash, format: "raw" }).pipe(Scope.provide(scope))
+    return { name, hash }
+  }, Effect.scoped)
+
+  const addFolder = Effect.fn("Blobs.addFolder")(function* (
+    path: string,
+    options?: Pick<AddOptions, "tag"> & ProgressOptions
+  ): Effect.fn.Return<AddedFolder, BlobFileError | BlobStoreError | MalformedBlob, Scope.Scope> {
+    const scope = yield* Effect.scope
+    const folder = yield* files.readFolder(path)
+    yield* parsed(() => folder.files.forEach(({ name }) => Collection.safePath(name)))
+    const total = yield* files.sizeOf(folder.files.map((file) => file.path))
+    let done = 0
+    const onBytes = (bytes: number) => {
+      done += bytes
+      return options?.onProgress?.({ done, total }) ?? Effect.void
+    }
+    // Several at a time share the waits for the disk.
+    const entries = yield* Effect.forEach(folder.files, (file) => addFile(file, scope, onBytes), { concurrency: 4 })
+    const added = yield* addCollection(entries, options)
+    return { ...added, entries, bytes: done, skipped: folder.others }
+  }, Effect.scoped)
+
+  const exportCollection = Effect.fn("Blobs.exportCollection")(function* (
+    hash: BlobHash.BlobHash,
+    directory: string,
+    { onProgress }: ProgressOptions = {}
+  ) {
     const entries = yield* collection(hash)
     const paths = yield* parsed(() => entries.map(({ name }) => files.join(directory, Collection.safePath(name))))
-    for (const [i, { hash }] of entries.entries()) yield* exportBlob(hash, paths[i]!)
+    const bitfields = yield* Effect.forEach(entries, ({ hash }) => store.bitfield(hash))
+    const total = bitfields.reduce((sum, { size }) => sum + size, 0)
+    let before = 0
+    for (const [i, { hash }] of entries.entries()) {
+      yield* exportBlob(hash, paths[i]!, {
+        onProgress: ({ done }) => onProgress?.({ done: before + done, total }) ?? Effect.void
+      })
+      before += bitfields[i]!.size
+    }
   })
 
   const share = Effect.fn("Blobs.share")(function* (content: BlobHash.BlobHash | BlobHash.HashAndFormat) {
@@ -281,7 +352,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   ): Effect.fn.Return<Connection, TransferError, Scope.Scope> {
     const fail = (reason: TransferFailure) => new TransferError({ peer: addr.endpointId, hash, reason })
     const get = RcMap.get(connections, addr).pipe(
-      Effect.mapError((cause) => fail({ _tag: "Connection", cause })),
+      Effect.mapError((cause) => fail(connectionFailure(cause))),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => fail({ _tag: "Stalled" }) })
     )
     const connection = yield* get
@@ -304,36 +375,47 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
         .map(({ end, start = 0 }: ByteRange) => ChunkRanges.fromBytes(start, end))
         .reduce(ChunkRanges.union, ChunkRanges.empty)
       let received = 0
+      const wants = missing(yield* store.bitfield(hash), wanted)
+      let blob: Progress["blob"]
       const receiving = {
         stallTimeout: options.stallTimeout ?? "30 seconds",
-        onData: (bytes: number) => {
+        onBlob: (number: number, of: number) => {
+          blob = { number, of }
+        },
+        onData: (bytes: number, size: number) => {
           received += bytes
-          return options.onProgress?.({ done: received }) ?? Effect.void
+          const total = format === "raw" ? bytesOf(wants, size) : undefined
+          return options.onProgress?.({ done: received, total, blob }) ?? Effect.void
         }
       }
-      const failures: Array<TransferError> = []
-      let complete = yield* isComplete(content, wanted)
-      for (const peer of [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])]) {
-        if (complete) break
-        complete = yield* connect(peer, hash, receiving.stallTimeout).pipe(
+      const attempt = (peer: NodeAddr) =>
+        connect(peer, hash, receiving.stallTimeout).pipe(
           Effect.flatMap((connection) =>
             fetchMissing(store, connection, content, wanted, { ...receiving, peer: connection.remoteId })
           ),
           Effect.scoped,
-          Effect.as(true),
-          Effect.catchTag("TransferError", (error) =>
-            Effect.sync(() => {
-              failures.push(error)
-              return false
-            })
-          )
+          Effect.as(undefined),
+          Effect.catchTag("TransferError", Effect.succeed)
         )
+      const failures = new Map<EndpointId, TransferError>()
+      let complete = yield* isComplete(content, wanted)
+      // Who lacks what comes next may have what comes after it, once somebody else has filled the gap.
+      const peers = [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])].map((peer) => ({ peer, left: -1 }))
+      while (!complete) {
+        const index = peers.findIndex(({ left }) => left < received)
+        if (index < 0) break
+        const { peer } = peers.splice(index, 1)[0]!
+        const failure = yield* attempt(peer)
+        complete = failure === undefined
+        failures.delete(peer.endpointId)
+        if (failure !== undefined) failures.set(peer.endpointId, failure)
+        if (failure?.reason._tag === "NotFound") peers.push({ peer, left: received })
       }
-      if (!complete) return yield* new DownloadFailed({ hash, failures })
+      if (!complete) return yield* new DownloadFailed({ hash, failures: [...failures.values()] })
       const tag = finishOptions(options).tag
       if (tag === "auto") yield* store.tags.create(content)
       else if (tag !== undefined) yield* store.tags.set(tag, content)
-      return { ...content, received, failures }
+      return { ...content, received, failures: [...failures.values()] }
     },
     Effect.scoped,
     Effect.catchTag("BlobNotFound", Effect.die)
@@ -352,7 +434,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   const dial = (addr: NodeAddr, hash: BlobHash.BlobHash) =>
     Effect.mapError(
       openConnection(addr),
-      (cause) => new TransferError({ peer: addr.endpointId, hash, reason: { _tag: "Connection", cause } })
+      (cause) => new TransferError({ peer: addr.endpointId, hash, reason: connectionFailure(cause) })
     )
 
   const observe = (hash: BlobHash.BlobHash, at: NodeAddr) =>
@@ -384,12 +466,21 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
     push,
     observe,
     addCollection,
+    addFolder,
     collection,
     exportCollection,
     tags: store.tags,
     collectGarbage: store.collectGarbage
   }
 })
+
+/** Bytes that chunk ranges hold of a blob of `size` bytes. */
+const bytesOf = (ranges: ChunkRanges.ChunkRanges, size: number): number => {
+  const selected = ChunkRanges.select(ranges, Bitfield.chunksOf(size))
+  let sum = 0
+  for (let i = 0; i < selected.length; i += 2) sum += Math.min(selected[i + 1]! * 1024, size) - selected[i]! * 1024
+  return sum
+}
 
 /** What a peer says to have: the chunks that are there, and the size, proven only if the last chunk is among them. */
 export interface Observation {

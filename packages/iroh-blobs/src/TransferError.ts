@@ -22,6 +22,8 @@ export type TransferFailure =
   | { readonly _tag: "BrokenOff" }
   /** The peer does not serve this to us. */
   | { readonly _tag: "Refused" }
+  /** The peer closed the connection because we are not among those it lets in (Aster Gate 0). */
+  | { readonly _tag: "NotAdmitted" }
   /** The peer is too busy; ask again later. */
   | { readonly _tag: "RateLimited" }
   /** Nothing came for too long. */
@@ -64,6 +66,8 @@ const describe = (reason: TransferFailure): string => {
       return "the peer broke off in the middle"
     case "Refused":
       return "the peer does not permit it"
+    case "NotAdmitted":
+      return "the peer lets in admitted peers only; ask it for admission first"
     case "RateLimited":
       return "the peer is busy; try again later"
     case "Stalled":

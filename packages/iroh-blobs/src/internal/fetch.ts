@@ -11,7 +11,7 @@ import * as ChunkRangesSeq from "../proto/ChunkRangesSeq.ts"
 import * as Request from "../proto/Request.ts"
 import { ByteReader } from "./byteReader.ts"
 import { readHashSeq } from "./hashSeqBlob.ts"
-import { failureOf, receiveResponse, type ReceiveOptions } from "./receive.ts"
+import { connectionFailure, failureOf, receiveResponse, type ReceiveOptions } from "./receive.ts"
 
 /** Boundaries and blobs of one request; its encoding stays well below what peers read. */
 const MAX_BOUNDARIES = 20_000
@@ -37,7 +37,7 @@ export const exchange = <A, E>(
         : Effect.andThen(send.reset(Request.ErrorCode.Dropped), recv.stop(Request.ErrorCode.Dropped)),
     { interruptible: true }
   ).pipe(
-    Effect.mapError((cause) => fail({ _tag: "Connection", cause })),
+    Effect.mapError((cause) => fail(connectionFailure(cause))),
     Effect.timeoutOrElse({ duration: stallTimeout, orElse: () => fail({ _tag: "Stalled" }) })
   )
   const ask = ({ send }: BiStream) =>
@@ -75,12 +75,17 @@ export const fetchMissing = Effect.fnUntraced(function* (
   options: ReceiveOptions
 ): Effect.fn.Return<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob> {
   const notFound = new TransferError({ peer: connection.remoteId, hash, reason: { _tag: "NotFound" } })
-  const fetch = Effect.fnUntraced(function* (entries: ReadonlyArray<Wanted>) {
+  const fetch = Effect.fnUntraced(function* (entries: ReadonlyArray<Wanted>, of = 0) {
     const ranges = ChunkRangesSeq.fromEntries(entries)
     yield* exchange(connection, hash, { _tag: "Get", hash, ranges }, options.stallTimeout, (reader) =>
-      Effect.forEach(entries, ({ hash, ranges }) => receiveResponse(store, reader, hash, ranges, options), {
-        discard: true
-      })
+      Effect.forEach(
+        entries,
+        ({ hash, number, ranges }) => {
+          if (number !== undefined) options.onBlob?.(number, of)
+          return receiveResponse(store, reader, hash, ranges, options)
+        },
+        { discard: true }
+      )
     )
   })
 
@@ -96,7 +101,7 @@ export const fetchMissing = Effect.fnUntraced(function* (
     const children = yield* missingChildren(store, hash)
     if (children.length === 0) return
     if (look === 2) return yield* notFound
-    for (const batch of batches(children)) yield* fetch(batch)
+    for (const batch of batches(children)) yield* fetch(batch, children.length)
   }
 })
 
@@ -105,6 +110,8 @@ interface Wanted {
   readonly index: number
   readonly hash: BlobHash
   readonly ranges: ChunkRanges.ChunkRanges
+  /** Its place, from 1, among the children that are fetched. */
+  readonly number?: number
 }
 
 /** The children of a hash sequence that are not complete, each once. */
@@ -117,7 +124,7 @@ const missingChildren = Effect.fnUntraced(function* (store: BlobStore["Service"]
     if (seen.has(hash)) continue
     seen.add(hash)
     const ranges = missing(yield* store.bitfield(hash), ChunkRanges.all)
-    if (ranges.length > 0) wanted.push({ index, hash, ranges })
+    if (ranges.length > 0) wanted.push({ index, hash, ranges, number: wanted.length + 1 })
   }
   return wanted
 })

@@ -1,5 +1,6 @@
 import { Effect, Option, type Scope, Stream } from "effect"
-import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises"
+import { randomUUID } from "node:crypto"
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises"
 import * as path from "node:path"
 import { BlobFileError } from "../BlobError.ts"
 
@@ -45,6 +46,39 @@ export const readFile = (file: string, onProgress: OnProgress): Stream.Stream<Ui
     })
   )
 
+/** What is below a folder: its files with their names, which are paths with `/` between the parts, in order. */
+export interface Folder {
+  readonly files: ReadonlyArray<{ readonly name: string; readonly path: string }>
+  /** Names of what is neither file nor folder, such as symbolic links. */
+  readonly others: ReadonlyArray<string>
+}
+
+/** Looks through a folder. Nothing that links lead to is looked at, so nothing outside is found. */
+export const readFolder = (folder: string): Effect.Effect<Folder, BlobFileError> =>
+  attempt(folder, "read", async () => {
+    const files: Array<Folder["files"][number]> = []
+    const others: Array<string> = []
+    const visit = async (directory: string, prefix: string): Promise<void> => {
+      const entries = await readdir(directory, { withFileTypes: true })
+      entries.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+      for (const entry of entries) {
+        const [at, name] = [path.join(directory, entry.name), prefix + entry.name]
+        if (entry.isDirectory()) await visit(at, `${name}/`)
+        else if (entry.isFile()) files.push({ name, path: at })
+        else others.push(name)
+      }
+    }
+    await visit(folder, "")
+    return { files, others }
+  })
+
+/** Bytes of files together. */
+export const sizeOf = (paths: ReadonlyArray<string>): Effect.Effect<number, BlobFileError> =>
+  Effect.map(
+    Effect.forEach(paths, (file) => attempt(file, "read", () => stat(file))),
+    (stats) => stats.reduce((sum, { size }) => sum + size, 0)
+  )
+
 /** Writes `size` bytes to a file beside the wanted one, and puts it in its place when it is whole and on the disk. */
 export const writeFile = Effect.fnUntraced(function* <E>(
   file: string,
@@ -52,10 +86,11 @@ export const writeFile = Effect.fnUntraced(function* <E>(
   read: (at: number, length: number) => Effect.Effect<Uint8Array, E>,
   onProgress: OnProgress
 ): Effect.fn.Return<void, BlobFileError | E, Scope.Scope> {
-  const partial = `${file}.partial`
+  // No name that is there already, or belongs to another export.
+  const partial = `${file}.${randomUUID()}.partial`
   yield* attempt(file, "write", () => mkdir(path.dirname(file), { recursive: true }))
   yield* Effect.addFinalizer(() => Effect.ignore(attempt(file, "write", () => rm(partial, { force: true }))))
-  const handle = yield* openFile(partial, "write", "w")
+  const handle = yield* openFile(partial, "write", "wx")
   for (let at = 0; at < size; at += PIECE) {
     const bytes = yield* read(at, Math.min(PIECE, size - at))
     yield* attempt(file, "write", () => handle.writeFile(bytes))

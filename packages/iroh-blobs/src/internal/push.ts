@@ -8,7 +8,7 @@ import type { BlobHash, HashAndFormat } from "../proto/BlobHash.ts"
 import * as ChunkRanges from "../proto/ChunkRanges.ts"
 import * as ChunkRangesSeq from "../proto/ChunkRangesSeq.ts"
 import * as Request from "../proto/Request.ts"
-import { failureOf } from "./receive.ts"
+import { connectionFailure, failureOf } from "./receive.ts"
 import { respond, ResponseWriter } from "./respond.ts"
 
 /**
@@ -35,7 +35,7 @@ export const pushTo = (
     while ((yield* recv.read()) !== undefined);
   })
   return Effect.acquireUseRelease(
-    Effect.mapError(connection.openBi, (cause) => fail({ _tag: "Connection", cause })),
+    Effect.mapError(connection.openBi, (cause) => fail(connectionFailure(cause))),
     (stream) =>
       Effect.mapError(use(stream), (error) => {
         if (error._tag === "BlobNotFound") return error

@@ -1,5 +1,7 @@
 import type { StreamError } from "@aster-effect/iroh/BiStream"
+import type { ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import { type Duration, Effect, type Scope } from "effect"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
@@ -20,8 +22,10 @@ export interface ReceiveOptions {
   readonly peer: EndpointId
   /** Longest time without a byte. */
   readonly stallTimeout: Duration.Input
-  /** Called with the number of bytes of data just stored. */
-  readonly onData: (bytes: number) => Effect.Effect<void>
+  /** Called before each child of a hash sequence: which of those to be fetched it is, from 1, and of how many. */
+  readonly onBlob?: ((number: number, of: number) => void) | undefined
+  /** Called with the number of bytes of data just stored, and the size that the peer says the blob has. */
+  readonly onData: (bytes: number, size: number) => Effect.Effect<void>
 }
 
 /**
@@ -46,7 +50,7 @@ export const receiveResponse = Effect.fnUntraced(function* (
     batch = []
     batched = 0
     if (items.length === 0) return Effect.void
-    return Effect.andThen(partial.append(size, items), options.onData(bytes))
+    return Effect.andThen(partial.append(size, items), options.onData(bytes, size))
   })
   const decode = Effect.gen(function* () {
     while (decoder.wanted > 0) {
@@ -93,7 +97,7 @@ const accept = (decoder: BaoDecoder, bytes: Uint8Array): BaoItem | BaoMismatch =
 export const failureOf = (error: StreamError | StreamEnded): TransferFailure => {
   if (error._tag === "StreamEnded") return error.got === 0 ? { _tag: "NotFound" } : { _tag: "BrokenOff" }
   const { reason } = error
-  if (reason._tag !== "StreamReset" && reason._tag !== "StreamStopped") return { _tag: "Connection", cause: error }
+  if (reason._tag !== "StreamReset" && reason._tag !== "StreamStopped") return connectionFailure(error)
   switch (reason.code) {
     case ErrorCode.Permission:
       return { _tag: "Refused" }
@@ -104,4 +108,12 @@ export const failureOf = (error: StreamError | StreamEnded): TransferFailure => 
     default:
       return { _tag: "BrokenOff" }
   }
+}
+
+/** What it means that there is no connection, or none any more. */
+export const connectionFailure = (cause: ConnectError | ConnectionLost | StreamError): TransferFailure => {
+  const lost = cause._tag === "StreamError" ? cause.reason : cause
+  // 403 is how a gate closes the door.
+  const refused = lost._tag === "ConnectionLost" && lost.reason._tag === "Peer" && lost.reason.code === 403
+  return refused ? { _tag: "NotAdmitted" } : { _tag: "Connection", cause }
 }
