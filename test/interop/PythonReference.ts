@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, Effect, Fiber, FileSystem, Layer, Schema, Stream } from "effect"
+import { Context, Effect, Fiber, FileSystem, Layer, Queue, Schema, Semaphore, Stream } from "effect"
 import type { Cause, PlatformError, Scope } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
@@ -63,6 +63,27 @@ const Contracts = Schema.fromJsonString(
     })
   )
 )
+
+const Answer = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({ ok: Schema.Literal(true), result: Schema.Unknown }),
+    Schema.Struct({ ok: Schema.Literal(false), error: Schema.String })
+  ])
+)
+
+/** Runs an operation of `trust.py`; the schema says what it answers. */
+export type Ask = <A>(
+  operation: string,
+  args: { readonly [name: string]: unknown },
+  result: Schema.Decoder<A>
+) => Effect.Effect<A, PythonFailed | Schema.SchemaError>
+
+/** What a command did. */
+export interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
 
 /** What the reference derives from one service definition. */
 export type Contract = (typeof Contracts.Type)[number]
@@ -130,6 +151,13 @@ export class PythonReference extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Outcome>, PythonFailed>
     /** The contracts of every service in `contracts.py`. */
     readonly contracts: Effect.Effect<ReadonlyArray<Contract>, PythonFailed>
+    /** A process of `trust.py`, which ends with the scope; operations run one after the other. */
+    readonly trust: Effect.Effect<Ask, PythonFailed, Scope.Scope>
+    /** Runs the reference's `aster` command in a home and a working directory, without a keyring. */
+    readonly aster: (
+      at: { readonly home: string; readonly directory: string },
+      args: ReadonlyArray<string>
+    ) => Effect.Effect<Ran, PythonFailed>
   }
 >()("test/interop/PythonReference") {
   static readonly layer = Layer.effect(
@@ -172,6 +200,58 @@ export class PythonReference extends Context.Service<
         )
       })
 
+      const trust = Effect.gen(function* () {
+        const failed = (cause: { readonly message: string }) =>
+          new PythonFailed({ message: `trust.py: ${cause.message}` })
+        const requests = yield* Queue.unbounded<Uint8Array>()
+        const handle = yield* spawner
+          .spawn(
+            ChildProcess.make(python, [`${scripts}/trust.py`], {
+              stdin: Stream.fromQueue(requests),
+              stderr: "inherit",
+              env: { PYTHONDONTWRITEBYTECODE: "1" },
+              extendEnv: true,
+              forceKillAfter: "5 seconds"
+            })
+          )
+          .pipe(Effect.mapError(failed))
+        const answers = yield* handle.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.toPull)
+        const turn = yield* Semaphore.make(1)
+        const ask: Ask = (operation, args, result) =>
+          Effect.gen(function* () {
+            yield* Queue.offer(requests, new TextEncoder().encode(`${JSON.stringify({ op: operation, ...args })}\n`))
+            const [line] = yield* Effect.mapError(answers, () => failed({ message: "it ended" }))
+            const answer = yield* Schema.decodeEffect(Answer)(line)
+            if (!answer.ok) return yield* failed({ message: `${operation}: ${answer.error}` })
+            return yield* Schema.decodeUnknownEffect(result)(answer.result)
+          }).pipe(Semaphore.withPermit(turn))
+        return ask
+      })
+
+      const aster: PythonReference["Service"]["aster"] = ({ directory, home }, args) =>
+        Effect.gen(function* () {
+          const handle = yield* ChildProcess.make(python, [`${scripts}/cli.py`, ...args], {
+            cwd: directory,
+            env: {
+              HOME: home,
+              NO_COLOR: "1",
+              PYTHONDONTWRITEBYTECODE: "1",
+              PYTHON_KEYRING_BACKEND: "keyring.backends.fail.Keyring"
+            },
+            extendEnv: true,
+            stdin: "ignore"
+          })
+          const text = (from: typeof handle.stdout) => from.pipe(Stream.decodeText(), Stream.mkString)
+          const [out, err, code] = yield* Effect.all([text(handle.stdout), text(handle.stderr), handle.exitCode], {
+            concurrency: "unbounded"
+          })
+          return { code, out, err }
+        }).pipe(
+          Effect.scoped,
+          Effect.mapError(({ message }) => new PythonFailed({ message: `aster ${args.join(" ")}: ${message}` })),
+          Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner)
+        )
+
       return PythonReference.of({
         producer: (args = []) =>
           start("producer.py", args, (lines) =>
@@ -197,7 +277,9 @@ export class PythonReference extends Context.Service<
           ).pipe(Effect.scoped),
         contracts: start("contracts.py", [], (lines) =>
           lines.pipe(Stream.mkString, Effect.flatMap(Schema.decodeEffect(Contracts)))
-        ).pipe(Effect.scoped)
+        ).pipe(Effect.scoped),
+        trust,
+        aster
       })
     })
   ).pipe(Layer.provide(NodeServices.layer))

@@ -1,0 +1,46 @@
+/** The services of `vault.py`, which ask roles of their callers. */
+import * as Capability from "@aster-effect/admission/Capability"
+import { CallContext } from "@aster-effect/core/CallContext"
+import * as Rpc from "@aster-effect/core/Rpc"
+import * as Service from "@aster-effect/core/Service"
+import * as Wire from "@aster-effect/core/Wire"
+import { Effect, Layer, Stream } from "effect"
+
+export class Note extends Wire.Class<Note>("trust/Note")({ text: Wire.String.pipe(Wire.withDefault("")) }) {}
+
+const note = { request: Note, response: Note }
+
+export const Vault = Service.make("Vault").add(
+  Rpc.unary("whoami", note),
+  Rpc.unary("unlock", { ...note, requires: Capability.role("vault.open") }),
+  Rpc.serverStream("watch", { ...note, requires: Capability.anyOf("vault.read", "vault.open") }),
+  Rpc.clientStream("fill", { ...note, requires: Capability.allOf("vault.read", "vault.write") }),
+  Rpc.bidi("mend", { ...note, requires: Capability.role("vault.write") })
+)
+
+export const Cellar = Service.make("Cellar", { requires: Capability.role("cellar") }).add(
+  Rpc.unary("enter", note),
+  Rpc.unary("unlock", { ...note, requires: Capability.role("vault.open") })
+)
+
+const open = () => Effect.succeed(new Note({ text: "open" }))
+
+export const services = Layer.merge(
+  Vault.toLayer({
+    whoami: () =>
+      CallContext.useSync(({ attributes }) => {
+        const sorted = [...attributes].toSorted(([a], [b]) => (a < b ? -1 : 1))
+        return new Note({ text: JSON.stringify(Object.fromEntries(sorted)) })
+      }),
+    unlock: open,
+    watch: () => Stream.succeed(new Note({ text: "seen" })),
+    fill: (notes) =>
+      Stream.runFold(
+        notes,
+        () => new Note({}),
+        (all, { text }) => new Note({ text: all.text + text })
+      ),
+    mend: (notes) => notes
+  }),
+  Cellar.toLayer({ enter: () => Effect.succeed(new Note({ text: "inside" })), unlock: open })
+)
