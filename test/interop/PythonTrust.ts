@@ -85,7 +85,7 @@ export const operations = (ask: Ask) => ({
   present: (args: Presenting) => ask("present", { ...args }, ConsumerReply),
   join: (args: Presenting) => ask("join", { ...args }, ProducerReply),
   knock: (args: { readonly address: string; readonly alpn: string }) =>
-    ask("knock", args, Schema.Struct({ refused: Schema.NullOr(Schema.String) })),
+    ask("knock", args, Schema.Struct({ closed: Schema.String })),
   sign: (args: SignOptions) => ask("sign", { ...args }, Signed),
   readIdentity: (path: string, name: string) =>
     ask("read_identity", { path, name }, Schema.Struct({ ...Described, node: Schema.String })),

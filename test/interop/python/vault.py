@@ -28,7 +28,7 @@ class RememberContext(Interceptor):
 class Vault:
     @rpc
     async def whoami(self, req: Note) -> Note:
-        return Note(text=json.dumps(dict(_context.get().attributes), sort_keys=True))
+        return Note(text=json.dumps(dict(_context.get().attributes), sort_keys=True, separators=(",", ":")))
 
     @rpc(requires="vault.open")
     async def unlock(self, req: Note) -> Note:
