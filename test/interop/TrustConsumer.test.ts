@@ -1,6 +1,6 @@
 /** Our consumers at a gated producer of the reference. */
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import * as Credential from "@aster-effect/admission/Credential"
+import type * as Credential from "@aster-effect/admission/Credential"
 import type { AdmissionRequest } from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied, AsterClient, type NodeClientOptions } from "@aster-effect/client/AsterClient"
