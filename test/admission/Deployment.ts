@@ -4,10 +4,13 @@
  */
 import * as Capability from "@aster-effect/admission/Capability"
 import * as Credential from "@aster-effect/admission/Credential"
+import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import type * as Handshake from "@aster-effect/admission/Handshake"
 import * as RootKey from "@aster-effect/admission/RootKey"
 import { AsterClient, type ConnectFailure, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
+import * as IdentityFile from "@aster-effect/config/IdentityFile"
+import * as NodeKey from "@aster-effect/config/NodeKey"
 import type { SettingsInput } from "@aster-effect/config/Settings"
 import { CallContext } from "@aster-effect/core/CallContext"
 import * as Rpc from "@aster-effect/core/Rpc"
@@ -50,8 +53,15 @@ export const Vault = Service.make("Vault").add(
 /** How many `watch` calls run. */
 export const watching = { count: 0 }
 
+/** How many `whoami` calls there were. */
+export const asked = { count: 0 }
+
 export const VaultLive = Vault.toLayer({
-  whoami: () => CallContext.useSync((call) => new Note({ text: call.attributes.get("aster.role") ?? "nobody" })),
+  whoami: () =>
+    CallContext.useSync((call) => {
+      asked.count++
+      return new Note({ text: call.attributes.get("aster.role") ?? "nobody" })
+    }),
   unlock: () => Effect.succeed(new Note({ text: "open" })),
   watch: () =>
     Stream.concat(
@@ -168,6 +178,20 @@ export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
   Effect.promise(() => fs.mkdtemp(path.join(tmpdir(), "aster-trust-"))),
   (made) => Effect.promise(() => fs.rm(made, { recursive: true }))
 )
+
+/** An identity file of a producer, and the configuration that finds it in the working directory. */
+export const enrolled = Effect.fnUntraced(function* (role: "producer" | "consumer" = "producer") {
+  const workingDirectory = yield* directory
+  const file = path.join(workingDirectory, ".aster-identity")
+  const key = yield* Effect.fromResult(
+    NodeKey.fromText(Buffer.from(Array.from({ length: 32 }, () => 7)).toString("hex"))
+  )
+  const node = IdentityFile.node(key)
+  const credential = role === "producer" ? yield* enrol(node) : yield* issue({ to: node })
+  const peer = CredentialFile.toPeer(credential, root.publicKey, "own")
+  yield* IdentityFile.write(file, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
+  return { file, key, config: AsterConfig.load({ environment: false, workingDirectory }) }
+})
 
 /** The log, line by line. */
 export const logs = () => {

@@ -1,8 +1,16 @@
 import { describe } from "@effect/vitest"
 import { TestClock } from "effect/testing"
 import { Duration } from "effect"
+import { attacks } from "./Attacks.ts"
 import { memoryNode, scenario } from "./Deployment.ts"
-import { scenarios } from "./Scenarios.ts"
+import { scenarios, type Transport } from "./Scenarios.ts"
+import type { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 
-describe("trust in memory", () =>
-  scenarios({ test: scenario, node: memoryNode, pass: (seconds) => TestClock.adjust(Duration.seconds(seconds)) }))
+const memory: Transport<MemoryNetwork> = {
+  test: scenario,
+  node: memoryNode,
+  pass: (seconds) => TestClock.adjust(Duration.seconds(seconds))
+}
+
+describe("trust in memory", () => scenarios(memory))
+describe("attacks in memory", () => attacks(memory))

@@ -2,12 +2,9 @@
 import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
 import * as Capability from "@aster-effect/admission/Capability"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { Gates } from "@aster-effect/admission/Gates"
 import { NonceStore } from "@aster-effect/admission/NonceStore"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
-import * as IdentityFile from "@aster-effect/config/IdentityFile"
-import * as NodeKey from "@aster-effect/config/NodeKey"
 import * as Manifest from "@aster-effect/core/Manifest"
 import * as Rpc from "@aster-effect/core/Rpc"
 import * as Service from "@aster-effect/core/Service"
@@ -26,7 +23,7 @@ import {
   consume,
   dial,
   directory,
-  enrol,
+  enrolled,
   issue,
   keyA,
   logs,
@@ -44,20 +41,6 @@ import {
 
 const refused: CloseReason = { _tag: "Peer", code: 403, reason: "not admitted" }
 const ask = new Note({})
-
-/** An identity file of a producer, and the configuration that finds it in the working directory. */
-const enrolled = Effect.fnUntraced(function* (role: "producer" | "consumer" = "producer") {
-  const workingDirectory = yield* directory
-  const file = path.join(workingDirectory, ".aster-identity")
-  const key = yield* Effect.fromResult(
-    NodeKey.fromText(Buffer.from(Array.from({ length: 32 }, () => 7)).toString("hex"))
-  )
-  const node = IdentityFile.node(key)
-  const credential = role === "producer" ? yield* enrol(node) : yield* issue({ to: node })
-  const peer = CredentialFile.toPeer(credential, root.publicKey, "own")
-  yield* IdentityFile.write(file, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
-  return { file, key, config: AsterConfig.load({ environment: false, workingDirectory }) }
-})
 
 const contextOf = (server: AsterServer["Service"]) => [server.mode, server.rootPubkey] as const
 

@@ -373,13 +373,16 @@ const encodingOf = ({ serializationModes }: ServiceSummary): Encoding =>
     ? "json"
     : "xlang"
 
-/** Where the service is called. The peer's word is only taken for addresses of the producer that was dialled. */
+/**
+ * Where the service is called. The producer's word is taken for addresses of its own and nobody else's: a call that it
+ * sent to another node would be made there with this consumer's rights.
+ */
 const addressOf = (summary: ServiceSummary, producer: NodeAddr.NodeAddr): NodeAddr.NodeAddr => {
   const channel = summary.channels["rpc"]
   if (channel === undefined) return producer
   try {
     const address = NodeAddr.parse(channel)
-    return address.endpointId === producer.endpointId ? NodeAddr.union(producer, address) : address
+    return address.endpointId === producer.endpointId ? NodeAddr.union(producer, address) : producer
   } catch {
     return producer
   }

@@ -1,11 +1,14 @@
 import { describe, it } from "@effect/vitest"
 import { Duration, Effect, Logger } from "effect"
+import { attacks } from "../../admission/Attacks.ts"
 import { quicNode } from "../../admission/Deployment.ts"
-import { scenarios } from "../../admission/Scenarios.ts"
+import { scenarios, type Transport } from "../../admission/Scenarios.ts"
 
-describe("trust over QUIC", () =>
-  scenarios<never>({
-    test: (title, body) => it.live(title, () => Effect.provide(body(), Logger.layer([]))),
-    node: quicNode,
-    pass: (seconds) => Effect.sleep(Duration.seconds(seconds))
-  }))
+const quic: Transport<never> = {
+  test: (title, body) => it.live(title, () => Effect.provide(body(), Logger.layer([]))),
+  node: quicNode,
+  pass: (seconds) => Effect.sleep(Duration.seconds(seconds))
+}
+
+describe("trust over QUIC", () => scenarios(quic))
+describe("attacks over QUIC", () => attacks(quic))
