@@ -6,10 +6,12 @@
 import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
+import * as SecretFile from "@aster-effect/config/SecretFile"
 import type { SettingName } from "@aster-effect/config/Settings"
 import type { IrohNodeOptions, RelayMode } from "@aster-effect/iroh/NodeOptions"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import { Effect, Option, Result } from "effect"
+import * as nodePath from "node:path"
 
 /** @since 0.1.0 */
 export interface ConfigOptions {
@@ -95,6 +97,10 @@ const relayMode = ({ relayMode, source }: Resolved): Effect.Effect<RelayMode | u
   const detail = "custom relays need their URLs, which only code can give: use the option node.relayMode"
   return Effect.fail(new AsterConfigError({ reason: "InvalidValue", origin: source("relayMode").origin, detail }))
 }
+
+/** A directory of this name under the storage path; undefined where everything is kept in memory. @since 0.1.0 */
+export const storageDirectory = ({ storagePath }: Resolved, name: string): string | undefined =>
+  storagePath === undefined ? undefined : nodePath.join(SecretFile.expandHome(storagePath), name)
 
 /** A root key given in code: 32 bytes, or 64 hex digits. @since 0.1.0 */
 export const rootPubkey = (

@@ -28,6 +28,8 @@ import type * as Rpc from "@aster-effect/core/Rpc"
 import { RpcError } from "@aster-effect/core/RpcError"
 import type * as Service from "@aster-effect/core/Service"
 import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
+import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { ConnectionLost } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -43,6 +45,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as DynamicClient from "./DynamicClient.ts"
 import * as Presentation from "./Presentation.ts"
 import * as RpcDialer from "./RpcDialer.ts"
@@ -168,6 +171,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** For connecting, and again for the admission handshake. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
+  /** How blobs are kept. */
+  readonly blobs?: BlobStoreOptions | undefined
 }
 
 /** Options of a client that has a node of its own. @since 0.1.0 */
@@ -211,10 +216,15 @@ export class AsterClient extends Context.Service<
     ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered>
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */
     readonly proxy: (service: string, version?: number) => Effect.Effect<DynamicClient.DynamicClient, ServiceNotOffered>
+    /**
+     * Blobs at this consumer, those of the producer by hash alone. They are kept in memory, or in `blobs` under the
+     * storage path where there is one; nothing is opened before they are used.
+     */
+    readonly blobs: ConsumerBlobs.ConsumerBlobs
     readonly node: IrohNode["Service"]
   }
 >()("@aster-effect/client/AsterClient") {
-  /** A client with a node of its own. `AsterConfig` is taken from the context when it is there. */
+  /** A client with a node of its own. `AsterConfig` and `BlobStore` are taken from the context when they are there. */
   static readonly layer = (options: NodeClientOptions = {}): Layer.Layer<AsterClient, ConnectFailure | BindError> =>
     Layer.unwrap(
       Effect.gen(function* () {
@@ -285,6 +295,7 @@ const connect = Effect.fnUntraced(function* (
           RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
         )
   const dialer = yield* RpcDialer.make(node, { timeout, readmit, prove: shown !== undefined })
+  const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, producer)), Blobs)
 
   const callerOptions = (summary: ServiceSummary, encoding: Encoding): Caller.Options => ({
     open: dialer.open(addressOf(summary, producer)),
@@ -310,6 +321,7 @@ const connect = Effect.fnUntraced(function* (
     rootPubkey: reply.rootPubkey,
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
+    blobs: ConsumerBlobs.make(blobs, { producer, readmit }),
     node,
     client: (service, clientOptions) =>
       Effect.map(find(service.name, service.version), (summary) =>
@@ -319,6 +331,15 @@ const connect = Effect.fnUntraced(function* (
       Effect.map(find(service, version), (summary) => DynamicClient.make(service, callerOptions(summary, "json")))
   })
 })
+
+const blobsLayer = (
+  { blobs }: Options,
+  config: Resolved,
+  producer: NodeAddr.NodeAddr
+): Layer.Layer<Blobs, never, IrohNode> => {
+  const directory = NodeConfig.storageDirectory(config, "blobs")
+  return Layer.provide(Blobs.layerWith({ providers: [producer] }), BlobStore.layerIfAbsent({ ...blobs, directory }))
+}
 
 const TOKEN_USED =
   "the producer admits this consumer no longer, and its one-time token is used up: ask the operator for a new credential"

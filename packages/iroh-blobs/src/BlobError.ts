@@ -43,7 +43,7 @@ export class BlobStoreUnavailable extends Data.TaggedError("BlobStoreUnavailable
   override get message(): string {
     const detail = this.cause instanceof Error ? this.cause.message : String(this.cause)
     return detail.includes("locked")
-      ? `The blob store at ${this.path} is used by another process: stop that one, or choose another directory`
+      ? `The blob store at ${this.path} is open already, in another process or in this one: stop that one, share its store, or choose another directory`
       : `Cannot use ${this.path} as a blob store: ${detail}`
   }
 }

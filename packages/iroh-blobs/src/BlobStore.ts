@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, type Option, type Scope, type Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, type Scope, type Stream } from "effect"
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { BlobStoreUnavailable, type BlobNotFound, type BlobStoreError, type TagNotFound } from "./BlobError.ts"
@@ -11,6 +11,7 @@ import type { BlobPart } from "./internal/blobFiles.ts"
 import { directoryFiles } from "./internal/directoryFiles.ts"
 import { memoryFiles } from "./internal/memoryFiles.ts"
 import { Metadata, type Tag } from "./internal/metadata.ts"
+import { onDemand } from "./internal/onDemand.ts"
 import { makeStore } from "./internal/store.ts"
 import type { BaoItem } from "./proto/BaoDecoder.ts"
 import type { Bitfield } from "./proto/Bitfield.ts"
@@ -102,6 +103,12 @@ export interface BlobStoreOptions {
   readonly gcInterval?: Duration.Input | undefined
 }
 
+/** Settings of a store that is opened when it is needed. */
+export interface OnDemandOptions extends BlobStoreOptions {
+  /** Where blobs are kept. Default: in memory. */
+  readonly directory?: string | undefined
+}
+
 /** A store of blobs. */
 export class BlobStore extends Context.Service<
   BlobStore,
@@ -114,7 +121,7 @@ export class BlobStore extends Context.Service<
     /** Opens a blob of which at least something is there. */
     readonly open: (hash: BlobHash) => Effect.Effect<BlobReader, BlobNotFound | BlobStoreError, Scope.Scope>
     /** Begins a new blob. */
-    readonly create: Effect.Effect<BlobWriter, never, Scope.Scope>
+    readonly create: Effect.Effect<BlobWriter, BlobStoreError, Scope.Scope>
     /** Opens a blob to add verified pieces to it. Several may do so at a time. */
     readonly receive: (hash: BlobHash) => Effect.Effect<PartialBlob, BlobStoreError, Scope.Scope>
     /** What is there of a blob, now and after each change; changes in quick succession may be merged. Never ends. */
@@ -126,12 +133,28 @@ export class BlobStore extends Context.Service<
     readonly collectGarbage: Effect.Effect<GarbageReport, BlobStoreError>
   }
 >()("@aster-effect/iroh-blobs/BlobStore") {
+  /**
+   * A store that costs nothing until somebody uses it: it is opened by then, in the directory if there is one. What keeps
+   * it from being opened is the cause of a `BlobStoreError`.
+   */
+  static readonly layer = ({ directory, ...options }: OnDemandOptions = {}): Layer.Layer<BlobStore> =>
+    Layer.effect(BlobStore, onDemand(directory === undefined ? inMemory(options) : inDirectory(directory, options)))
+
+  /** The store that is in the context already, or else {@link BlobStore.layer}. */
+  static readonly layerIfAbsent = (options: OnDemandOptions = {}): Layer.Layer<BlobStore> =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.serviceOption(BlobStore),
+        Option.match({
+          onNone: () => BlobStore.layer(options),
+          onSome: (store) => Layer.succeed(BlobStore, store)
+        })
+      )
+    )
+
   /** A store in memory, gone with its scope. */
   static readonly layerMemory = (options: BlobStoreOptions = {}): Layer.Layer<BlobStore> =>
-    Layer.effect(
-      BlobStore,
-      Effect.suspend(() => makeStore(new Metadata(":memory:"), memoryFiles(), options))
-    )
+    Layer.effect(BlobStore, inMemory(options))
 
   /**
    * A store in a directory, which is created if need be and used by one process at a time. Whatever happens to the
@@ -140,24 +163,26 @@ export class BlobStore extends Context.Service<
   static readonly layerDirectory = (
     path: string,
     options: BlobStoreOptions = {}
-  ): Layer.Layer<BlobStore, BlobStoreUnavailable> =>
-    Layer.effect(
-      BlobStore,
-      Effect.tryPromise({
-        try: async () => {
-          await mkdir(path, { recursive: true })
-          const metadata = new Metadata(join(path, "blobs.db"))
-          try {
-            return { metadata, files: await directoryFiles(path, (hash) => metadata.has(hash)) }
-          } catch (error) {
-            metadata.close()
-            throw error
-          }
-        },
-        catch: (cause) => new BlobStoreUnavailable({ path, cause })
-      }).pipe(
-        Effect.uninterruptible,
-        Effect.flatMap(({ files, metadata }) => makeStore(metadata, files, options))
-      )
-    )
+  ): Layer.Layer<BlobStore, BlobStoreUnavailable> => Layer.effect(BlobStore, inDirectory(path, options))
 }
+
+const inMemory = (options: BlobStoreOptions) =>
+  Effect.suspend(() => makeStore(new Metadata(":memory:"), memoryFiles(), options))
+
+const inDirectory = (path: string, options: BlobStoreOptions) =>
+  Effect.tryPromise({
+    try: async () => {
+      await mkdir(path, { recursive: true, mode: 0o700 })
+      const metadata = new Metadata(join(path, "blobs.db"))
+      try {
+        return { metadata, files: await directoryFiles(path, (hash) => metadata.has(hash)) }
+      } catch (error) {
+        metadata.close()
+        throw error
+      }
+    },
+    catch: (cause) => new BlobStoreUnavailable({ path, cause })
+  }).pipe(
+    Effect.uninterruptible,
+    Effect.flatMap(({ files, metadata }) => makeStore(metadata, files, options))
+  )

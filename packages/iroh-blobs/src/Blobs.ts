@@ -6,7 +6,7 @@
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
-import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, Scope, Stream } from "effect"
 import { type BlobFileError, BlobNotFound, type BlobStoreError, MalformedBlob, RangeNotFound } from "./BlobError.ts"
 import { type AddedBlob, type BlobStatus, BlobStore, type Tags } from "./BlobStore.ts"
@@ -57,10 +57,10 @@ export interface ByteRange {
 /** Settings of a download. */
 export interface DownloadOptions extends ProgressOptions {
   /**
-   * Whom to ask, one after the other, besides the peer in a ticket, who comes first. Peers that have only parts are asked
-   * again for as long as they complement each other.
+   * Whom to ask, one after the other, after the peer in a ticket and before the usual providers. Peers that have only
+   * parts are asked again for as long as they complement each other.
    */
-  readonly from?: ReadonlyArray<NodeAddr> | undefined
+  readonly from?: ReadonlyArray<NodeAddr.NodeAddr> | undefined
   /** Only these bytes of the blob, widened to chunk groups of 16 KiB. Default: everything. Of hash sequences always everything. */
   readonly ranges?: ReadonlyArray<ByteRange> | undefined
   /** Tag set at the end; false for none. Default: a new automatic one. */
@@ -85,6 +85,12 @@ export interface AddedFolder extends AddedBlob {
   readonly bytes: number
   /** Names of what was left out because it is neither file nor folder, such as symbolic links. */
   readonly skipped: ReadonlyArray<string>
+}
+
+/** Settings of {@link Blobs}. */
+export interface BlobsOptions {
+  /** The usual providers: whom every download asks in the end. Default: nobody. */
+  readonly providers?: ReadonlyArray<NodeAddr.NodeAddr> | undefined
 }
 
 /** What names a blob: its ticket, its hash, or both as text. */
@@ -145,10 +151,10 @@ export class Blobs extends Context.Service<
     /** Sends a blob, or a hash sequence and all that it lists, to a peer that permits it. */
     readonly push: (
       content: BlobHash.HashAndFormat,
-      to: NodeAddr
+      to: NodeAddr.NodeAddr
     ) => Effect.Effect<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob>
     /** What a peer says to have of a blob, now and as it changes. */
-    readonly observe: (hash: BlobHash.BlobHash, at: NodeAddr) => Stream.Stream<Observation, TransferError>
+    readonly observe: (hash: BlobHash.BlobHash, at: NodeAddr.NodeAddr) => Stream.Stream<Observation, TransferError>
     /** Names blobs together. The answer is a hash sequence: share and download it as such. */
     readonly addCollection: (
       entries: Iterable<Collection.CollectionEntry>,
@@ -170,10 +176,11 @@ export class Blobs extends Context.Service<
   }
 >()("@aster-effect/iroh-blobs/Blobs") {
   /** Blobs in the given store, shared through the given node. Serving them is up to `BlobsProtocol.handler`. */
-  static readonly layer: Layer.Layer<Blobs, never, BlobStore | IrohNode> = Layer.effect(
-    Blobs,
-    Effect.suspend(() => make())
-  )
+  static readonly layer: Layer.Layer<Blobs, never, BlobStore | IrohNode> = Layer.suspend(() => Blobs.layerWith({}))
+
+  /** The same, with settings. */
+  static readonly layerWith = (options: BlobsOptions): Layer.Layer<Blobs, never, BlobStore | IrohNode> =>
+    Layer.effect(Blobs, make(options))
 }
 
 const READ_SIZE = 262_144
@@ -181,14 +188,12 @@ const MAX_OBSERVED = 1_048_576
 /** Names are read into memory. */
 const MAX_NAMES_SIZE = 64 * 1_048_576
 
-const make = Effect.fnUntraced(function* (): Effect.fn.Return<
-  Blobs["Service"],
-  never,
-  BlobStore | IrohNode | Scope.Scope
-> {
+const make = Effect.fnUntraced(function* ({
+  providers = []
+}: BlobsOptions): Effect.fn.Return<Blobs["Service"], never, BlobStore | IrohNode | Scope.Scope> {
   const store = yield* BlobStore
   const node = yield* IrohNode
-  const openConnection = (addr: NodeAddr) =>
+  const openConnection = (addr: NodeAddr.NodeAddr) =>
     Effect.acquireRelease(node.connect(addr, ALPN), (connection) => connection.close(0, "done"), {
       interruptible: true
     })
@@ -346,7 +351,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
 
   /** A connection from the pool, which may hold one that has ended since. */
   const connect = Effect.fnUntraced(function* (
-    addr: NodeAddr,
+    addr: NodeAddr.NodeAddr,
     hash: BlobHash.BlobHash,
     timeout: Duration.Input
   ): Effect.fn.Return<Connection, TransferError, Scope.Scope> {
@@ -388,7 +393,7 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
           return options.onProgress?.({ done: received, total, blob }) ?? Effect.void
         }
       }
-      const attempt = (peer: NodeAddr) =>
+      const attempt = (peer: NodeAddr.NodeAddr) =>
         connect(peer, hash, receiving.stallTimeout).pipe(
           Effect.flatMap((connection) =>
             fetchMissing(store, connection, content, wanted, { ...receiving, peer: connection.remoteId })
@@ -400,7 +405,9 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
       const failures = new Map<EndpointId, TransferError>()
       let complete = yield* isComplete(content, wanted)
       // Who lacks what comes next may have what comes after it, once somebody else has filled the gap.
-      const peers = [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])].map((peer) => ({ peer, left: -1 }))
+      const peers = distinct([...(addr === undefined ? [] : [addr]), ...(options.from ?? []), ...providers]).map(
+        (peer) => ({ peer, left: -1 })
+      )
       while (!complete) {
         const index = peers.findIndex(({ left }) => left < received)
         if (index < 0) break
@@ -431,20 +438,20 @@ const make = Effect.fnUntraced(function* (): Effect.fn.Return<
   })
 
   /** A connection of its own: leaving closes it. */
-  const dial = (addr: NodeAddr, hash: BlobHash.BlobHash) =>
+  const dial = (addr: NodeAddr.NodeAddr, hash: BlobHash.BlobHash) =>
     Effect.mapError(
       openConnection(addr),
       (cause) => new TransferError({ peer: addr.endpointId, hash, reason: connectionFailure(cause) })
     )
 
-  const observe = (hash: BlobHash.BlobHash, at: NodeAddr) =>
+  const observe = (hash: BlobHash.BlobHash, at: NodeAddr.NodeAddr) =>
     Stream.callback<Observation, TransferError>((queue) =>
       Effect.flatMap(dial(at, hash), (connection) => observeOn(connection, hash, queue)).pipe(
         Effect.catch((error) => Queue.fail(queue, error))
       )
     )
 
-  const push = Effect.fn("Blobs.push")(function* (content: BlobHash.HashAndFormat, to: NodeAddr) {
+  const push = Effect.fn("Blobs.push")(function* (content: BlobHash.HashAndFormat, to: NodeAddr.NodeAddr) {
     yield* store.protect(content)
     const children = content.format === "raw" ? [] : yield* readHashSeq(store, content.hash)
     yield* pushTo(store, yield* connect(to, content.hash, "30 seconds"), content, children)
@@ -518,6 +525,16 @@ const observeOn = (
   )
 }
 
+/** Each peer once, where it comes first, with all that is known of its addresses. */
+const distinct = (addrs: ReadonlyArray<NodeAddr.NodeAddr>): ReadonlyArray<NodeAddr.NodeAddr> => {
+  const peers = new Map<string, NodeAddr.NodeAddr>()
+  for (const addr of addrs) {
+    const known = peers.get(addr.endpointId)
+    peers.set(addr.endpointId, known === undefined ? addr : NodeAddr.union(known, addr))
+  }
+  return [...peers.values()]
+}
+
 /** Runs a parser; what it cannot read becomes the typed error. */
 const parsed = <A>(parse: () => A): Effect.Effect<A, MalformedBlob> =>
   Effect.suspend(() => {
@@ -528,7 +545,7 @@ const parsed = <A>(parse: () => A): Effect.Effect<A, MalformedBlob> =>
     }
   })
 
-const parseName = (name: BlobName): BlobHash.HashAndFormat & { readonly addr?: NodeAddr | undefined } => {
+const parseName = (name: BlobName): BlobHash.HashAndFormat & { readonly addr?: NodeAddr.NodeAddr | undefined } => {
   if (typeof name !== "string") return name
   return name.startsWith("blob") ? BlobTicket.decode(name) : BlobHash.parseWithFormat(name)
 }

@@ -34,6 +34,9 @@ import * as Interceptor from "@aster-effect/core/Interceptor"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as Service from "@aster-effect/core/Service"
 import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
+import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
+import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { Gate } from "@aster-effect/iroh/Gate"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -93,6 +96,14 @@ export type StartError =
   | MeshError
 
 /**
+ * How a server's blobs are kept and served. Whoever may come in may fetch them, unless `authorize` says otherwise; nobody
+ * may push, unless `authorizePush` allows it.
+ *
+ * @since 0.1.0
+ */
+export interface BlobsOptions extends BlobsProtocol.BlobsProtocolOptions, BlobStoreOptions {}
+
+/**
  * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
  * beat both: with a root key or an identity file consumers need a credential, with neither everybody is let in, and a
  * flag given anywhere is final (Aster configuration, gates).
@@ -129,6 +140,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly gracePeriod?: Duration.Input | undefined
   /** Connections served at a time. Default 1,024. */
   readonly maxConnections?: number | undefined
+  /** Blobs: how they are kept and served. */
+  readonly blobs?: BlobsOptions | undefined
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
@@ -166,6 +179,11 @@ export class AsterServer extends Context.Service<
     /** The producers of this deployment; undefined without a root key. */
     readonly mesh: ProducerMesh["Service"] | undefined
     readonly services: ReadonlyArray<ServiceSummary>
+    /**
+     * Blobs of this node, served by it to whoever may come in. They are kept in memory, or in `blobs` under the storage
+     * path where there is one; nothing is opened before they are used.
+     */
+    readonly blobs: Blobs["Service"]
     readonly node: IrohNode["Service"]
     /** Waits until the server is drained or closed. Serving itself begins with the server. */
     readonly serve: Effect.Effect<void>
@@ -176,8 +194,8 @@ export class AsterServer extends Context.Service<
   }
 >()("@aster-effect/server/AsterServer") {
   /**
-   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `NonceStore`
-   * and `AdmittedPeers` when they are there.
+   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `NonceStore`,
+   * `AdmittedPeers` and `BlobStore` when they are there.
    */
   static readonly layer = (options: NodeServerOptions = {}): Layer.Layer<AsterServer, StartError | BindError> =>
     Layer.unwrap(
@@ -204,7 +222,14 @@ const serverLayer = (
   settled: trust.Settled,
   relayWait: Duration.Duration
 ): Layer.Layer<AsterServer, StartError, IrohNode> =>
-  Layer.effect(AsterServer, make(options, settled.config, relayWait)).pipe(Layer.provide(trust.layer(settled)))
+  Layer.effect(AsterServer, make(options, settled.config, relayWait)).pipe(
+    Layer.provide([trust.layer(settled), blobsLayer(options, settled.config)])
+  )
+
+const blobsLayer = ({ blobs }: Options, config: Resolved): Layer.Layer<Blobs | BlobStore, never, IrohNode> => {
+  const directory = NodeConfig.storageDirectory(config, "blobs")
+  return Layer.provideMerge(Blobs.layer, BlobStore.layerIfAbsent({ gcInterval: blobs?.gcInterval, directory }))
+}
 
 /** What decides who comes in. */
 type Admission = Gates | AdmittedPeers | NonceStore | HandshakeLimits
@@ -213,7 +238,7 @@ const make = Effect.fnUntraced(function* (
   options: Options,
   config: Resolved,
   relayWait: Duration.Duration
-): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Scope.Scope> {
+): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {
   const node = yield* IrohNode
   yield* Effect.addFinalizer(() => node.close)
   const gates = yield* Gates
@@ -252,9 +277,11 @@ const make = Effect.fnUntraced(function* (
   yield* warnIfTooLarge(yield* welcome(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
-  const handlers: Record<string, Router.Handler<Admission | Scope.Scope>> = {
+  const serveBlobs = BlobsProtocol.handler(options.blobs)
+  const handlers: Record<string, Router.Handler<Admission | BlobStore | Scope.Scope>> = {
     [Alpn.RPC]: (connection, draining) =>
       gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining)),
+    [BlobsProtocol.ALPN]: (connection, draining) => gates.whileAdmitted(connection, serveBlobs(connection, draining)),
     [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome })
   }
   if (gates.producers === "closed" && mesh !== undefined) {
@@ -295,6 +322,7 @@ const make = Effect.fnUntraced(function* (
     admittedPeers: yield* AdmittedPeers,
     mesh,
     services,
+    blobs: yield* Blobs,
     node,
     serve: Deferred.await(ended),
     drain,

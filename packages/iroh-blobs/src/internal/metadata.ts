@@ -1,5 +1,5 @@
 /** What is known about blobs, and their tags: one SQLite database, on disk or in memory. */
-import { DatabaseSync } from "node:sqlite"
+import type { DatabaseSync } from "node:sqlite"
 import type * as Bitfield from "../proto/Bitfield.ts"
 import type { BlobHash, HashAndFormat } from "../proto/BlobHash.ts"
 import { PostcardReader, PostcardWriter } from "../proto/Postcard.ts"
@@ -56,7 +56,8 @@ export class Metadata {
    * ERR_SQLITE_ERROR, "database is locked"), damaged, or of a later version.
    */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path)
+    // Not imported: a program that stores no blobs is not to load SQLite, nor to hear that Node.js 22 calls it experimental.
+    this.#db = new (process.getBuiltinModule("node:sqlite").DatabaseSync)(path)
     try {
       // The lock lives as long as the process does, so that a second one cannot use the same directory.
       this.#db.exec(
