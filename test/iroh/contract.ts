@@ -671,5 +671,22 @@ export const contract = (
         }
         assert.lengthOf(held, 800)
       }))
+
+    test("streams finished after the other side stopped them are given back", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const held: Array<BiStream.BiStream> = []
+        for (let i = 0; i < 300; i++) {
+          const { far, near } = yield* stream(client, server)
+          held.push(far, near)
+          const [stopping, stopped] = i % 2 === 0 ? [near, far] : [far, near]
+          yield* stopping.recv.stop(1)
+          yield* stopping.send.write(text("stopped"))
+          yield* stopped.recv.read()
+          yield* Effect.sleep("1 millis") // the stop may travel behind the bytes
+          yield* Effect.all([near.send.finish, far.send.finish, stopped.recv.discard])
+        }
+        assert.lengthOf(held, 600)
+      }))
   })
 }

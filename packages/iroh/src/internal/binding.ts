@@ -8,9 +8,10 @@ import type { EndpointId } from "../EndpointId.ts"
 import type { NodeAddr } from "../NodeAddr.ts"
 import type { ConnectFailure } from "../NodeError.ts"
 
-/** A sending half. Only one `writeAll` or `finish` is called at a time; `reset` may be called meanwhile. */
+/** A sending half. One call of `writeAll` or `finish` at a time, `finish` last; `reset` may be called meanwhile. */
 export interface RawSend {
   readonly writeAll: (chunk: Uint8Array) => Promise<void>
+  /** Ends the half, also one that the peer has stopped. Resolves at some time after the end was sent. */
   readonly finish: () => Promise<void>
   readonly reset: (code: number) => Promise<void>
 }

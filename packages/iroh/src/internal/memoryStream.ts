@@ -37,6 +37,7 @@ export class MemorySend implements RawSend {
   #credit: number
   #pending: PendingWrite | undefined
   #failure: StreamError | undefined
+  #stopCode: number | undefined
   #finished = false
   #ended = false
 
@@ -56,6 +57,7 @@ export class MemorySend implements RawSend {
   }
 
   async finish(): Promise<void> {
+    if (this.#stopCode !== undefined) return this.reset(this.#stopCode)
     const failure = this.#owner.lost() ?? this.#failure
     if (failure !== undefined) throw failure
     this.#end()
@@ -75,6 +77,7 @@ export class MemorySend implements RawSend {
   }
 
   onStop(code: number): void {
+    this.#stopCode = code
     this.#fail(new StreamError({ reason: new StreamStopped({ code }) }))
   }
 
@@ -139,11 +142,11 @@ export class MemoryRecv implements RawRecv {
   }
 
   async stop(code: number): Promise<void> {
-    if (this.#ended) throw closed()
+    if (this.#ended || this.#stopped) throw closed()
     this.#stopped = true
     this.#chunks = []
     this.#serve()
-    this.#end()
+    if (this.#finish || this.#reset !== undefined) this.#end()
     this.#owner.link(() => this.peer?.onStop(code))
   }
 
@@ -155,11 +158,13 @@ export class MemoryRecv implements RawRecv {
 
   onFinish(): void {
     this.#finish = true
+    if (this.#stopped) this.#end()
     this.#serve()
   }
 
   onReset(code: number): void {
     if (this.#finish) return
+    if (this.#stopped) this.#end()
     this.#chunks = []
     this.#reset = new StreamError({ reason: new StreamReset({ code }) })
     this.#serve()

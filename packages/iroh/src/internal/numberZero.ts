@@ -168,7 +168,12 @@ const rawBi = (bytes: Bytes, bi: Native.BiStream): RawBi => ({
 
 const rawSend = (bytes: Bytes, send: Native.SendStream): RawSend => ({
   writeAll: (chunk) => send.writeAll(bytes.toNative(chunk)),
-  finish: () => send.finish(),
+  // An end that comes after the peer's stop is taken and not sent: without a reset the stream stays open, and counts.
+  finish: async () => {
+    await send.finish()
+    const code = await send.stopped()
+    if (code !== null) await send.reset(BigInt(code))
+  },
   reset: (code) => send.reset(BigInt(code))
 })
 
