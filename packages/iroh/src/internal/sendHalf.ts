@@ -7,12 +7,13 @@ import { errorCode } from "./errorCode.ts"
 const chunkSize = 16 * 1024
 
 interface Write {
-  readonly bytes: Uint8Array
+  bytes: Uint8Array
   offset: number
   resume: (exit: Exit.Exit<void, StreamError>) => void
 }
 
 const ignore = (): void => {}
+const nothing = new Uint8Array(0)
 /** Made once: every stream ends, and an error costs more than the rest of its end. */
 const closed = Exit.fail(new StreamError({ reason: new StreamClosed() }))
 
@@ -105,7 +106,13 @@ export class SendHalf implements SendStream {
     this.#finishing = false
     this.#current = undefined
     this.#queue = []
-    for (const write of writes) write.resume(exit)
+    for (const write of writes) {
+      const { resume } = write
+      // The transport holds on to the write under way for as long as the peer does not read.
+      write.bytes = nothing
+      write.resume = ignore
+      resume(exit)
+    }
   }
 
   /** The writer was interrupted. A write under way goes on, or the peer would get half a message. */
