@@ -180,7 +180,10 @@ export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 )
 
 /** An identity file of a producer, and the configuration that finds it in the working directory. */
-export const enrolled = Effect.fnUntraced(function* (role: "producer" | "consumer" = "producer") {
+export const enrolled = Effect.fnUntraced(function* (
+  role: "producer" | "consumer" = "producer",
+  changed: Partial<IdentityFile.Peer> = {}
+) {
   const workingDirectory = yield* directory
   const file = path.join(workingDirectory, ".aster-identity")
   const key = yield* Effect.fromResult(
@@ -188,7 +191,7 @@ export const enrolled = Effect.fnUntraced(function* (role: "producer" | "consume
   )
   const node = IdentityFile.node(key)
   const credential = role === "producer" ? yield* enrol(node) : yield* issue({ to: node })
-  const peer = CredentialFile.toPeer(credential, root.publicKey, "own")
+  const peer = { ...CredentialFile.toPeer(credential, root.publicKey, "own"), ...changed }
   yield* IdentityFile.write(file, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
   return { file, key, config: AsterConfig.load({ environment: false, workingDirectory }) }
 })

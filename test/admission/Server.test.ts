@@ -111,6 +111,8 @@ describe("the gates of a server", () => {
       assert.strictEqual(yield* reason({ config, rootPubkey: otherRoot.publicKey }), "Conflict")
       assert.strictEqual(yield* reason({ config }), "EndpointMismatch")
       assert.strictEqual(yield* reason({ config: consumerOnly.config }), "MissingRootKey")
+      const forged = yield* enrolled("producer", { signature: "ab".repeat(64) })
+      assert.strictEqual(yield* reason({ config: forged.config }), "InvalidValue")
       assert.strictEqual(yield* reason({ config: settings(), rootPubkey: "00".repeat(32) }), "InvalidValue")
       assert.strictEqual(yield* reason({ config: settings(), rootPubkey: new Uint8Array(31) }), "InvalidValue")
     })

@@ -42,6 +42,16 @@ describe("aster config show", () => {
     })
   )
 
+  it.effect("shows an entry that its root key did not sign, with a warning", () =>
+    Effect.gen(function* () {
+      const { aster, write } = yield* sandbox()
+      yield* write(".aster-identity", identityText({ name: "forged" }))
+      const { code, err } = yield* aster("config show --json")
+      assert.strictEqual(code, 0)
+      assert.match(err, /^Warning: \.aster-identity: the credential's signature is not valid .*\(entry "forged"\)$/m)
+    })
+  )
+
   it.effect("works for a consumer's directory, also when its credential has expired", () =>
     Effect.gen(function* () {
       const { aster, write } = yield* sandbox()

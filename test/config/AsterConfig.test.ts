@@ -193,7 +193,7 @@ describe("errors name the place and the expectation", () => {
     [
       "[network]\n\nhook_timeout_ms = -1",
       "InvalidValue",
-      "aster.toml:3: [network] hook_timeout_ms: expected a TOML integer, not negative, got an integer"
+      "aster.toml:3: [network] hook_timeout_ms: expected a TOML integer, not negative, got a negative one"
     ],
     [
       "[network]\nhook_timeout_ms = 1.5",
@@ -232,7 +232,22 @@ describe("errors name the place and the expectation", () => {
       "UnknownKey",
       'aster.toml:2: [trust] allow_all_consumer: unknown key; did you mean "allow_all_consumers"?'
     ],
-    ["trust = 1", "InvalidValue", "[trust]: expected a table, got an integer"],
+    ["\ntrust = 1", "InvalidValue", "aster.toml:2: trust: expected a table, got an integer"],
+    [
+      "# not in a table\nallow_all_consumers = false",
+      "UnknownKey",
+      "aster.toml:2: allow_all_consumers: unknown key; it belongs into [trust]"
+    ],
+    [
+      '[network]\nroot_pubkey_file = "root.pub"',
+      "UnknownKey",
+      "aster.toml:2: [network] root_pubkey_file: unknown key; it belongs into [trust]"
+    ],
+    [
+      '[trsut]\nroot_pubkey_file = "root.pub"',
+      "UnknownKey",
+      'aster.toml:1: [trsut]: unknown section; did you mean "trust"?'
+    ],
     ["[trust\n", "InvalidToml", "aster.toml:1:7: not valid TOML"]
   ] as const)("%s", ([toml, reason, message]) =>
     Effect.gen(function* () {

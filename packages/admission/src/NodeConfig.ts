@@ -69,6 +69,9 @@ const unused: ReadonlyArray<SettingName> = [
   "localDiscovery"
 ]
 
+/** Users know settings by their names in files. */
+const printed = (name: SettingName): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
 /**
  * Options of the node: those given in code, then the configuration's key, bind address and relay mode. Settings that
  * have no effect here are logged.
@@ -82,7 +85,7 @@ export const nodeOptions = Effect.fnUntraced(function* (
 ): Effect.fn.Return<IrohNodeOptions, AsterConfigError> {
   for (const name of unused) {
     const { kind, label } = config.source(name)
-    if (kind !== "default") yield* Effect.logWarning(`${name} (${label}) has no effect on this transport`)
+    if (kind !== "default") yield* Effect.logWarning(`${printed(name)} (${label}) has no effect on this transport`)
   }
   return {
     ...given,

@@ -17,13 +17,13 @@
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
+import { isTable, parse as parseToml, type Table } from "@aster-effect/config/TomlDocument"
+import * as TomlText from "@aster-effect/config/TomlText"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Toml from "effect/encoding/Toml"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { type CliFailure, refused } from "./CliFailure.ts"
-import { isTable, type Table, tomlText } from "./internal/tomlText.ts"
 import { Locations, settingsFile } from "./Locations.ts"
 
 /** A profile's fields, the defaults filled in: `root_pubkey`, `handle`, `email`, `signer` and others. @since 0.1.0 */
@@ -60,11 +60,7 @@ const invalid = (file: string, origin: { readonly table?: string; readonly key?:
 /** The store in a file's text; `file` is the name errors carry. @since 0.1.0 */
 export const parse = (text: string, file: string): Result.Result<ProfileStore, AsterConfigError> =>
   Result.gen(function* () {
-    const root = yield* Result.mapError(
-      Toml.parse(text),
-      ({ message }) =>
-        new AsterConfigError({ reason: "InvalidToml", origin: { file }, detail: `not valid TOML: ${message}` })
-    )
+    const { root } = yield* parseToml(file, text)
     const { active_profile: active = "default", aster_service: service = {}, profiles = {}, ...rest } = root
     if (typeof active !== "string")
       return yield* Result.fail(invalid(file, { key: "active_profile" }, "expected a string"))
@@ -81,7 +77,7 @@ export const parse = (text: string, file: string): Result.Result<ProfileStore, A
 
 /** @since 0.1.0 */
 export const format = ({ active, profiles, rest }: ProfileStore): string =>
-  tomlText({ active_profile: active, ...rest, profiles: Object.fromEntries(profiles) })
+  TomlText.format({ active_profile: active, ...rest, profiles: Object.fromEntries(profiles) })
 
 /** What is in `~/.aster/config.toml`; without the file, no profile. @since 0.1.0 */
 export const load: Effect.Effect<ProfileStore, AsterConfigError | SecretFile.FileError> = Effect.gen(function* () {

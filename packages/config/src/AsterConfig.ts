@@ -4,10 +4,10 @@ import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
 import * as IdentityFile from "./IdentityFile.ts"
 import { type Field, fieldNames, fields, textOf } from "./internal/fields.ts"
 import { environmentSource, type SettingSource, textSource, withProvenance } from "./internal/provenance.ts"
-import { originOf, parse } from "./internal/tomlDocument.ts"
 import { readSettings } from "./internal/tomlSource.ts"
 import * as SecretFile from "./SecretFile.ts"
 import type { SettingName, Settings, SettingsInput, Source } from "./Settings.ts"
+import { originOf, parse } from "./TomlDocument.ts"
 
 /** The identity file in use. `explicit`: named by an option or a setting, not merely found. @since 0.1.0 */
 export interface Identity {

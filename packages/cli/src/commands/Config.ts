@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as ClientTrust from "@aster-effect/config/ClientTrust"
@@ -38,6 +39,17 @@ const anchor = Effect.fnUntraced(function* (config: Resolved): Effect.fn.Return<
   return root._tag === "Pinned" ? root.anchor : undefined
 })
 
+/** What nobody would accept is shown nevertheless, with a warning. */
+const warnOfUnsigned = ({ identity }: Resolved) =>
+  Effect.forEach(
+    identity?.file.peers ?? [],
+    (peer) =>
+      Effect.fromResult(CredentialFile.fromPeer(peer, identity?.label ?? "")).pipe(
+        Effect.catch(({ message }) => Effect.logWarning(`${message} (entry "${peer.name ?? ""}")`))
+      ),
+    { discard: true }
+  )
+
 const show = Command.make(
   "show",
   {
@@ -56,6 +68,7 @@ const show = Command.make(
       workingDirectory: locations.directory
     })
     const root = yield* anchor(config)
+    yield* warnOfUnsigned(config)
     yield* Console.log(json ? ConfigReport.toJson(config, { root }) : ConfigReport.format(config, { root }))
   })
 ).pipe(

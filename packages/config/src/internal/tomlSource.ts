@@ -1,9 +1,9 @@
 import { Result } from "effect"
-import { AsterConfigError, describeOrigin } from "../AsterConfigError.ts"
+import { AsterConfigError, describeOrigin, type Origin } from "../AsterConfigError.ts"
 import type { SettingName } from "../Settings.ts"
 import { fieldNames, fields } from "./fields.ts"
+import { isTable, kindOf, originOf, type Table, type TomlDocument } from "../TomlDocument.ts"
 import { suggestion } from "./nearest.ts"
-import { isTable, kindOf, originOf, type Table, type TomlDocument } from "./tomlDocument.ts"
 
 /** A TOML file's settings as text by field name, and what to tell the user about the rest. */
 export interface TomlSettings {
@@ -31,6 +31,38 @@ const expectations = {
 const fits = (type: keyof typeof expectations, value: unknown): boolean =>
   type === "integer" ? Number.isSafeInteger(value) && Number(value) >= 0 : typeof value === type
 
+/** The section that knows a key. */
+const homeOf = (key: string): string | undefined => [...bySection].find(([, keys]) => keys.has(key))?.[0]
+
+/**
+ * What to say about something unknown: as a warning, or as an error where it seems to be about trust, since a setting
+ * that does not count would silently leave a gate open.
+ */
+const unknown = (origin: Origin, detail: string, about: ReadonlyArray<string>): AsterConfigError | string =>
+  about.includes("trust")
+    ? new AsterConfigError({ reason: "UnknownKey", origin, detail })
+    : `${describeOrigin(origin)}: ${detail}`
+
+const unknownKey = (origin: Origin, section: string, key: string): AsterConfigError | string => {
+  const home = homeOf(key)
+  const known = [...(bySection.get(section) ?? bySection).keys()]
+  const detail = `unknown key${home === undefined ? suggestion(key, known) : `; it belongs into [${home}]`}`
+  return unknown(origin, detail, [section, home ?? ""])
+}
+
+const unknownSection = (document: TomlDocument, section: string, value: unknown): AsterConfigError | string => {
+  if (!isTable(value)) return unknownKey(originOf(document, "", section), "", section)
+  const detail = `unknown section${suggestion(section, [...bySection.keys()])}`
+  return unknown(
+    originOf(document, section),
+    detail,
+    Object.keys(value).map((key) => homeOf(key) ?? "")
+  )
+}
+
+/** "an integer" is no explanation for why an integer was not taken. */
+const got = (value: unknown): string => (typeof value === "number" && value < 0 ? "a negative one" : kindOf(value))
+
 const readSection = (
   document: TomlDocument,
   section: string,
@@ -43,15 +75,14 @@ const readSection = (
     const origin = originOf(document, section, key)
     const name = keys.get(key)
     if (name === undefined) {
-      const detail = `unknown key${suggestion(key, [...keys.keys()])}`
-      // A misspelt trust setting would silently leave a gate open.
-      if (section === "trust") return new AsterConfigError({ reason: "UnknownKey", origin, detail })
-      warnings.push(`${describeOrigin(origin)}: ${detail}`)
+      const problem = unknownKey(origin, section, key)
+      if (typeof problem !== "string") return problem
+      warnings.push(problem)
       continue
     }
     const type = fields[name].toml?.type ?? "string"
     if (!fits(type, value)) {
-      const detail = `expected ${expectations[type]}, got ${kindOf(value)}`
+      const detail = `expected ${expectations[type]}, got ${got(value)}`
       return new AsterConfigError({ reason: "InvalidValue", origin, detail })
     }
     texts.set(fields[name].name, String(value))
@@ -59,20 +90,22 @@ const readSection = (
   return undefined
 }
 
-/** Checks sections, keys and TOML types. Unknown keys are warnings, in `[trust]` errors. */
+/** Checks sections, keys and TOML types. Unknown keys are warnings, but errors in `[trust]` or where they belong there. */
 export const readSettings = (document: TomlDocument): Result.Result<TomlSettings, AsterConfigError> => {
   const texts = new Map<string, string>()
   const warnings: Array<string> = []
   for (const [section, table] of Object.entries(document.root)) {
     const keys = bySection.get(section)
     if (keys === undefined) {
-      const place = describeOrigin(originOf(document, section))
-      warnings.push(`${place}: unknown section${suggestion(section, [...bySection.keys()])}`)
+      const problem = unknownSection(document, section, table)
+      if (typeof problem !== "string") return Result.fail(problem)
+      warnings.push(problem)
       continue
     }
     if (!isTable(table)) {
       const detail = `expected a table, got ${kindOf(table)}`
-      return Result.fail(new AsterConfigError({ reason: "InvalidValue", origin: originOf(document, section), detail }))
+      const origin = originOf(document, "", section)
+      return Result.fail(new AsterConfigError({ reason: "InvalidValue", origin, detail }))
     }
     const problem = readSection(document, section, table, keys, texts, warnings)
     if (problem !== undefined) return Result.fail(problem)

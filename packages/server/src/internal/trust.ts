@@ -1,5 +1,6 @@
 import * as nodePath from "node:path"
 import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
+import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { Gates } from "@aster-effect/admission/Gates"
 import { HandshakeLimits } from "@aster-effect/admission/Handshake"
 import * as NodeConfig from "@aster-effect/admission/NodeConfig"
@@ -33,8 +34,19 @@ export const settle = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Settled, AsterConfigError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
   const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
-  return { config, trust: yield* ServerTrust.resolve(config, { ...options, rootPubkey }) }
+  const trust = yield* ServerTrust.resolve(config, { ...options, rootPubkey })
+  yield* requireSigned(trust, config)
+  return { config, trust }
 })
+
+/** The entry's root key becomes the anchor, so the entry has to be what that key signed. */
+const requireSigned = ({ peer }: ServerTrust.ServerTrust, { identity }: Resolved) => {
+  if (peer === undefined || identity === undefined) return Effect.void
+  const origin = { file: identity.label, table: "[[peers]]", key: "signature" }
+  return Effect.fromResult(CredentialFile.fromPeer(peer, identity.label)).pipe(
+    Effect.mapError(({ detail }) => new AsterConfigError({ reason: "InvalidValue", origin, detail }))
+  )
+}
 
 /** Everything that decides who comes in. `ProducerMesh` is there as soon as there is a root key. */
 export const layer = ({

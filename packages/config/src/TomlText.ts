@@ -1,4 +1,9 @@
-import { isTable, type Table } from "./tomlDocument.ts"
+/**
+ * TOML files as they are written: everything is escaped, so that no value can become a key or a table.
+ *
+ * @since 0.1.0
+ */
+import { isTable, type Table } from "./TomlDocument.ts"
 
 const short: Readonly<Record<string, string>> = {
   "\b": "\\b",
@@ -27,7 +32,7 @@ const inlineTable = (table: Table): string => {
   return pairs.length === 0 ? "{}" : `{ ${pairs.join(", ")} }`
 }
 
-/** One value on one line. */
+/** One value on one line. @since 0.1.0 */
 export const valueText = (value: unknown): string => {
   if (typeof value === "string") return quote(value)
   if (typeof value === "boolean") return String(value)
@@ -37,36 +42,37 @@ export const valueText = (value: unknown): string => {
   return isTable(value) ? inlineTable(value) : '""'
 }
 
-/** `{ "aster.name" = "x", "aster.role" = "a,b" }`: the shape and order 0.1.2 writes attributes in. */
-export const attributesText = (attributes: ReadonlyMap<string, string>): string =>
-  `{ ${[...attributes]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${quote(key)} = ${quote(value)}`)
-    .join(", ")} }`
-
-/** `key = value`. */
+/** `key = value`. @since 0.1.0 */
 export const assignment = (key: string, value: unknown): string => `${keyText(key)} = ${valueText(value)}`
 
-/** Whether a value gets headers of its own instead of a line. */
+/** Whether a value gets headers of its own instead of a line. @since 0.1.0 */
 export const isNested = (value: unknown): value is Table | ReadonlyArray<Table> => isTable(value) || isTableArray(value)
 
 const isTableArray = (value: unknown): value is ReadonlyArray<Table> =>
   Array.isArray(value) && value.length > 0 && value.every(isTable)
 
-/** A table with its own header (the root, at the empty path, has none), then its sub-tables; an empty line after each. */
-export const tableLines = (path: ReadonlyArray<string>, table: Table, brackets = ["[", "]"]): ReadonlyArray<string> => {
+/** A table under its own header, of which the root has none, then its sub-tables; an empty line after each. */
+const tableLines = (path: ReadonlyArray<string>, table: Table, brackets = ["[", "]"]): ReadonlyArray<string> => {
   const entries = Object.entries(table)
   const plain = entries.filter(([, value]) => !isNested(value))
   const [open, close] = brackets
-  const header = `${open}${path.map(keyText).join(".")}${close}`
+  const header = path.length === 0 ? [] : [`${open}${path.map(keyText).join(".")}${close}`]
   // A table that only holds tables needs no header of its own.
-  const own =
-    path.length > 0 && (plain.length > 0 || entries.length === 0 || open === "[[")
-      ? [header, ...plain.map(([key, value]) => assignment(key, value)), ""]
-      : []
+  const isShown = plain.length > 0 || open === "[[" || (entries.length === 0 && path.length > 0)
+  const own = isShown ? [...header, ...plain.map(([key, value]) => assignment(key, value)), ""] : []
   const nested = entries.flatMap(([key, value]) => {
     if (isTableArray(value)) return value.flatMap((item) => tableLines([...path, key], item, ["[[", "]]"]))
     return isTable(value) ? tableLines([...path, key], value) : []
   })
   return [...own, ...nested]
 }
+
+/**
+ * A table's values, then the tables in it under their headers; an empty line after each.
+ *
+ * @since 0.1.0
+ */
+export const lines = (table: Table): ReadonlyArray<string> => tableLines([], table)
+
+/** The text of a document. @since 0.1.0 */
+export const format = (table: Table): string => lines(table).join("\n")

@@ -1,20 +1,27 @@
+/**
+ * TOML files as they are read: with the places of their keys, for errors that say where to look.
+ *
+ * @since 0.1.0
+ */
 import { Result } from "effect"
 import { Toml } from "effect/encoding"
-import { AsterConfigError, type Origin } from "../AsterConfigError.ts"
+import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
 
-/** A parsed TOML table; it has no prototype, so every key is data. */
+/** A TOML table; a parsed one has no prototype, so every key is data. @since 0.1.0 */
 export type Table = Readonly<Record<string, unknown>>
 
+/** @since 0.1.0 */
 export interface TomlDocument {
   readonly file: string
   readonly text: string
   readonly root: Table
 }
 
+/** @since 0.1.0 */
 export const isTable = (value: unknown): value is Table =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
-/** What a value is, in the words of a TOML user. */
+/** What a value is, in the words of a TOML user. @since 0.1.0 */
 export const kindOf = (value: unknown): string => {
   if (Array.isArray(value)) return "an array"
   if (value instanceof Date) return "a date"
@@ -24,6 +31,7 @@ export const kindOf = (value: unknown): string => {
   return "a table"
 }
 
+/** Parses a document; `file` is the name errors carry. Errors quote no values, which may be secret. @since 0.1.0 */
 export const parse = (file: string, text: string): Result.Result<TomlDocument, AsterConfigError> =>
   Result.mapBoth(Toml.parse(text), {
     onSuccess: (root): TomlDocument => ({ file, text, root }),
@@ -41,12 +49,13 @@ export const parse = (file: string, text: string): Result.Result<TomlDocument, A
 const bare = (name: string): string => name.replaceAll(/["'\s]/g, "")
 
 /**
- * The line of `key` in the `index`-th table headed by `header`, else the header's line. The parser keeps no positions,
- * so this looks for the lines people write; unusual layouts answer `undefined` rather than a wrong line.
+ * The line of `key` in the `index`-th table headed by `header`, else the header's line; an empty header is the top of the
+ * document. The parser keeps no positions, so this looks for the lines people write; unusual layouts answer `undefined`
+ * rather than a wrong line.
  */
 const lineOf = (text: string, header: string, index: number, key: string | undefined): number | undefined => {
   let seen = -1
-  let headerLine: number | undefined
+  let headerLine = header === "" ? 0 : undefined
   for (const [at, line] of text.split("\n").entries()) {
     const heading = /^\s*\[\[?([^\]]+)\]/.exec(line)
     if (heading !== null) {
@@ -57,16 +66,21 @@ const lineOf = (text: string, header: string, index: number, key: string | undef
       if (assigned !== null && bare(assigned[1] ?? "") === key) return at + 1
     }
   }
-  return headerLine
+  return headerLine === 0 ? undefined : headerLine
 }
 
-/** Where a key of a table stands; `index` counts tables of the same header, for `[[arrays of tables]]`. */
+/**
+ * Where a key of a table stands; an empty header is the top of the document, and `index` counts tables of the same header,
+ * for `[[arrays of tables]]`.
+ *
+ * @since 0.1.0
+ */
 export const originOf = (document: TomlDocument, header: string, key?: string, index?: number): Origin => {
   const line = lineOf(document.text, header, index ?? 0, key)
   return {
     file: document.file,
     ...(line === undefined ? {} : { line }),
-    table: index === undefined ? `[${header}]` : `[[${header}]]`,
+    ...(header === "" ? {} : { table: index === undefined ? `[${header}]` : `[[${header}]]` }),
     ...(key === undefined ? {} : { key })
   }
 }
