@@ -26,7 +26,7 @@ const words = (line: string, variables: Readonly<Record<string, string>>): Reado
 describe("docs/cli.md", () => {
   it.live("has examples that work, in their order", () =>
     Effect.gen(function* () {
-      const { directory, file, read, run } = yield* sandbox()
+      const { directory, file, read, run, start } = yield* sandbox()
       // The module's imports are found from there.
       yield* Effect.promise(async () => {
         await fs.symlink(`${root}node_modules`, file("node_modules"))
@@ -34,9 +34,9 @@ describe("docs/cli.md", () => {
       })
       const ran: Array<string> = []
       const env = { ASTER_RELAY_MODE: "disabled", ASTER_BIND_ADDR: "127.0.0.1:0" }
-      let address = ""
+      const variables: Record<string, string> = { ENDPOINT_ID: nodeA.id }
       for (const line of lines) {
-        if (line.includes("$ADDRESS") && address === "") {
+        if (line.includes("$ADDRESS") && variables["ADDRESS"] === undefined) {
           const rootPubkey = JSON.parse(yield* read("root.pub")).public_key
           const server = AsterServer.layer({
             node: loopback,
@@ -44,19 +44,29 @@ describe("docs/cli.md", () => {
             rootPubkey,
             allowAllConsumers: true
           }).pipe(Layer.provide(TaskRunnerLive))
-          address = Context.get(yield* Effect.provide(Layer.build(server), Logger.layer([])), AsterServer).address
+          variables["ADDRESS"] = Context.get(
+            yield* Effect.provide(Layer.build(server), Logger.layer([])),
+            AsterServer
+          ).address
         }
-        const [program, ...args] = words(line, { ADDRESS: address, ENDPOINT_ID: nodeA.id })
+        const [program, ...args] = words(line, variables)
         assert.strictEqual(program, "aster")
-        const { code, err } = yield* run(args, { env })
-        assert.strictEqual(code, 0, `${line}\n${err}`)
         ran.push(args[0]!)
+        if (args[1] === "share") {
+          // Serves until the end of all examples.
+          variables["TICKET"] = yield* (yield* start(args, { env })).out
+          continue
+        }
+        const { code, err, out } = yield* run(args, { env })
+        assert.strictEqual(code, 0, `${line}\n${err}`)
+        variables["HASH"] = /"hash": "(\w+)"/.exec(out)?.[1] ?? variables["HASH"] ?? ""
       }
       assert.sameMembers(
         [...new Set(ran)],
-        ["keygen", "profile", "enroll", "authorize", "config", "contract", "call", "ticket"]
+        ["keygen", "profile", "enroll", "authorize", "config", "contract", "call", "ticket", "blobs"]
       )
-      assert.isTrue((yield* Effect.promise(() => fs.readdir(directory))).includes("once.token"))
+      const made = yield* Effect.promise(() => fs.readdir(directory))
+      assert.includeMembers(made, ["once.token", "copy"])
     })
   )
 })

@@ -37,4 +37,38 @@ describe("Progress", () => {
       assert.strictEqual(yield* Effect.flip(shown(Effect.fail("no"))), "no")
     })
   )
+
+  it.effect("draws a bar from what is reported", () =>
+    Effect.gen(function* () {
+      lines.length = 0
+      const MIB = 1_048_576
+      const work = Progress.measured("Adding", (report) =>
+        Effect.gen(function* () {
+          yield* Effect.sleep("300 millis")
+          yield* report({ done: MIB / 2, total: 2 * MIB })
+          yield* Effect.sleep("100 millis")
+          yield* report({ done: 3 * MIB })
+          yield* Effect.sleep("120 millis")
+          yield* report({ done: 1000, part: { number: 2, of: 2 } })
+          yield* report({ done: 1024, part: { number: 2, of: 2 } })
+          yield* Effect.sleep("200 millis")
+          return "done"
+        })
+      ).pipe(Effect.provideService(Progress.ProgressLine, (text) => void lines.push(text)))
+      const fiber = yield* Effect.forkChild(work)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), "done")
+      assert.deepStrictEqual(
+        lines.map((line) => line.replace("\r\u001b[K", "")),
+        [
+          "- Adding",
+          "Adding  [######------------------]  25 %  512.0 KiB of 2.0 MiB  1.6 MiB/s",
+          "Adding  3.0 MiB  6.8 MiB/s",
+          "Adding  [############------------]  50 %  2 of 2  1.0 KiB  1.8 KiB/s",
+          "Adding  [############------------]  50 %  2 of 2  1.0 KiB  1.5 KiB/s",
+          ""
+        ]
+      )
+    })
+  )
 })

@@ -4,7 +4,7 @@ import { Locations } from "@aster-effect/cli/Locations"
 import { ProgressLine } from "@aster-effect/cli/Progress"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { ConfigProvider, Console, Context, Effect, Layer, Result, Terminal } from "effect"
+import { ConfigProvider, Console, Context, Effect, Fiber, Layer, Result, Schedule, type Scope, Terminal } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -15,6 +15,13 @@ export interface Outcome {
   readonly code: number
   readonly out: string
   readonly err: string
+}
+
+/** A command under way. */
+export interface Started {
+  readonly fiber: Fiber.Fiber<number>
+  /** What it has printed, as soon as that is anything. Dies with what it complained of if it has ended instead. */
+  readonly out: Effect.Effect<string>
 }
 
 export interface RunOptions {
@@ -28,6 +35,8 @@ export interface Sandbox {
   readonly home: string
   readonly directory: string
   readonly run: (args: ReadonlyArray<string>, options?: RunOptions) => Effect.Effect<Outcome>
+  /** Starts a command that does not end by itself; it is interrupted with the scope. */
+  readonly start: (args: ReadonlyArray<string>, options?: RunOptions) => Effect.Effect<Started, never, Scope.Scope>
   /** Runs arguments without spaces in them. */
   readonly aster: (line: string, options?: RunOptions) => Effect.Effect<Outcome>
   readonly file: (name: string) => string
@@ -69,9 +78,8 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
   // One keyring for all runs.
   const keys = Layer.succeedContext(yield* Layer.build(keyring))
   const file = (name: string) => (name.startsWith("~/") ? path.join(home, name.slice(2)) : path.join(directory, name))
-  const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions = {}) {
-    const console = yield* TestConsole.make
-    const code = yield* Aster.run(args).pipe(
+  const running = (args: ReadonlyArray<string>, options: RunOptions, console: Console.Console) =>
+    Aster.run(args).pipe(
       Effect.provide(
         Layer.mergeAll(
           Layer.provideMerge(typing(options.input ?? []), NodeServices.layer),
@@ -83,17 +91,32 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
         )
       )
     )
+  const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions = {}) {
+    const console = yield* TestConsole.make
+    const code = yield* running(args, options, console)
     return {
       code,
       out: (yield* console.logLines).join("\n"),
       err: (yield* console.errorLines).join("\n")
     }
   })
+  const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions = {}) {
+    const console = yield* TestConsole.make
+    const fiber = yield* Effect.forkScoped(running(args, options, console))
+    const printed = Effect.map(console.logLines, (lines) => lines.join("\n"))
+    const out = Effect.repeat(printed, { until: (text) => text !== "", schedule: Schedule.spaced("20 millis") })
+    const ended = Effect.andThen(
+      Fiber.await(fiber),
+      Effect.flatMap(console.errorLines, (lines) => Effect.die(new Error(lines.join("\n"))))
+    )
+    return { fiber, out: Effect.raceFirst(out, ended) }
+  })
   const sandbox: Sandbox = {
     home,
     directory,
     file,
     run,
+    start,
     aster: (line, options) => run(line.split(" "), options),
     read: (name) => Effect.promise(() => fs.readFile(file(name), "utf8")),
     write: (name, text, mode = 0o600) =>

@@ -16,6 +16,7 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import { CliFailure } from "./CliFailure.ts"
 import * as Authorize from "./commands/Authorize.ts"
+import * as Blobs from "./commands/Blobs.ts"
 import * as Call from "./commands/Call.ts"
 import * as Config from "./commands/Config.ts"
 import * as Contract from "./commands/Contract.ts"
@@ -29,7 +30,7 @@ import type { Keyring } from "./Keyring.ts"
 
 /** The whole tree. @since 0.1.0 */
 export const command = Command.make("aster").pipe(
-  Command.withDescription("Keys, enrolment, contracts and calls for Aster, typed peer-to-peer RPC"),
+  Command.withDescription("Keys, enrolment, contracts, calls and blobs for Aster, typed peer-to-peer RPC"),
   Command.withSubcommands([
     Keygen.command,
     Profile.command,
@@ -38,6 +39,7 @@ export const command = Command.make("aster").pipe(
     Config.command,
     Contract.command,
     Call.command,
+    Blobs.command,
     Ticket.command
   ])
 )

@@ -71,7 +71,7 @@ const describe = (reason: TransferFailure): string => {
     case "RateLimited":
       return "the peer is busy; try again later"
     case "Stalled":
-      return "the peer fell silent"
+      return "the peer cannot be reached, or fell silent"
     case "Connection":
       return reason.cause.message
   }

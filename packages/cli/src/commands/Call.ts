@@ -6,17 +6,15 @@
 import { CodecError } from "@aster-effect/core/CodecError"
 import * as Json from "@aster-effect/core/Json"
 import * as Argument from "effect/cli/Argument"
-import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import { type CliFailure, refused } from "../CliFailure.ts"
+import * as flags from "../internal/flags.ts"
 import { jsonText } from "../internal/jsonText.ts"
 import { profileHint } from "../internal/profileHint.ts"
-import * as Lifetime from "../Lifetime.ts"
 import { Locations, resolve } from "../Locations.ts"
 
 /** `Service.method`, split at the last dot: services may have dots in their names, methods have none. */
@@ -42,26 +40,6 @@ const parseRequest = (text: string): Effect.Effect<{ readonly [field: string]: u
     )
   )
 
-const timeout = Flag.String("timeout").pipe(
-  Flag.withMetavar("duration"),
-  Flag.withDescription("Time for everything: seconds, or a duration like 90s, 2m, 1h (default: 30s)"),
-  Flag.withDefault("30s"),
-  Flag.mapEffect((text) =>
-    Effect.fromResult(
-      Result.mapError(
-        Lifetime.parseTimeout(text),
-        () =>
-          new CliError.InvalidValue({
-            option: "timeout",
-            value: text,
-            expected: "seconds, or a duration like 90s, 2m, 1h",
-            kind: "flag"
-          })
-      )
-    )
-  )
-)
-
 /** @since 0.1.0 */
 export const command = Command.make(
   "call",
@@ -78,12 +56,8 @@ export const command = Command.make(
       Flag.withDescription("Accepted for scripts of release 0.1.2; the answer is always JSON"),
       Flag.withDefault(false)
     ),
-    rcan: Flag.String("rcan").pipe(
-      Flag.withMetavar("path"),
-      Flag.withDescription("Credential to present: a token, or a file made by aster enroll node"),
-      Flag.optional
-    ),
-    timeout
+    rcan: flags.rcan,
+    timeout: flags.timeout("Time for everything")
   },
   Effect.fn("aster call")(function* (options) {
     const { method, service } = yield* splitMethod(options.method)

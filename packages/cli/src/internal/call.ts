@@ -1,11 +1,8 @@
 import { AsterClient, type ConnectFailure, type ServiceNotOffered } from "@aster-effect/client/AsterClient"
 import type { JsonMessage } from "@aster-effect/client/DynamicClient"
-import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import type { RpcError } from "@aster-effect/core/RpcError"
 import type { BindError } from "@aster-effect/iroh/NodeError"
-import * as path from "node:path"
 import * as Clock from "effect/Clock"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as Progress from "../Progress.ts"
+import { clientConfig } from "./clientConfig.ts"
 
 /** One call. */
 export interface Call {
@@ -26,19 +24,6 @@ export interface Call {
   /** For everything, connecting included. */
   readonly timeoutSeconds: number
 }
-
-/**
- * The environment. A credential file counts together with an `.aster-identity` beside it, for the node key; without one no
- * identity file is looked for, or a call from a server's directory would show the server's identity.
- */
-const configFor = (credentialFile: string | undefined) =>
-  Effect.flatMap(ConfigProvider.ConfigProvider, (environment) =>
-    AsterConfig.load(
-      credentialFile === undefined
-        ? { environment, identity: false }
-        : { environment, workingDirectory: path.dirname(credentialFile) }
-    )
-  )
 
 const streamAdvice =
   "aster call makes single calls; call streams from a program, with AsterClient.proxy and its serverStream, " +
@@ -91,7 +76,7 @@ export const call = Effect.fnUntraced(function* (
   const timeout = Duration.seconds(options.timeoutSeconds)
   const client = AsterClient.layer({
     address: options.address,
-    config: configFor(options.credentialFile),
+    config: clientConfig(options.credentialFile),
     enrollmentCredentialFile: options.credentialFile,
     connectTimeout: Duration.min(timeout, Duration.seconds(10))
   })

@@ -1,5 +1,9 @@
+import * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Lifetime from "../Lifetime.ts"
 
 const path = <A>(flag: Flag.Flag<A>): Flag.Flag<A> => Flag.withMetavar(flag, "path")
 
@@ -57,4 +61,39 @@ export const type: Flag.Flag<"policy" | "ott"> = Flag.Literals("type", ["policy"
   Flag.withAlias("t"),
   Flag.withDescription("policy: good until it expires; ott: a one-time token (default: policy)"),
   Flag.withDefault("policy")
+)
+
+/** `--rcan PATH`. */
+export const rcan: Flag.Flag<Option.Option<string>> = Flag.String("rcan").pipe(
+  path,
+  Flag.withDescription("Credential to present: a token, or a file made by aster enroll node"),
+  Flag.optional
+)
+
+/** `--timeout DURATION`, in seconds; default 30. */
+export const timeout = (description: string): Flag.Flag<number> =>
+  Flag.String("timeout").pipe(
+    Flag.withMetavar("duration"),
+    Flag.withDescription(`${description}: seconds, or a duration like 90s, 2m, 1h (default: 30s)`),
+    Flag.withDefault("30s"),
+    Flag.mapEffect((text) =>
+      Effect.fromResult(
+        Result.mapError(
+          Lifetime.parseTimeout(text),
+          () =>
+            new CliError.InvalidValue({
+              option: "timeout",
+              value: text,
+              expected: "seconds, or a duration like 90s, 2m, 1h",
+              kind: "flag"
+            })
+        )
+      )
+    )
+  )
+
+/** `--json`. */
+export const json: Flag.Flag<boolean> = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print one JSON document"),
+  Flag.withDefault(false)
 )

@@ -1,0 +1,201 @@
+import * as NodeConfig from "@aster-effect/admission/NodeConfig"
+import * as AsterClient from "@aster-effect/client/AsterClient"
+import type { Resolved } from "@aster-effect/config/AsterConfig"
+import * as ClientTrust from "@aster-effect/config/ClientTrust"
+import type { Blobs, Downloaded } from "@aster-effect/iroh-blobs/Blobs"
+import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+import { DownloadFailed } from "@aster-effect/iroh-blobs/TransferError"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import { TicketError } from "@aster-effect/iroh/Ticket"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import { refused } from "../../CliFailure.ts"
+import { Locations, resolve } from "../../Locations.ts"
+import * as Progress from "../../Progress.ts"
+import { byteText } from "../byteText.ts"
+import { clientConfig } from "../clientConfig.ts"
+import { filesText, printJson, printTable } from "./output.ts"
+import { blobsOffline, blobsOn, contentOf, keep, openStore, parse, statOf } from "./store.ts"
+
+/** What to download, from whom, and where it goes. */
+export interface Get {
+  /** A ticket or a hash. */
+  readonly name: string
+  /** Addresses of further peers. */
+  readonly from: ReadonlyArray<string>
+  readonly output: string | undefined
+  /** A credential file. */
+  readonly credential: string | undefined
+  readonly timeoutSeconds: number
+  readonly store: string | undefined
+  readonly tag: string | undefined
+  readonly json: boolean
+}
+
+/** Who has it, besides a ticket's peer: addresses as for calls. */
+const parseAddress = (text: string) =>
+  Effect.try({
+    try: () => NodeAddr.parse(text.trim()),
+    catch: (cause) => (cause instanceof TicketError ? cause : new TicketError({ problem: String(cause) }))
+  })
+
+/** A node with the key that the credential, if any, was issued to. */
+const bind = Effect.fnUntraced(function* (config: Resolved, credential: string | undefined) {
+  const { secretKey } = yield* ClientTrust.resolve(config, { enrollmentCredentialFile: credential }).pipe(
+    // What there is to say is said when the credential is shown, which may never be.
+    Effect.provideService(References.MinimumLogLevel, "None"),
+    Effect.catch((error) => (credential === undefined ? Effect.succeed(config) : Effect.fail(error)))
+  )
+  const settings = yield* NodeConfig.nodeOptions(config, secretKey)
+  return Context.get(yield* Layer.build(IrohNode.layer(settings)), IrohNode)
+})
+
+const ASK_FOR_ONE =
+  "it lets in enrolled consumers only: show a credential with --rcan PATH, made with aster enroll node or aster authorize"
+
+/**
+ * Downloads from the peers, and asks those for admission that let in admitted peers only: a credential is shown to
+ * nobody else.
+ */
+const download = Effect.fnUntraced(function* (
+  blobs: Blobs["Service"],
+  node: IrohNode["Service"],
+  config: Resolved,
+  content: BlobHash.HashAndFormat,
+  peers: ReadonlyArray<NodeAddr.NodeAddr>,
+  options: Get
+) {
+  const timeout = Duration.seconds(options.timeoutSeconds)
+  const fetch = Progress.measured("Downloading", (report) =>
+    blobs.download(content, {
+      from: peers,
+      tag: false,
+      stallTimeout: timeout,
+      onProgress: ({ blob, done, total }) => report({ done, total, part: blob })
+    })
+  )
+  const admit = (peer: NodeAddr.NodeAddr) =>
+    AsterClient.make({
+      address: NodeAddr.toBase64(peer),
+      config,
+      enrollmentCredentialFile: options.credential,
+      connectTimeout: Duration.min(timeout, Duration.seconds(10))
+    }).pipe(
+      Effect.provideService(IrohNode, node),
+      Effect.mapError((error) =>
+        error._tag === "AdmissionDenied" && error.credential === undefined
+          ? refused(`producer ${peer.endpointId} did not admit this consumer: ${ASK_FOR_ONE}`)
+          : error
+      )
+    )
+  const asked = new Set<string>()
+  while (true) {
+    const result = yield* Effect.result(fetch)
+    if (result._tag === "Success") return result.success
+    const failure = result.failure
+    const refusing = failure._tag === "DownloadFailed" ? refusedBy(failure, peers, asked) : []
+    if (refusing.length === 0) return yield* failure._tag === "DownloadFailed" ? resumable(failure) : failure
+    for (const { endpointId } of refusing) asked.add(endpointId)
+    const admissions = yield* Progress.during(
+      "Asking for admission",
+      Effect.forEach(refusing, (peer) => Effect.result(admit(peer)))
+    )
+    if (admissions.some(({ _tag }) => _tag === "Success")) continue
+    const [first] = admissions
+    return yield* first?._tag === "Failure" ? first.failure : failure
+  }
+})
+
+const resumable = ({ message }: DownloadFailed) =>
+  refused(`${message}\nWhat was received is kept: run the command again to go on, or name further peers with --from`)
+
+/** The peers that closed the door and were not asked for admission before. */
+const refusedBy = (
+  { failures }: DownloadFailed,
+  peers: ReadonlyArray<NodeAddr.NodeAddr>,
+  asked: ReadonlySet<string>
+): ReadonlyArray<NodeAddr.NodeAddr> =>
+  peers.filter(
+    ({ endpointId }) =>
+      !asked.has(endpointId) &&
+      failures.some(({ peer, reason }) => peer === endpointId && reason._tag === "NotAdmitted")
+  )
+
+/** What is to be had, and from whom. */
+const wantedBy = Effect.fnUntraced(function* (store: BlobStore["Service"], { from, name }: Get) {
+  const others = yield* Effect.forEach(from, parseAddress)
+  const text = name.trim()
+  if (!text.startsWith("blob")) return { content: yield* contentOf(store, text), peers: others }
+  const { addr, format, hash } = yield* parse(() => BlobTicket.decode(text))
+  return { content: { hash, format }, peers: [addr, ...others] }
+})
+
+/** Downloads what is missing, and writes it out if wanted. */
+export const get = Effect.fnUntraced(function* (options: Get) {
+  const locations = yield* Locations
+  const output = options.output === undefined ? undefined : resolve(locations, options.output)
+  const credential = options.credential === undefined ? undefined : resolve(locations, options.credential)
+  const store = yield* openStore(options.store, "write")
+  const { content, peers } = yield* wantedBy(store, options)
+  if (output !== undefined) {
+    const stat = yield* statOf(output)
+    if (content.format === "raw" && stat?.isDirectory() === true)
+      return yield* refused(`${output} is a folder: name the file to write`)
+    if (content.format === "hashSeq" && stat?.isDirectory() === false)
+      return yield* refused(`${output} is a file, and a collection needs a folder`)
+  }
+  yield* store.protect(content)
+  const offline = yield* blobsOffline(store)
+  const here = yield* Effect.result(offline.download(content, { tag: false }))
+  let downloaded: Downloaded
+  if (here._tag === "Success") downloaded = here.success
+  else {
+    if (here.failure._tag !== "DownloadFailed") return yield* here.failure
+    if (peers.length === 0) {
+      return yield* refused(
+        `blob ${content.hash} is not in the store: use a ticket, or say with --from ADDRESS who has it`
+      )
+    }
+    const config = yield* clientConfig(credential)
+    const node = yield* bind(config, credential)
+    const blobs = yield* blobsOn(store, node)
+    downloaded = yield* download(blobs, node, config, content, peers, { ...options, credential })
+  }
+  for (const failure of downloaded.failures) yield* Effect.logWarning(failure.message)
+  yield* keep(store, content, options.tag)
+
+  // Only writing it out needs names.
+  const files =
+    content.format === "raw"
+      ? undefined
+      : yield* offline
+          .collection(content.hash)
+          .pipe(Effect.catchTag("MalformedBlob", (error) => (output === undefined ? Effect.succeed(undefined) : error)))
+  const sizes = yield* Effect.forEach(files ?? [content], ({ hash }) => store.bitfield(hash))
+  const size = sizes.reduce((sum, blob) => sum + blob.size, 0)
+  if (output !== undefined) {
+    yield* Progress.measured("Writing", (onProgress) =>
+      files === undefined
+        ? offline.export(content.hash, output, { onProgress })
+        : offline.exportCollection(content.hash, output, { onProgress })
+    )
+  }
+  if (options.json) {
+    const failures = downloaded.failures.map(({ message, peer }) => ({ peer, message }))
+    const { received } = downloaded
+    return yield* printJson({ ...content, size, files: files?.length, received, output: output ?? null, failures })
+  }
+  yield* printTable([
+    ["Hash", BlobHash.format(content)],
+    ["Size", byteText(size)],
+    ...(files === undefined ? [] : [["Kind", `collection, ${filesText(files.length)}`] as const]),
+    ["Received", byteText(downloaded.received)],
+    ...(output === undefined ? [] : [["Output", output] as const])
+  ])
+}, Effect.scoped)

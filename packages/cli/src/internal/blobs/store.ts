@@ -1,0 +1,85 @@
+import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import { MalformedBlob } from "@aster-effect/iroh-blobs/BlobError"
+import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import { HashSeq } from "@aster-effect/iroh-blobs/proto/HashSeq"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
+import * as fs from "node:fs/promises"
+import * as nodePath from "node:path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { refused } from "../../CliFailure.ts"
+import { Locations, resolve } from "../../Locations.ts"
+import { clientConfig } from "../clientConfig.ts"
+
+/** What the file system says about a path; undefined when there is nothing. */
+export const statOf = (file: string) => Effect.promise(() => fs.stat(file).catch(() => undefined))
+
+/** The store's folder: the one given, the one that a server with the same settings uses, or one of the user. */
+const directoryOf = Effect.fnUntraced(function* (given: string | undefined) {
+  const locations = yield* Locations
+  if (given !== undefined) return resolve(locations, given)
+  const { storagePath } = yield* clientConfig(undefined)
+  const home = storagePath === undefined ? nodePath.join(locations.home, ".aster") : resolve(locations, storagePath)
+  return nodePath.join(home, "blobs")
+})
+
+/** Opens the store. One that is only read from has to be there already. */
+export const openStore = Effect.fnUntraced(function* (given: string | undefined, use: "read" | "write") {
+  const directory = yield* directoryOf(given)
+  if (use === "read" && (yield* statOf(nodePath.join(directory, "blobs.db"))) === undefined) {
+    return yield* refused(
+      `there is no blob store at ${directory}: add something with aster blobs add, or name another one with --store`
+    )
+  }
+  const context = yield* Layer.build(BlobStore.layerDirectory(directory))
+  return Context.get(context, BlobStore)
+})
+
+/** Blobs in a store, on a node. */
+export const blobsOn = (store: BlobStore["Service"], node: IrohNode["Service"]) =>
+  Effect.map(
+    Layer.build(
+      Layer.fresh(Blobs.layer).pipe(Layer.provide([Layer.succeed(BlobStore, store), Layer.succeed(IrohNode, node)]))
+    ),
+    Context.get(Blobs)
+  )
+
+/** What there is to do in the store alone is done by a node on a network of its own, without a socket. */
+export const blobsOffline = Effect.fnUntraced(function* (store: BlobStore["Service"]) {
+  const node = yield* Layer.build(IrohNode.layerMemory().pipe(Layer.provide(MemoryNetwork.layer())))
+  return yield* blobsOn(store, Context.get(node, IrohNode))
+})
+
+export const parse = <A>(read: () => A): Effect.Effect<A, MalformedBlob> =>
+  Effect.try({
+    try: read,
+    catch: (cause) => new MalformedBlob({ problem: cause instanceof Error ? cause.message : String(cause) })
+  })
+
+/** A hash as a user writes it. Bare, it is a collection if a tag says so. */
+export const contentOf = Effect.fnUntraced(function* (store: BlobStore["Service"], text: string) {
+  const content = yield* parse(() => BlobHash.parseWithFormat(text.trim()))
+  if (content.format === "hashSeq") return content
+  const tags = yield* Stream.runCollect(store.tags.list())
+  const isSeq = tags.some(({ format, hash }) => hash === content.hash && format === "hashSeq")
+  return isSeq ? ({ ...content, format: "hashSeq" } as const) : content
+})
+
+/** Makes sure that something keeps the blob: the tag of this name, or any, which is made if there is none. */
+export const keep = Effect.fnUntraced(function* (
+  store: BlobStore["Service"],
+  { format, hash }: BlobHash.HashAndFormat,
+  tag: string | undefined
+) {
+  if (tag !== undefined) return yield* store.tags.set(tag, { format, hash })
+  const tags = yield* Stream.runCollect(store.tags.list())
+  if (!tags.some((tag) => tag.hash === hash && tag.format === format)) yield* store.tags.create({ format, hash })
+})
+
+/** The hashes that a hash sequence lists. */
+export const childrenOf = (blobs: Blobs["Service"], hash: BlobHash.BlobHash) =>
+  Effect.flatMap(blobs.read(hash), (bytes) => parse(() => [...new HashSeq(bytes)]))
