@@ -1,23 +1,13 @@
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import { Gates } from "@aster-effect/admission/Gates"
-import { HandshakeLimits } from "@aster-effect/admission/Handshake"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
-import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
-import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
-import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
-import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
+import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
-import { Gate } from "@aster-effect/iroh/Gate"
-import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as Router from "@aster-effect/iroh/Router"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Context, Effect, Fiber, Layer, Logger } from "effect"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { loopback } from "../../examples/loopback.ts"
+import { TaskRunnerLive } from "../../examples/task-runner/TaskRunner.ts"
 import { blobOf } from "../iroh-blobs/Vectors.ts"
 import { type Sandbox, sandbox } from "./Sandbox.ts"
 
@@ -101,7 +91,7 @@ describe("aster blobs", () => {
       assert.match(ticket, /^blob[a-z2-7]+$/)
       const busy = yield* at.aster("blobs ls --store s1", { env })
       assert.strictEqual(busy.code, 1)
-      assert.include(busy.err, "used by another process")
+      assert.include(busy.err, "is open already")
 
       const got = yield* at.aster(`blobs get ${ticket} --store s2 --output out/w.bin`, { env })
       assert.deepStrictEqual([got.code, got.err], [0, ""])
@@ -208,37 +198,9 @@ describe("aster blobs", () => {
 /** The address of a ticket's peer, as for calls. */
 const addressOf = (ticket: string) => NodeAddr.toBase64(BlobTicket.decode(ticket).addr)
 
-/** A node with blobs behind Gate 0, and the handshake that opens it. */
-const gatedProducer = Effect.fnUntraced(function* (root: string) {
-  const key = Result.getOrThrow(RootPublicKey.fromHex(root))
-  const gates = Gates.layer({
-    consumers: "closed",
-    producers: "open",
-    root: { _tag: "Pinned", anchor: { key, source: "test" } }
-  })
-  const context = yield* Layer.build(
-    Blobs.layer.pipe(
-      Layer.provideMerge(
-        Layer.mergeAll(
-          BlobStore.layerMemory(),
-          IrohNode.layer(loopback),
-          gates.pipe(Layer.provideMerge(AdmittedPeers.layer())),
-          NonceStore.layerMemory(),
-          HandshakeLimits.layer,
-          Logger.layer([])
-        )
-      )
-    )
-  )
-  const { admit, whileAdmitted } = Context.get(context, Gates)
-  const welcome = () => Effect.succeed({ services: [], registryNamespace: "", gossipTopic: "" })
-  const serveBlobs = BlobsProtocol.handler()
-  yield* Router.serve({
-    handlers: {
-      [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome }),
-      [BlobsProtocol.ALPN]: (connection, draining) => whileAdmitted(connection, serveBlobs(connection, draining))
-    }
-  }).pipe(Effect.provideService(Gate, { admit }), Effect.provideContext(context))
-  const address = NodeAddr.toTicket(yield* Context.get(context, IrohNode).address)
-  return { blobs: Context.get(context, Blobs), address }
+/** A producer that admits enrolled consumers only. */
+const gatedProducer = Effect.fnUntraced(function* (rootPubkey: string) {
+  const config = AsterConfig.load({ environment: false, identity: false })
+  const server = AsterServer.layer({ node: loopback, config, rootPubkey }).pipe(Layer.provide(TaskRunnerLive))
+  return Context.get(yield* Effect.provide(Layer.build(server), Logger.layer([])), AsterServer)
 })

@@ -1,7 +1,7 @@
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger } from "effect"
+import { Context, Effect, Fiber, Layer, Logger } from "effect"
 import { readFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -35,6 +35,7 @@ describe("docs/cli.md", () => {
       const ran: Array<string> = []
       const env = { ASTER_RELAY_MODE: "disabled", ASTER_BIND_ADDR: "127.0.0.1:0" }
       const variables: Record<string, string> = { ENDPOINT_ID: nodeA.id }
+      let interrupt: Effect.Effect<unknown> = Effect.void
       for (const line of lines) {
         if (line.includes("$ADDRESS") && variables["ADDRESS"] === undefined) {
           const rootPubkey = JSON.parse(yield* read("root.pub")).public_key
@@ -44,21 +45,23 @@ describe("docs/cli.md", () => {
             rootPubkey,
             allowAllConsumers: true
           }).pipe(Layer.provide(TaskRunnerLive))
-          variables["ADDRESS"] = Context.get(
-            yield* Effect.provide(Layer.build(server), Logger.layer([])),
-            AsterServer
-          ).address
+          const context = yield* Effect.provide(Layer.build(server), Logger.layer([]))
+          const { address, blobs } = Context.get(context, AsterServer)
+          variables["ADDRESS"] = address
+          variables["BLOB"] = (yield* blobs.addBytes(new TextEncoder().encode("model weights v2.1"))).hash
         }
         const [program, ...args] = words(line, variables)
         assert.strictEqual(program, "aster")
         ran.push(args[0]!)
         if (args[1] === "share") {
-          // Serves until the end of all examples.
-          variables["TICKET"] = yield* (yield* start(args, { env })).out
+          const sharing = yield* start(args, { env })
+          variables["TICKET"] = yield* sharing.out
+          interrupt = Fiber.interrupt(sharing.fiber)
           continue
         }
         const { code, err, out } = yield* run(args, { env })
         assert.strictEqual(code, 0, `${line}\n${err}`)
+        if (line.includes("$TICKET")) yield* interrupt
         variables["HASH"] = /"hash": "(\w+)"/.exec(out)?.[1] ?? variables["HASH"] ?? ""
       }
       assert.sameMembers(
