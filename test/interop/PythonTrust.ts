@@ -50,6 +50,13 @@ const Producer = Schema.Struct({
   contracts: Schema.Record(Schema.String, Schema.String)
 })
 
+const Stored = Schema.Struct({ hash: Schema.String, ticket: Schema.String, collection: Schema.String })
+
+const Fetched = Schema.Union([
+  Schema.Struct({ admitted: Schema.Boolean, size: Schema.Int, sha256: Schema.String }),
+  Schema.Struct({ admitted: Schema.Boolean, error: Schema.String })
+])
+
 const Signed = Schema.Struct({ text: Schema.String, signed: Schema.String })
 
 interface SignOptions {
@@ -74,6 +81,10 @@ interface Presenting {
 export const operations = (ask: Ask) => ({
   producer: (args: { readonly root: string; readonly producers_gated?: boolean } | { readonly identity: string }) =>
     ask("producer", args, Producer),
+  store: (args: { readonly producer: string; readonly text: string; readonly times: number }) =>
+    ask("store", args, Stored),
+  fetch: (args: { readonly address: string; readonly ticket: string; readonly identity?: string }) =>
+    ask("fetch", args, Fetched),
   consume: (args: {
     readonly address: string
     readonly calls: ReadonlyArray<readonly [service: string, method: string]>

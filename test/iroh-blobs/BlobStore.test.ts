@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { BlobStoreUnavailable } from "@aster-effect/iroh-blobs/BlobError"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { BaoDecoder, type BaoItem } from "@aster-effect/iroh-blobs/proto/BaoDecoder"
 import { BaoEncoder } from "@aster-effect/iroh-blobs/proto/BaoEncoder"
@@ -8,7 +9,7 @@ import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
 import { HashSeq } from "@aster-effect/iroh-blobs/proto/HashSeq"
 import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { blobOf, receive, respond } from "./Vectors.ts"
@@ -330,9 +331,57 @@ suite(
   Effect.sync(() => BlobStore.layerMemory())
 )
 suite(
+  "BlobStore.layer",
+  Effect.map(temporary, (path) => BlobStore.layer({ directory: join(path, "store") }))
+)
+suite(
   "BlobStore.layerDirectory",
   Effect.map(temporary, (path) => BlobStore.layerDirectory(join(path, "store")))
 )
+
+describe("BlobStore.layer", () => {
+  it.live("opens with its first use, once for all, and again after it could not", () =>
+    Effect.gen(function* () {
+      const directory = join(yield* temporary, "store")
+      const layer = BlobStore.layer({ directory, gcInterval: "10 millis" })
+      const holder = yield* Scope.make()
+      yield* Layer.build(BlobStore.layerDirectory(directory)).pipe(Scope.provide(holder))
+      yield* Effect.gen(function* () {
+        const store = yield* BlobStore
+        const refused = yield* Effect.flip(store.create)
+        assert.include(
+          refused.message,
+          `The blob store could not be opened: The blob store at ${directory} is open already`
+        )
+        assert.strictEqual(refused.cause instanceof BlobStoreUnavailable && refused.cause.path, directory)
+        assert.strictEqual((yield* Effect.flip(Stream.runCollect(store.list)))._tag, "BlobStoreError")
+        yield* Scope.close(holder, Exit.void)
+        const blobs = Array.from({ length: 20 }, (_, i) => blobOf(20_000, i))
+        yield* Effect.forEach(blobs, (blob) => add(blob, "kept"), { concurrency: "unbounded", discard: true })
+        yield* Effect.sleep(80)
+        assert.lengthOf(yield* Stream.runCollect(store.list), 1, "garbage is collected from then on")
+      }).pipe(Effect.provide(layer))
+      // What the layer had opened is closed.
+      yield* Effect.provide(BlobStore, BlobStore.layerDirectory(directory))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that nobody uses leaves no trace", () =>
+    Effect.gen(function* () {
+      const directory = join(yield* temporary, "store")
+      yield* Effect.provide(BlobStore, BlobStore.layer({ directory }))
+      assert.isFalse(existsSync(directory))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("gives way to a store that is there", () =>
+    Effect.gen(function* () {
+      const given = yield* BlobStore
+      const absent = Layer.fresh(BlobStore.layerIfAbsent())
+      assert.strictEqual(yield* Effect.provide(BlobStore, absent), given)
+    }).pipe(Effect.provide(BlobStore.layerMemory()))
+  )
+})
 
 describe("BlobStore.layerDirectory, reopened", () => {
   it.live("has what it had, partial blobs included, and no strays", () =>

@@ -104,6 +104,27 @@ describe("downloads", () => {
     }).pipe(inNetwork)
   )
 
+  it.live("ask the ticket's peer, those named and the usual providers in turn, and nobody twice", () =>
+    Effect.gen(function* () {
+      const peers = [yield* makePeer(), yield* makePeer(), yield* makePeer()] as const
+      const [ticketed, named, usual] = peers
+      const getter = yield* makePeer({ providers: [usual.addr, named.addr] })
+      const hash = hashOf(blobOf(5000, 1))
+      // An address is what any of the sources knows of it.
+      const addr = { ...ticketed.addr, directAddresses: [] }
+      const from = [named.addr, ticketed.addr]
+      const error = yield* Effect.flip(getter.blobs.download({ ...raw(hash), addr }, { from }))
+      assert.strictEqual(error._tag, "DownloadFailed")
+      if (error._tag !== "DownloadFailed") return
+      assert.deepStrictEqual(
+        reasons(error.failures),
+        peers.map(({ addr }) => [addr.endpointId, "NotFound"])
+      )
+      yield* usual.blobs.addBytes(blobOf(5000, 1))
+      assert.strictEqual((yield* getter.blobs.download(hash)).received, 5000)
+    }).pipe(inNetwork)
+  )
+
   it.live("leave a lying peer at its first wrong group, name it, and go on with the next", () =>
     Effect.gen(function* () {
       let sent = 0

@@ -5,6 +5,7 @@ import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import type { Handler } from "@aster-effect/iroh/Router"
 import * as Router from "@aster-effect/iroh/Router"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import { Context, Effect, Layer, type Scope } from "effect"
 
@@ -13,6 +14,7 @@ export const makePeer = Effect.fnUntraced(function* (
   options: BlobsProtocol.BlobsProtocolOptions & {
     readonly handler?: Handler<BlobStore>
     readonly store?: Layer.Layer<BlobStore>
+    readonly providers?: ReadonlyArray<NodeAddr>
   } = {}
 ) {
   const network = Layer.succeed(MemoryNetwork, yield* MemoryNetwork)
@@ -20,7 +22,7 @@ export const makePeer = Effect.fnUntraced(function* (
     Layer.fresh(options.store ?? BlobStore.layerMemory()),
     Layer.fresh(IrohNode.layerMemory()).pipe(Layer.provide(network))
   )
-  const context = yield* Layer.build(Layer.fresh(Blobs.layer).pipe(Layer.provideMerge(base)))
+  const context = yield* Layer.build(Layer.fresh(Blobs.layerWith(options)).pipe(Layer.provideMerge(base)))
   const handlers = { [BlobsProtocol.ALPN]: options.handler ?? BlobsProtocol.handler(options) }
   const router = yield* Effect.provideContext(
     Router.serve({ handlers, gracePeriod: "1 second", linger: "50 millis" }),

@@ -12,10 +12,19 @@ interface RustBlobs {
   readonly read: (hash: string) => Promise<Buffer>
   readonly listCollection: (hash: string) => Promise<ReadonlyArray<{ name: string; hash: string; size: number }>>
 }
+interface RustConnection {
+  readonly openBi: () => Promise<RustStream>
+  readonly close: (code: number, reason: string) => void
+}
+interface RustStream {
+  readonly takeSend: () => { readonly writeAll: (bytes: Buffer) => Promise<void>; readonly finish: () => Promise<void> }
+  readonly takeRecv: () => { readonly readToEnd: (limit: number) => Promise<Buffer> }
+}
 interface RustNode {
   readonly nodeId: () => string
   readonly nodeAddr: () => string
   readonly blobsClient: () => RustBlobs
+  readonly connectNodeAddr: (id: string, alpn: Buffer, direct: ReadonlyArray<string>) => Promise<RustConnection>
   readonly close: () => Promise<void>
 }
 interface Binding {

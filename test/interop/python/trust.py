@@ -6,6 +6,7 @@ Every operation is a function of this module; its docstring says what it takes a
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import warnings
 from contextlib import AsyncExitStack, redirect_stdout
 
 import loopback
-from aster import AsterClient, AsterConfig, AsterServer, EndpointConfig, IrohNode, RpcError, net_client
+from aster import AsterClient, AsterConfig, AsterServer, EndpointConfig, IrohNode, RpcError, blobs_client, net_client
 from aster.config import AsterConfig as Settings
 from aster.runtime import _coerce_node_addr, _credential_from_peer_entry, _load_enrollment_credential
 from aster.runtime import AdmissionDeniedError
@@ -36,6 +37,7 @@ PRODUCER_ADMISSION = b"aster.producer_admission"
 
 # What is kept until the process ends.
 _kept = AsyncExitStack()
+_producers = {}
 
 
 def public_key(seed: bytes) -> bytes:
@@ -55,12 +57,47 @@ async def producer(*, producers_gated=False, root=None, secret_key=None, identit
             allow_all_producers=not producers_gated,
         )
     )
+    _producers[server.endpoint_id] = server
     return {
         "address": server.address,
         "endpoint_id": server.endpoint_id,
         "root_pubkey": server.root_pubkey.hex(),
         "contracts": {summary.name: summary.contract_id for summary in server.services},
     }
+
+
+async def store(*, producer, text, times) -> dict:
+    """Adds a text, so many times repeated, to the blobs of a producer (its endpoint id): {"hash", "ticket", "collection"}.
+
+    ``collection`` is the ticket of a collection with the blob in it.
+    """
+    blobs = _producers[producer].blobs
+    content = text.encode() * times
+    hash = await blobs.add_bytes(content)
+    collection = await blobs.add_collection([("one", content), ("two", content[:1])])
+    return {
+        "hash": hash,
+        "ticket": blobs.create_ticket(hash),
+        "collection": blobs.create_collection_ticket(collection),
+    }
+
+
+async def fetch(*, address, ticket, identity=None) -> dict:
+    """Asks for admission and then, whatever came of it, for a blob: {"admitted", and "size", "sha256" or "error"}."""
+    client = AsterClient(config=loopback.config(), address=address, identity=identity)
+    try:
+        try:
+            await client.connect()
+            admitted = True
+        except AdmissionDeniedError:
+            admitted = False
+        try:
+            content = await blobs_client(client._node).download_blob(ticket)
+        except Exception as error:
+            return {"admitted": admitted, "error": str(error)}
+        return {"admitted": admitted, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    finally:
+        await client.close()
 
 
 async def _call(client: AsterClient, service: str, method: str) -> dict:
@@ -237,6 +274,8 @@ OPERATIONS = {
     operation.__name__: operation
     for operation in (
         producer,
+        store,
+        fetch,
         consume,
         present,
         join,
