@@ -180,6 +180,18 @@ describe("the root key to sign with", () => {
     })
   )
 
+  it.effect("is not borrowed from another profile", () =>
+    Effect.gen(function* () {
+      const { aster } = yield* sandbox(Keyring.layerUnavailable("none in this test"))
+      yield* aster("keygen root --out ~/.aster/root.key --profile prod")
+      yield* aster("profile create staging")
+      const { code, err } = yield* aster(`${node} --profile staging`)
+      assert.strictEqual(code, 1)
+      assert.include(err, "is that of profile prod, and profile staging has none")
+      assert.strictEqual((yield* aster(`${node} --profile prod`)).code, 0)
+    })
+  )
+
   it.effect("a key file that others can read is refused", () =>
     Effect.gen(function* () {
       const { aster, file } = yield* enrolling

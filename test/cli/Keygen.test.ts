@@ -116,6 +116,22 @@ describe("aster keygen root", () => {
     })
   )
 
+  it.effect("a second profile has a key and files of its own, and leaves those of the first alone", () =>
+    Effect.gen(function* () {
+      const { aster, keyring, list, read } = yield* sandbox()
+      yield* aster("keygen root --key-file ~/.aster/root.key")
+      const before = [yield* read("~/.aster/root.key"), yield* read("~/.aster/root.pub")]
+      for (const line of ["keygen root --profile staging", "keygen root --profile staging --force"]) {
+        assert.strictEqual((yield* aster(line)).code, 0, line)
+        const key = Option.getOrThrow(yield* keyring.get("staging")).publicKey
+        assert.strictEqual(publicKeyIn(yield* read("~/.aster/staging.pub")), key)
+        assert.deepStrictEqual([yield* read("~/.aster/root.key"), yield* read("~/.aster/root.pub")], before)
+      }
+      assert.deepStrictEqual(yield* list("~/.aster"), ["config.toml", "root.key", "root.pub", "staging.pub"])
+      assert.include((yield* aster("keygen root --profile staging")).err, "staging.pub")
+    })
+  )
+
   it.effect("a damaged keyring entry counts as a key, is not passed over, and --force repairs it", () =>
     Effect.gen(function* () {
       const { aster } = yield* sandbox(damagedKeyring)

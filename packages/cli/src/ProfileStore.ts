@@ -144,3 +144,7 @@ export const rootPublicKey = Effect.fn("ProfileStore.rootPublicKey")(function* (
   const file = settingsFile(yield* Locations)
   return yield* invalid(file, { table: `[profiles.${name}]`, key: "root_pubkey" }, key.failure)
 })
+
+/** The profile that has this root key on record. @since 0.1.0 */
+export const ownerOf = ({ profiles }: ProfileStore, key: RootPublicKey.RootPublicKey): string | undefined =>
+  [...profiles].find(([, profile]) => profile["root_pubkey"] === key)?.[0]

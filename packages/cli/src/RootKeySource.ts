@@ -61,6 +61,17 @@ const requireMatch = (
         )
       )
 
+/** A profile without a key on record does not borrow that of another deployment. */
+const requireNoOther = (owner: string | undefined, place: string, profile: string): Effect.Effect<void, CliFailure> =>
+  owner === undefined || owner === profile
+    ? Effect.void
+    : Effect.fail(
+        refused(
+          `the root key in ${place} is that of profile ${owner}, and profile ${profile} has none: choose another profile ` +
+            "with --profile, or another key with --root-key"
+        )
+      )
+
 /**
  * The root key, which must be the one whose public half the profile has on record. A file that was named beats an active
  * profile that was not: it then signs, with a warning when they differ.
@@ -97,6 +108,7 @@ export const find = Effect.fn("RootKeySource.find")(function* ({
   if (Option.isSome(fallback)) {
     const { key, place } = fallback.value
     yield* requireMatch(key, place, profile.name, expected)
+    yield* requireNoOther(ProfileStore.ownerOf(store, key.publicKey), place, profile.name)
     return key
   }
   const keyringWords =

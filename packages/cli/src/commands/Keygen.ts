@@ -6,7 +6,7 @@
 import * as RootKey from "@aster-effect/admission/RootKey"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeKey from "@aster-effect/config/NodeKey"
-import type * as RootPublicKey from "@aster-effect/config/RootPublicKey"
+import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
@@ -38,6 +38,33 @@ const exists = (file: string): Effect.Effect<boolean> =>
     Effect.as(true),
     Effect.catch(({ code }) => Effect.succeed(code !== "ENOENT"))
   )
+
+/** Whether a file holds the root key of another profile. */
+const isOfAnother = (file: string, profile: string, store: ProfileStore.ProfileStore): Effect.Effect<boolean> =>
+  SecretFile.read(file).pipe(
+    Effect.map(({ text }) => Result.getOrUndefined(RootPublicKey.fromFileText(text))),
+    Effect.catch(() => Effect.succeed(undefined)),
+    Effect.map((key) => (key === undefined ? undefined : ProfileStore.ownerOf(store, key))),
+    Effect.map((owner) => owner !== undefined && owner !== profile)
+  )
+
+/** Where a root key's files go that nobody named: into `root.key` and `root.pub`, unless these are another profile's. */
+const defaultFiles = Effect.fnUntraced(function* (
+  locations: Locations,
+  profile: string,
+  store: ProfileStore.ProfileStore
+): Effect.fn.Return<{ readonly keyFile: Option.Option<string>; readonly publicFile: string }> {
+  const keyFile = rootKeyFile(locations)
+  const publicFile = publicFileOf(keyFile)
+  // A key left there would be found again one day, so it counts although nobody named it.
+  const counts = (yield* exists(keyFile)) && !(yield* isOfAnother(keyFile, profile, store))
+  return {
+    keyFile: counts ? Option.some(keyFile) : Option.none(),
+    publicFile: (yield* isOfAnother(publicFile, profile, store))
+      ? path.join(path.dirname(publicFile), `${profile}.pub`)
+      : publicFile
+  }
+})
 
 /** Refuses to replace a root key that is on record anywhere. */
 const requireNone = (force: boolean, found: ReadonlyArray<string>): Effect.Effect<void, CliFailure> =>
@@ -81,9 +108,10 @@ const survey = Effect.fnUntraced(function* (options: {
   const keyring = yield* Keyring
   const store = yield* ProfileStore.load
   const { name: profile } = yield* ProfileStore.choose(store, options.profile)
-  const defaultFile = rootKeyFile(locations)
   const named = Option.map(options.out, (file) => resolve(locations, file))
-  const publicFile = publicFileOf(Option.getOrElse(named, () => defaultFile))
+  const { keyFile, publicFile } = Option.isSome(named)
+    ? { keyFile: named, publicFile: publicFileOf(named.value) }
+    : yield* defaultFiles(locations, profile, store)
   if (Option.contains(named, publicFile)) {
     return yield* refused(`${publicFile}: .pub is the public key's name; choose another one for the private key`)
   }
@@ -91,8 +119,6 @@ const survey = Effect.fnUntraced(function* (options: {
   const unavailable = Result.isFailure(stored) && stored.failure.reason === "Unavailable" ? stored.failure : undefined
   const earlier = Result.isSuccess(stored) ? Option.getOrUndefined(stored.success) : undefined
   const damaged = Result.isFailure(stored) && unavailable === undefined
-  // A key left in the default file would be found again one day, so it counts although nobody named it.
-  const keyFile = Option.isSome(named) || !(yield* exists(defaultFile)) ? named : Option.some(defaultFile)
   const inProfile = store.profiles.get(profile)?.["root_pubkey"] ?? ""
   const occupied = [
     ...(inProfile === "" ? [] : [`in profile ${profile}`]),
