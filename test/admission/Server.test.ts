@@ -168,6 +168,34 @@ describe("the gates of a server", () => {
     })
   )
 
+  scenario("gates that the program made decide alone", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = logs()
+      const make = (decided: Layer.Layer<Gates, never, AdmittedPeers>, options: Parameters<typeof serve>[1]) =>
+        Effect.gen(function* () {
+          const gates = Layer.provide(decided, Layer.orDie(AdmittedPeers.layer()))
+          return yield* serve(yield* memoryNode(), options, Layer.merge(VaultLive, gates))
+        })
+      const anchor = { key: root.publicKey, source: "test" }
+      const closing = Gates.layer({ consumers: "closed", producers: "open", root: { _tag: "Pinned", anchor } })
+      const closed = yield* make(closing, { config: settings({ allowAllConsumers: true }) }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(contextOf(closed), ["trusted", root.publicKey])
+      assert.isFalse(lines.some((line) => line.includes("dev mode")))
+      const own = yield* memoryNode()
+      assert.deepStrictEqual(yield* (yield* dial(own, closed)).closed, refused)
+      const vault = yield* (yield* consume(own, closed, { credential: yield* issue({ to: own, role: "ops" }) })).client(
+        Vault
+      )
+      assert.strictEqual((yield* vault.unlock(ask)).text, "open")
+      assert.isTrue(yield* closed.admittedPeers.revoke(own.endpointId))
+
+      const open = yield* make(Gates.layerOpen, { config: settings(), rootPubkey: root.publicKey })
+      assert.deepStrictEqual(contextOf(open), ["open-gate", undefined])
+      const anybody = yield* (yield* consume(yield* memoryNode(), open)).client(Vault)
+      assert.strictEqual((yield* anybody.whoami(ask)).text, "nobody")
+    })
+  )
+
   it.effect("Gates.layerOpen admits everybody and verifies nothing", () =>
     Effect.gen(function* () {
       const gates = yield* Gates

@@ -37,6 +37,8 @@ export class Gates extends Context.Service<
     readonly root: RootPublicKey | undefined
     /** The pair made for this process where a root key was needed and none was given. It signs credentials for tests. */
     readonly ephemeralRootKey: RootKey.RootKey | undefined
+    /** The record they ask. */
+    readonly peers: AdmittedPeers["Service"]
     /** Whether a peer may have a connection for a protocol; its answer never waits. */
     readonly admit: (id: EndpointId, alpn: string) => Effect.Effect<boolean>
     /** Serves a connection for as long as its peer is admitted, and then closes it with 403. */
@@ -93,6 +95,7 @@ const make = Effect.fnUntraced(function* ({ consumers, producers, root }: Decisi
     active,
     root: root._tag === "Pinned" ? root.anchor.key : ephemeralRootKey?.publicKey,
     ephemeralRootKey,
+    peers,
     admit,
     whileAdmitted: (connection, serving) => (active ? Effect.raceFirst(serving, ended(connection)) : serving),
     attributesOf: peers.attributesUnsafe

@@ -194,8 +194,9 @@ export class AsterServer extends Context.Service<
   }
 >()("@aster-effect/server/AsterServer") {
   /**
-   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `NonceStore`,
-   * `AdmittedPeers` and `BlobStore` when they are there.
+   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `Gates`,
+   * `NonceStore`, `AdmittedPeers` and `BlobStore` when they are there. Gates decide alone: no option, variable or file opens
+   * or closes them.
    */
   static readonly layer = (options: NodeServerOptions = {}): Layer.Layer<AsterServer, StartError | BindError> =>
     Layer.unwrap(

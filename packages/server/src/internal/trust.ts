@@ -25,6 +25,8 @@ export interface TrustOptions extends NodeConfig.ConfigOptions, Omit<ServerTrust
 export interface Settled {
   readonly config: Resolved
   readonly trust: ServerTrust.ServerTrust
+  /** Gates that the program made itself. */
+  readonly gates: Gates["Service"] | undefined
 }
 
 /** Settles whom a server trusts before it has a node. */
@@ -34,10 +36,21 @@ export const settle = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Settled, AsterConfigError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
   const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
-  const trust = yield* ServerTrust.resolve(config, { ...options, rootPubkey })
+  const gates = Option.getOrUndefined(yield* Effect.serviceOption(Gates))
+  const trust = yield* ServerTrust.resolve(config, { ...options, rootPubkey, ...decided(gates) })
   yield* requireSigned(trust, config)
-  return { config, trust }
+  return { config, trust, gates }
 })
+
+/** Gates that exist are a decision, which nothing else can change. */
+const decided = (gates: Gates["Service"] | undefined): Partial<ServerTrust.ServerTrustOptions> =>
+  gates === undefined
+    ? {}
+    : {
+        rootPubkey: gates.root,
+        allowAllConsumers: gates.consumers === "open",
+        allowAllProducers: gates.producers === "open"
+      }
 
 /** The entry's root key becomes the anchor, so the entry has to be what that key signed. */
 const requireSigned = ({ peer }: ServerTrust.ServerTrust, { identity }: Resolved) => {
@@ -49,17 +62,20 @@ const requireSigned = ({ peer }: ServerTrust.ServerTrust, { identity }: Resolved
 }
 
 /** Everything that decides who comes in. `ProducerMesh` is there as soon as there is a root key. */
-export const layer = ({
-  config,
-  trust
-}: Settled): Layer.Layer<
+export const layer = (
+  settled: Settled
+): Layer.Layer<
   Gates | AdmittedPeers | NonceStore | HandshakeLimits,
   AsterConfigError | Config.ConfigError | MeshError,
   IrohNode
 > => {
-  const gates = Layer.provideMerge(Gates.layer(trust), admittedPeers(trust))
-  return Layer.mergeAll(ownCredential(trust), nonceStore({ config, trust }), HandshakeLimits.layer).pipe(
-    Layer.merge(Layer.provideMerge(mesh({ config, trust }), gates))
+  const { gates: given, trust } = settled
+  const gates =
+    given === undefined
+      ? Layer.provideMerge(Gates.layer(trust), admittedPeers(trust))
+      : Layer.merge(Layer.succeed(Gates, given), Layer.succeed(AdmittedPeers, given.peers))
+  return Layer.mergeAll(ownCredential(trust), nonceStore(settled), HandshakeLimits.layer).pipe(
+    Layer.merge(Layer.provideMerge(mesh(settled), gates))
   )
 }
 
@@ -105,14 +121,14 @@ const nonceStore = ({ config, trust }: Settled) =>
   )
 
 /** Kept where there is a place for it, unless the root key itself ends with the process. */
-const mesh = ({ config, trust }: Settled) =>
+const mesh = ({ config }: Settled) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { root } = yield* Gates
+      const { ephemeralRootKey, root } = yield* Gates
       const { endpointId: self } = yield* IrohNode
       if (root === undefined) return Layer.empty
       const directory = Option.getOrUndefined(yield* meshDirectory) ?? config.storagePath
-      return directory === undefined || trust.root._tag !== "Pinned"
+      return directory === undefined || ephemeralRootKey !== undefined
         ? ProducerMesh.layerMemory({ root, self })
         : ProducerMesh.layerDirectory(directory, { root, self })
     })
