@@ -58,7 +58,7 @@ const loaded = Effect.fnUntraced(function* (
   return identity === undefined ? config : yield* AsterConfig.withIdentity(config, identity)
 })
 
-/** Network settings that the node has no use for. */
+/** Settings that servers and clients have no use for: logging is the program's, and there is no health server. */
 const unused: ReadonlyArray<SettingName> = [
   "enableMonitoring",
   "clearIpTransports",
@@ -66,7 +66,12 @@ const unused: ReadonlyArray<SettingName> = [
   "portmapperConfig",
   "proxyUrl",
   "proxyFromEnv",
-  "localDiscovery"
+  "localDiscovery",
+  "logFormat",
+  "logLevel",
+  "logMask",
+  "healthPort",
+  "healthHost"
 ]
 
 /** Users know settings by their names in files. */
@@ -85,7 +90,7 @@ export const nodeOptions = Effect.fnUntraced(function* (
 ): Effect.fn.Return<IrohNodeOptions, AsterConfigError> {
   for (const name of unused) {
     const { kind, label } = config.source(name)
-    if (kind !== "default") yield* Effect.logWarning(`${printed(name)} (${label}) has no effect on this transport`)
+    if (kind !== "default") yield* Effect.logWarning(`${printed(name)} (${label}) has no effect here`)
   }
   return {
     ...given,

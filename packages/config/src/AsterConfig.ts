@@ -23,11 +23,11 @@ export interface LoadOptions {
   readonly inline?: SettingsInput | undefined
   /** Where variables are read; default the process environment, `false` for none. Empty texts must be preserved. */
   readonly environment?: ConfigProvider.ConfigProvider | false | undefined
-  /** A TOML file; none by default. */
+  /** A TOML file, from the working directory; none by default. Users see its path as given. */
   readonly file?: string | undefined
   /** An identity file that must exist; `false` looks for none. Default: the `identityFile` setting, then discovery. */
   readonly identity?: string | false | undefined
-  /** Where `.aster-identity` is looked for; default the process's working directory. */
+  /** Where `file` and `.aster-identity` are looked for; default the process's working directory. */
   readonly workingDirectory?: string | undefined
 }
 
@@ -36,9 +36,9 @@ const discoveredName = ".aster-identity"
 const unreadable = (error: SecretFile.FileError, what: string, origin: Origin = { file: error.path }) =>
   new AsterConfigError({ reason: "Unreadable", origin, detail: `${what}: ${error.message}` })
 
-const fileSource = Effect.fnUntraced(function* (file: string) {
-  const { text } = yield* SecretFile.read(file).pipe(
-    Effect.mapError((error) => unreadable(error, "the configuration file must be readable"))
+const fileSource = Effect.fnUntraced(function* (file: string, directory: string | undefined) {
+  const { text } = yield* SecretFile.read(path.resolve(directory ?? ".", SecretFile.expandHome(file))).pipe(
+    Effect.mapError((error) => unreadable(error, "the configuration file must be readable", { file }))
   )
   const document = yield* Effect.fromResult(parse(file, text))
   const { texts, warnings } = yield* Effect.fromResult(readSettings(document))
@@ -212,7 +212,7 @@ const logWarnings = (warnings: ReadonlyArray<string>) =>
 const load = Effect.fn("AsterConfig.load")(function* (
   options: LoadOptions
 ): Effect.fn.Return<Resolved, AsterConfigError> {
-  const file = options.file === undefined ? undefined : yield* fileSource(options.file)
+  const file = options.file === undefined ? undefined : yield* fileSource(options.file, options.workingDirectory)
   const environment =
     options.environment === undefined ? ConfigProvider.fromEnv({ preserveEmptyStrings: true }) : options.environment
   const { settings, sources } = yield* resolveSettings([

@@ -17,7 +17,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { profileHint } from "../internal/profileHint.ts"
-import { Locations, resolve } from "../Locations.ts"
+import { Locations } from "../Locations.ts"
 
 /**
  * The root key in force. A server settles it, and finds the same conflicts here that it would find when it starts; where
@@ -64,7 +64,7 @@ const show = Command.make(
     const locations = yield* Locations
     const config = yield* AsterConfig.load({
       environment: yield* ConfigProvider.ConfigProvider,
-      file: Option.getOrUndefined(Option.map(file, (path) => resolve(locations, path))),
+      file: Option.getOrUndefined(file),
       workingDirectory: locations.directory
     })
     const root = yield* anchor(config)
