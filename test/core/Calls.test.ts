@@ -491,7 +491,7 @@ describe("bytes", () => {
         Effect.andThen(server.receive, Effect.andThen(server.send(data('{"message":"x"}')), server.finish))
       )
       const calls = Caller.make(KitchenSink, {
-        open: Effect.succeed(client),
+        open: () => Effect.succeed(client),
         peer: "local",
         version: 1,
         encoding: "json"
@@ -508,7 +508,7 @@ describe("bytes", () => {
         Effect.andThen(server.receive, Effect.andThen(server.send(Frame.encode(status, Frame.TRAILER)), server.finish))
       )
       const calls = Caller.make(KitchenSink, {
-        open: Effect.succeed(client),
+        open: () => Effect.succeed(client),
         peer: "local",
         version: 1,
         encoding: "json"

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { CallChannel } from "@aster-effect/core/CallChannel"
+import type * as Caller from "@aster-effect/core/Caller"
+import * as Multiplex from "@aster-effect/core/Multiplex"
 import { RpcError } from "@aster-effect/core/RpcError"
 import type { CloseReason, Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -20,8 +22,8 @@ import type * as Scope from "effect/Scope"
 
 /** @since 0.1.0 */
 export interface RpcDialer {
-  /** Opens a channel for one call on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. */
-  readonly open: (address: NodeAddr) => Effect.Effect<CallChannel, RpcError>
+  /** Opens channels for calls on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. */
+  readonly open: (address: NodeAddr) => Caller.Options["open"]
 }
 
 /** @since 0.1.0 */
@@ -35,6 +37,8 @@ export interface DialerOptions {
    * the connection, so a call would run into it. Default false.
    */
   readonly prove?: boolean | undefined
+  /** Put small unary calls on one stream where the producer knows how to. Default true. */
+  readonly multiplex?: boolean | undefined
 }
 
 /**
@@ -57,15 +61,15 @@ export const make = Effect.fnUntraced(function* (
   const attempts = yield* FiberSet.make<void>()
   yield* Effect.addFinalizer(() => Effect.sync(() => (closed = true)))
   return {
-    open: (address) =>
+    open: (address) => (pattern, size) =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(clientClosed)
         let peer = peers.get(address.endpointId)
         if (peer === undefined) {
           const connect = Effect.mapError(node.connect(address, Alpn.RPC, { timeout: options.timeout }), unavailable)
-          peers.set(address.endpointId, (peer = new Peer(reconnecting(connect, options), attempts)))
+          peers.set(address.endpointId, (peer = new Peer(reconnecting(connect, options), attempts, options)))
         }
-        return peer.open
+        return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openShared : peer.open
       })
   }
 })
@@ -111,10 +115,16 @@ class Peer {
   readonly #attempts: FiberSet.FiberSet<void>
   /** The attempt under way: everybody who needs the connection waits for the same one, and nobody stops it by leaving. */
   #attempt: Deferred.Deferred<Connection, RpcError> | undefined
+  /** Small calls so far on the connection: a client that makes only one does not ask for a shared stream. */
+  #calls = 0
+  #shared: Multiplex.Multiplex | undefined
+  /** Whether to ask for a shared stream: once for every connection, and never again where the producer knows of none. */
+  #asks: boolean
 
-  constructor(connect: Connect, attempts: FiberSet.FiberSet<void>) {
+  constructor(connect: Connect, attempts: FiberSet.FiberSet<void>, { multiplex = true }: DialerOptions) {
     this.#connect = connect
     this.#attempts = attempts
+    this.#asks = multiplex
   }
 
   readonly #connected: Effect.Effect<Connection, RpcError> = Effect.suspend(() => {
@@ -134,6 +144,35 @@ class Peer {
   readonly open: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => this.#opened).pipe(
     Effect.catchTag("ConnectionLost", () => this.#opened),
     Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
+  )
+
+  /** On the stream that calls share, as soon as there is one. */
+  readonly openShared: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => {
+    const channel = this.#shared?.open()
+    if (channel !== undefined) return Effect.succeed(channel)
+    if (!this.#asks || ++this.#calls !== 2) return this.open
+    return Effect.tap(this.open, () => FiberSet.run(this.#attempts, this.#share))
+  })
+
+  /** Asks for a shared stream and keeps it as long as it lasts. Calls meanwhile have streams of their own. */
+  readonly #share: Effect.Effect<void> = Effect.suspend(() => this.#opened).pipe(
+    Effect.flatMap(Multiplex.connect),
+    Effect.flatMap((shared) => {
+      if (shared === undefined) {
+        this.#asks = false
+        return Effect.void
+      }
+      this.#shared = shared
+      return shared.ended
+    }),
+    Effect.scoped,
+    Effect.ignore,
+    Effect.ensuring(
+      Effect.sync(() => {
+        this.#shared = undefined
+        this.#calls = 0
+      })
+    )
   )
 
   get #opened(): Effect.Effect<CallChannel, RpcError | ConnectionLost> {

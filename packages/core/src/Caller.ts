@@ -33,8 +33,8 @@ import type { Pattern } from "./WireType.ts"
 
 /** @since 0.1.0 */
 export interface Options {
-  /** Opens a channel for one call. */
-  readonly open: Effect.Effect<CallChannel, RpcError>
+  /** Opens a channel for one call, given how many bytes it sends at first. */
+  readonly open: (pattern: Pattern, size: number) => Effect.Effect<CallChannel, RpcError>
   /** Endpoint id of the server, or `local`. */
   readonly peer: string
   /** Default `xlang`. */
@@ -221,14 +221,17 @@ const open = (target: Target, call: Call, input: Input): Effect.Effect<Opened, R
     // A request that cannot be written must not cost a stream.
     return Effect.andThen(
       input.first(frames),
-      Effect.map(target.options.open, (channel) => ({
-        target,
-        call,
-        channel,
-        reader: new FrameReader(channel),
-        sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
-        trailer: undefined
-      }))
+      Effect.map(
+        Effect.suspend(() => target.options.open(target.method.pattern, frames.size)),
+        (channel) => ({
+          target,
+          call,
+          channel,
+          reader: new FrameReader(channel),
+          sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
+          trailer: undefined
+        })
+      )
     )
   })
 

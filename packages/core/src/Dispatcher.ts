@@ -42,6 +42,7 @@ import { Outbox } from "./internal/outbox.ts"
 import { Overdue } from "./internal/overdue.ts"
 import { DEFAULT_FRAME_READ_TIMEOUT_S, MAX_CLIENT_STREAM_ITEMS, MAX_HANDLER_TIMEOUT_S } from "./Limits.ts"
 import * as MessageCodec from "./MessageCodec.ts"
+import * as Multiplex from "./Multiplex.ts"
 import { RpcError } from "./RpcError.ts"
 import type { Implementation } from "./Service.ts"
 import type { Pattern } from "./WireType.ts"
@@ -95,8 +96,10 @@ export interface Dispatcher {
   /**
    * Serves one call. Succeeds when the call is over for the server, whatever its outcome; interrupting it interrupts the
    * handler and aborts the channel.
+   *
+   * @param carrier of the connection, when its peer may put many calls on one channel
    */
-  readonly handle: (channel: CallChannel, peer: Peer) => Effect.Effect<void>
+  readonly handle: (channel: CallChannel, peer: Peer, carrier?: Multiplex.Carrier) => Effect.Effect<void>
 }
 
 /** Calls by outcome: the attribute `status` is `ok` or `error`. @since 0.1.0 */
@@ -145,7 +148,7 @@ export const make = Effect.fnUntraced(function* (
   }
   return {
     implementations: options.implementations,
-    handle: (channel, peer) => Effect.onError(handle(settings, channel, peer), () => channel.abort)
+    handle: (channel, peer, carrier) => handleOrAbort(settings, channel, peer, carrier)
   }
 })
 
@@ -215,7 +218,19 @@ interface Running {
   readonly call: Call
 }
 
-const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallChannel, peer: Peer) {
+const handleOrAbort = (
+  settings: Settings,
+  channel: CallChannel,
+  peer: Peer,
+  carrier: Multiplex.Carrier | undefined
+): Effect.Effect<void> => Effect.onError(handle(settings, channel, peer, carrier), () => channel.abort)
+
+const handle = Effect.fnUntraced(function* (
+  settings: Settings,
+  channel: CallChannel,
+  peer: Peer,
+  carrier: Multiplex.Carrier | undefined
+) {
   const reader = new FrameReader(channel)
   // A peer that opens a stream and stays silent gets a reset: the interruption ends in `channel.abort`.
   const first = yield* Effect.exit(settings.silent.unless(reader.next))
@@ -228,6 +243,16 @@ const handle = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
   const frame = first.value
   // A peer that finishes without a word gets nothing.
   if (frame === undefined) return yield* channel.release
+
+  if (carrier !== undefined && !carrier.carrying && Multiplex.isRequest(frame)) {
+    carrier.carrying = true
+    const serveCall = (call: CallChannel) => handleOrAbort(settings, call, peer, undefined)
+    const serving = Multiplex.serve(channel, reader.rest, serveCall, carrier.draining)
+    return yield* Effect.ensuring(
+      serving,
+      Effect.sync(() => (carrier.carrying = false))
+    )
+  }
 
   const opened = yield* Effect.exit(Effect.suspend(() => open(settings, channel, reader, frame, peer)))
   if (Exit.isFailure(opened)) {

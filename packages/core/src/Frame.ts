@@ -172,6 +172,11 @@ export class FrameDecoder {
     }
   }
 
+  /** What follows the frame that `next` answered last in the chunk that brought its end. */
+  get rest(): Uint8Array {
+    return this.#chunk.subarray(this.#offset)
+  }
+
   /**
    * Says that the stream has ended; call it once `next` has answered `undefined`. Throws a `FrameError` (`Truncated`)
    * when the stream ended inside a frame.

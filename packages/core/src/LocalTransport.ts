@@ -45,7 +45,7 @@ export const make = Effect.fnUntraced(function* (
   })
   return (service) =>
     Caller.make(service, {
-      open,
+      open: () => open,
       peer: peer.id,
       version: service.version,
       encoding: options?.encoding,

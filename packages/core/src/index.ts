@@ -17,6 +17,8 @@ export * as LocalTransport from "./LocalTransport.ts"
 /** @since 0.1.0 */
 export * as Manifest from "./Manifest.ts"
 /** @since 0.1.0 */
+export * as Multiplex from "./Multiplex.ts"
+/** @since 0.1.0 */
 export * as Requirement from "./Requirement.ts"
 /** @since 0.1.0 */
 export * as Rpc from "./Rpc.ts"

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Dispatcher } from "@aster-effect/core/Dispatcher"
+import type { Carrier } from "@aster-effect/core/Multiplex"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as IrohChannel from "@aster-effect/transport/IrohChannel"
@@ -32,9 +33,10 @@ export const serve = Effect.fnUntraced(function* (
       return attributesOf(connection.remoteId)
     }
   }
+  const carrier: Carrier = { draining, carrying: false }
   const accept: Effect.Effect<never, ConnectionLost> = Effect.forever(
     Effect.flatMap(connection.acceptBi, (stream) =>
-      FiberSet.run(calls, Effect.catchCause(dispatcher.handle(IrohChannel.make(stream), peer), logFailure), {
+      FiberSet.run(calls, Effect.catchCause(dispatcher.handle(IrohChannel.make(stream), peer, carrier), logFailure), {
         startImmediately: true
       })
     ),

@@ -17,6 +17,11 @@ export class FrameReader {
     return this.#received >= 4
   }
 
+  /** What has arrived behind the last frame. */
+  get rest(): Uint8Array {
+    return this.#decoder.rest
+  }
+
   /** A frame that is already here. Throws `FrameError`. */
   poll(): Frame | undefined {
     return this.#decoder.next()
