@@ -17,7 +17,15 @@ export const Peers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     "aster",
     {
       label: "aster-effect, XLANG over iroh",
-      load: async () => (await import("./peers/aster.ts")).aster,
+      load: async () => (await import("./peers/aster.ts")).aster({ multiplex: true }),
+      compresses: true
+    }
+  ],
+  [
+    "aster-streams",
+    {
+      label: "aster-effect, a stream per call as with peers of 0.1.2",
+      load: async () => (await import("./peers/aster.ts")).aster({ multiplex: false }),
       compresses: true
     }
   ],

@@ -1,4 +1,7 @@
-/** aster-effect itself: typed messages in XLANG, a QUIC stream per call, everybody admitted. */
+/**
+ * aster-effect itself: typed messages in XLANG, everybody admitted. Small calls share a stream as between any two of its
+ * nodes, or have one each as with peers of release 0.1.2.
+ */
 import * as AsterClient from "@aster-effect/client/AsterClient"
 import * as Rpc from "@aster-effect/core/Rpc"
 import * as Service from "@aster-effect/core/Service"
@@ -28,7 +31,7 @@ const BenchLive = Bench.toLayer({
 const node: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }
 
 /** aster-effect over iroh. */
-export const aster: Peer = {
+export const aster = ({ multiplex }: { readonly multiplex: boolean }): Peer => ({
   server: async () => {
     const runtime = ManagedRuntime.make(AsterServer.layer({ node }).pipe(Layer.provide(BenchLive)))
     return { address: await runtime.runPromise(AsterServer.useSync(({ address }) => address)) }
@@ -43,7 +46,7 @@ export const aster: Peer = {
         const runtime = runtimes[connections++ % runtimes.length]!
         const scope = Scope.makeUnsafe()
         const client = await runtime.runPromise(
-          AsterClient.make({ address }).pipe(
+          AsterClient.make({ address, multiplex }).pipe(
             Effect.flatMap((aster) => aster.client(Bench)),
             Scope.provide(scope)
           )
@@ -63,4 +66,4 @@ export const aster: Peer = {
       }
     }
   }
-}
+})

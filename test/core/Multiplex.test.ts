@@ -226,8 +226,9 @@ describe("Multiplex", () => {
         return Uint8Array.from([0, ...varint(id), ...varint(body.length), ...body])
       }
       const sending = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: 200 }, (_, i) => call(i + 1)), (bytes) =>
-          Effect.andThen(channel.send(bytes), Effect.yieldNow)
+        Effect.forEach(
+          Array.from({ length: 200 }, (_, i) => call(i + 1)),
+          (bytes) => Effect.andThen(channel.send(bytes), Effect.yieldNow)
         )
       )
       for (let i = 0; i < 1000; i++) yield* Effect.yieldNow

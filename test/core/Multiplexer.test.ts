@@ -192,7 +192,12 @@ describe("Multiplexer", () => {
 
   describe("refuses", () => {
     const open = [DATA, 1, 1, 0]
-    const many = Array.from({ length: MAX_CALLS + 1 }, (_, i) => [DATA, ...(i < 127 ? [i + 1] : [((i + 1) & 127) | 128, 1]), 1, 0])
+    const many = Array.from({ length: MAX_CALLS + 1 }, (_, i) => [
+      DATA,
+      ...(i < 127 ? [i + 1] : [((i + 1) & 127) | 128, 1]),
+      1,
+      0
+    ])
     it.each<[string, Array<number>]>([
       ["an unknown kind", [5, 1]],
       ["a call out of order", [DATA, 2, 1, 0]],
@@ -226,7 +231,7 @@ describe("Multiplexer", () => {
       const server = new Multiplexer(() => calls++)
       const stream = Uint8Array.from({ length: 1 + random(40) }, () => (random(3) > 0 ? random(6) : random(256)))
       try {
-        for (let at = 0; at < stream.length; ) {
+        for (let at = 0; at < stream.length;) {
           const end = at + 1 + random(8)
           server.receive(stream.subarray(at, end))
           at = end

@@ -42,11 +42,12 @@ describe("the end of a server stream", () => {
       const dispatcher = yield* Dispatcher.make({ implementations: Service.implementationsIn(context) })
       const scope = yield* Effect.scope
       const client = Caller.make(Numbers, {
-        open: () => Effect.gen(function* () {
-          const [here, there] = LocalTransport.pair()
-          yield* Effect.forkIn(dispatcher.handle(there, Dispatcher.LOCAL), scope)
-          return rechunked(here, size)
-        }),
+        open: () =>
+          Effect.gen(function* () {
+            const [here, there] = LocalTransport.pair()
+            yield* Effect.forkIn(dispatcher.handle(there, Dispatcher.LOCAL), scope)
+            return rechunked(here, size)
+          }),
         peer: Dispatcher.LOCAL.id,
         version: 1
       })

@@ -20,12 +20,15 @@ const residentMB = () => process.memoryUsage.rss() / 1e6
 
 describe("many calls", () => {
   // A hundred streams may be open at a time: a stream that either side fails to give back stalls the connection early.
-  it.live(
-    `${CALLS} on one connection, ${IN_FLIGHT} at a time, in bounded memory`,
-    () =>
+  it.live.each([
+    { name: "a stream each", multiplex: false },
+    { name: "on one stream", multiplex: true }
+  ])(
+    `${CALLS} on one connection, ${IN_FLIGHT} at a time, $name, in bounded memory`,
+    ({ multiplex }) =>
       Effect.gen(function* () {
         const { address } = yield* AsterServer
-        const context = yield* Layer.build(AsterClient.layer({ address, node: loopback }))
+        const context = yield* Layer.build(AsterClient.layer({ address, multiplex, node: loopback }))
         const { echo } = yield* Context.get(context, AsterClient).client(Echo)
         const calls = (count: number) =>
           Effect.forEach(

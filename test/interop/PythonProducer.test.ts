@@ -349,7 +349,9 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
         const rpc = { ...definition.methods[0]!, name: method }
         return Effect.map(
           failure(
-            Caller.make({ ...definition, methods: [rpc] }, { open: () => open, peer: "python", version })[method]!(new Number({}))
+            Caller.make({ ...definition, methods: [rpc] }, { open: () => open, peer: "python", version })[method]!(
+              new Number({})
+            )
           ),
           ([status]) => status
         )

@@ -169,6 +169,11 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly credential?: ConsumerEnrollmentCredential | undefined
   /** Around every call, the first outermost. Default none. */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
+  /**
+   * Put small unary calls on one stream where the producer knows how to, which takes a fraction of the time and lets one
+   * lost packet delay several of them. Default true.
+   */
+  readonly multiplex?: boolean | undefined
   /** For connecting, and again for the admission handshake. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** How blobs are kept. */
@@ -294,7 +299,12 @@ const connect = Effect.fnUntraced(function* (
       : Effect.mapError(admission, (error) =>
           RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
         )
-  const dialer = yield* RpcDialer.make(node, { timeout, readmit, prove: shown !== undefined })
+  const dialer = yield* RpcDialer.make(node, {
+    timeout,
+    readmit,
+    prove: shown !== undefined,
+    multiplex: options.multiplex
+  })
   const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, producer)), Blobs)
 
   const callerOptions = (summary: ServiceSummary, encoding: Encoding): Caller.Options => ({
