@@ -4,7 +4,7 @@ import * as Service from "@aster-effect/core/Service"
 import * as Wire from "@aster-effect/core/Wire"
 import { AsterServer, type NodeServerOptions } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger } from "effect"
+import { Context, Effect, Layer, Logger, Option } from "effect"
 import { KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { loopback } from "../../examples/loopback.ts"
 import { sandbox } from "./Sandbox.ts"
@@ -74,6 +74,19 @@ describe("aster call", () => {
         assert.deepStrictEqual([failed.code, failed.out], [code, ""], args.join(" "))
         assert.include(failed.err, words)
       }
+    })
+  )
+
+  it.live("11: never makes the root key its node key, wherever that is", () =>
+    Effect.gen(function* () {
+      const { aster, call, keyring } = yield* serving()
+      yield* aster("keygen root --key-file ~/.aster/root.key")
+      const { publicKey } = Option.getOrThrow(yield* keyring.get("default"))
+      const caller = Effect.map(call(["KitchenSink.context"]), ({ out }) => JSON.parse(JSON.parse(out).message).peer)
+      const callers = [yield* caller, yield* caller]
+      // Without a credential it is somebody new each time.
+      assert.notStrictEqual(callers[0], callers[1])
+      assert.notInclude(callers, publicKey.toString())
     })
   )
 
