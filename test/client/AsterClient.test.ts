@@ -3,11 +3,13 @@ import { encode } from "@aster-effect/admission/Handshake"
 import * as Router from "@aster-effect/iroh/Router"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as Alpn from "@aster-effect/transport/Alpn"
 import { assert, describe } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { HelloRequest, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { consume, memoryNode, scenario, serve, settings, Vault } from "../admission/Deployment.ts"
+import { consume, keyB, memoryNode, scenario, serve, settings, Vault } from "../admission/Deployment.ts"
 import { kitchen } from "../faults/Kitchen.ts"
 
 /** A producer whose answer to every request for admission are these bytes. */
@@ -50,6 +52,27 @@ describe("an address", () => {
 })
 
 describe("a consumer", () => {
+  scenario("can be given up while it dials", () =>
+    Effect.gen(function* () {
+      const nobody = { address: SecretKey.toEndpointId(keyB) }
+      const dialling = yield* Effect.forkChild(consume(yield* memoryNode(), nobody))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(dialling.pollUnsafe())
+      yield* Fiber.interrupt(dialling)
+    })
+  )
+
+  scenario("comes back as often as it likes to a producer that admits everybody", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { config: settings() }, kitchen)
+      const node = yield* memoryNode()
+      for (let i = 0; i < 30; i++) {
+        const client = yield* Effect.flatMap(consume(node, server), (own) => own.client(KitchenSink))
+        assert.strictEqual((yield* client.say_hello(new HelloRequest({ name: "x" }))).message, "Hello, x!")
+      }
+    })
+  )
+
   scenario("is told that it was not admitted", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(consume(yield* memoryNode(), yield* serve(yield* memoryNode())))

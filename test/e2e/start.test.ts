@@ -1,7 +1,10 @@
 /** The examples, started as the README says. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
 import { runInNewContext } from "node:vm"
 import { start } from "../faults/Child.ts"
 
@@ -22,6 +25,35 @@ describe("npm start", () => {
       })
     )
   }
+
+  it.live("ends the producer when npm itself is told to end", () =>
+    Effect.gen(function* () {
+      const npm = spawn("npm", ["start"], {
+        cwd: new URL("../../", import.meta.url),
+        stdio: ["ignore", "pipe", "ignore"]
+      })
+      const exit = once(npm, "exit")
+      yield* Effect.addFinalizer(() => Effect.sync(() => npm.kill("SIGKILL")))
+      const lines = createInterface({ input: npm.stdout })
+      yield* Effect.promise(async () => {
+        for await (const line of lines) if (line === "Ctrl+C stops it.") return
+      })
+      const closed = once(npm.stdout, "close")
+      npm.kill("SIGTERM")
+      assert.deepStrictEqual(
+        yield* Effect.timeout(
+          Effect.promise(() => exit),
+          "5 seconds"
+        ),
+        [0, null]
+      )
+      // Open for as long as a process that npm started has it.
+      yield* Effect.timeout(
+        Effect.promise(() => closed),
+        "5 seconds"
+      )
+    })
+  )
 })
 
 describe("the examples", () => {

@@ -200,8 +200,11 @@ export const serve = <R>(
     Effect.fnUntraced(function* (bytes) {
       const { remoteId } = connection
       const rootPubkey = (yield* Gates).root ?? ""
-      const decision = yield* decide(Handshake.decodeRequest(bytes), remoteId)
+      const request = Handshake.decodeRequest(bytes)
+      const decision = yield* decide(request, remoteId)
       if (Result.isSuccess(decision)) {
+        // Where nothing has to be shown there is nothing to try out: consumers may come back as often as they like.
+        if (request?.credential === "") yield* (yield* Handshake.HandshakeLimits).forgive(remoteId)
         yield* Metric.update(admittedConsumers, 1)
         const told = yield* options.welcome(remoteId)
         return encodeReply({ ...told, admitted: true, attributes: decision.success, rootPubkey })

@@ -48,11 +48,14 @@ export class HandshakeLimits extends Context.Service<
   {
     /** Runs a peer's handshake in a place of its own. */
     readonly run: <A, E, R>(peer: EndpointId, exchange: Exchange<A, E, R>) => Effect.Effect<void, E, R>
+    /** The peer's handshake under way is none of its ten a minute. */
+    readonly forgive: (peer: EndpointId) => Effect.Effect<void>
   }
 >()("@aster-effect/admission/HandshakeLimits") {
   static readonly layer: Layer.Layer<HandshakeLimits> = Layer.sync(this, () => {
     const places = new Places()
     return {
+      forgive: (peer) => Effect.sync(() => places.forgive(peer)),
       run: (peer, { answer, refuse, request }) =>
         Effect.acquireUseRelease(
           Effect.map(Clock.currentTimeMillis, (now) => places.take(peer, now)),
@@ -108,6 +111,10 @@ class Places {
   give(place: Place): void {
     this.#waiting.delete(place)
     if (this.#held.delete(place)) this.#counter.end(place.peer)
+  }
+
+  forgive(peer: EndpointId): void {
+    this.#counter.forgive(peer)
   }
 
   #evict(): boolean {

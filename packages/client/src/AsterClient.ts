@@ -377,10 +377,13 @@ const admit = Effect.fnUntraced(function* ({
     shown === undefined
       ? { credential: "", iidToken: "" }
       : { credential: toJson(shown.credential, "wire"), iidToken: config.enrollmentCredentialIid ?? "" }
-  const reply = yield* Effect.acquireUseRelease(
+  const dial = Effect.acquireRelease(
     node.connect(producer, Alpn.CONSUMER_ADMISSION, { timeout }),
-    (connection) => ConsumerAdmission.request(connection, { request, timeout }),
-    (connection) => connection.close(0, "done")
+    (connection) => connection.close(0, "done"),
+    { interruptible: true }
+  )
+  const reply = yield* Effect.scoped(
+    Effect.flatMap(dial, (connection) => ConsumerAdmission.request(connection, { request, timeout }))
   )
   if (!reply.admitted) {
     return yield* new AdmissionDenied({

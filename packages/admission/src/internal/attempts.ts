@@ -40,6 +40,12 @@ export class AttemptCounter {
     this.#unfinished--
   }
 
+  /** The peer's latest attempt does not count towards its rate. */
+  forgive(peer: string): void {
+    const known = this.#peers.get(peer)
+    if (known !== undefined) known.recent = known.recent.slice(0, -1)
+  }
+
   /** Peers remembered. */
   get size(): number {
     return this.#peers.size
