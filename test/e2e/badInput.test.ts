@@ -4,6 +4,7 @@ import * as Dispatcher from "@aster-effect/core/Dispatcher"
 import * as Frame from "@aster-effect/core/Frame"
 import type { Interceptor } from "@aster-effect/core/Interceptor"
 import type { Encoding } from "@aster-effect/core/MessageCodec"
+import * as Multiplex from "@aster-effect/core/Multiplex"
 import * as Rpc from "@aster-effect/core/Rpc"
 import { RpcError } from "@aster-effect/core/RpcError"
 import * as Service from "@aster-effect/core/Service"
@@ -13,7 +14,7 @@ import type { Connection } from "@aster-effect/iroh/Connection"
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"
 import type { Scope } from "effect"
-import { Context, Effect, Layer, Logger, Metric, References, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Metric, References, Stream } from "effect"
 import {
   CountRequest,
   FailRequest,
@@ -817,6 +818,42 @@ describe("noise", () => {
           )
           for (const answer of answers) assert.strictEqual(answer.end, "finished")
         }
+        const alive = yield* exchange(connection, { bytes: [header(), text('{"name":"x"}')] })
+        assert.strictEqual(alive.status?.code, OK)
+      })
+    )
+  )
+
+  it.live(
+    "a stream shared by calls falls when its bytes are none, and can be had again",
+    served(
+      Effect.fnUntraced(function* (connection) {
+        const agreement = Frame.encode(Multiplex.HEADER, Frame.HEADER)
+        const call = Buffer.concat([header(), text('{"name":"x"}')])
+        const opening = (id: number) => Buffer.concat([bytes(0, id, (call.length & 127) | 128, call.length >> 7), call])
+        const garbage = [
+          bytes(255, 255, 255),
+          bytes(0, 2, 1, 0),
+          bytes(0, 1, 0x80, 0x80, 0x80, 0x80, 0x80),
+          bytes(3, 1, 1),
+          Buffer.concat([opening(1), opening(3)])
+        ]
+        for (const rest of garbage) {
+          const { recv, send } = yield* connection.openBi
+          yield* send.write(Buffer.concat([agreement, rest]))
+          const end = yield* Effect.exit(
+            Effect.repeat(recv.read(), { while: (chunk): chunk is Uint8Array => chunk !== undefined })
+          )
+          assert.strictEqual(Exit.isFailure(end), true)
+        }
+        const { recv, send } = yield* connection.openBi
+        yield* send.write(Buffer.concat([agreement, opening(1), opening(2)]))
+        const answer: Array<number> = []
+        while (Buffer.from(answer).toString("latin1").split("Hello, x!").length < 3) {
+          answer.push(...((yield* recv.read()) ?? []))
+        }
+        yield* send.reset(0)
+        yield* recv.stop(0)
         const alive = yield* exchange(connection, { bytes: [header(), text('{"name":"x"}')] })
         assert.strictEqual(alive.status?.code, OK)
       })
