@@ -25,7 +25,10 @@ export interface NodeOptions {
   readonly alpns?: ReadonlyArray<string> | undefined
   /** Time for an incoming handshake, from the first packet. Default: 10 seconds. */
   readonly handshakeTimeout?: Duration.Input | undefined
-  /** How many incoming handshakes go on at a time; further peers wait. Default: 64. */
+  /**
+   * How many incoming handshakes go on at a time; further peers wait, and from half of it on they have to prove their
+   * address first. Default: 64.
+   */
   readonly maxHandshakes?: number | undefined
   /** How many finished connections wait to be taken by `accept`. Default: 64. */
   readonly backlog?: number | undefined

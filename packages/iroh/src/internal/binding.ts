@@ -44,6 +44,17 @@ export interface RawConnection {
   readonly failure: (cause: unknown) => StreamError
 }
 
+/** A connection attempt of which the first packet has come. */
+export interface RawIncoming {
+  /** The rest of the handshake. */
+  readonly accept: () => Promise<RawConnection>
+  /**
+   * Sends a peer that has not proven its address back to do so, which costs us nothing: it comes again as another
+   * attempt. Answers whether that was so.
+   */
+  readonly challenge: () => Promise<boolean>
+}
+
 /** An endpoint bound to its sockets. */
 export interface RawEndpoint {
   readonly endpointId: EndpointId
@@ -53,7 +64,7 @@ export interface RawEndpoint {
   readonly connect: (addr: NodeAddr, alpn: string) => Promise<RawConnection>
   /** What a rejection of `connect` means. */
   readonly connectFailure: (cause: unknown) => ConnectFailure
-  /** The next connection attempt, as the rest of its handshake; undefined once the endpoint is closed. */
-  readonly acceptNext: () => Promise<(() => Promise<RawConnection>) | undefined>
+  /** The next connection attempt; undefined once the endpoint is closed. */
+  readonly acceptNext: () => Promise<RawIncoming | undefined>
   readonly close: () => Promise<void>
 }

@@ -5,14 +5,13 @@ import * as NodeAddr from "../NodeAddr.ts"
 import type { ConnectFailure } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
 import * as SecretKey from "../SecretKey.ts"
-import type { RawConnection, RawEndpoint } from "./binding.ts"
+import type { RawConnection, RawEndpoint, RawIncoming } from "./binding.ts"
 import { type Limits, MemoryConnection } from "./memoryConnection.ts"
 import type { Link } from "./memoryStream.ts"
 
 /** Handshakes that may wait for an endpoint to look at them; further ones are lost. */
 const maxAttempts = 1024
 
-type Handshake = () => Promise<RawConnection>
 type After = (task: () => void) => void
 
 /** The endpoints of a network and the time between them. */
@@ -84,8 +83,8 @@ class MemoryEndpoint implements RawEndpoint {
   readonly #fabric: Fabric
   #alpns: ReadonlySet<string>
   #closed = false
-  #attempts: Array<Handshake> = []
-  #acceptors: Array<(handshake: Handshake | undefined) => void> = []
+  #attempts: Array<RawIncoming> = []
+  #acceptors: Array<(attempt: RawIncoming | undefined) => void> = []
 
   constructor(fabric: Fabric, id: EndpointId, socket: string, alpns: Iterable<string>) {
     this.#fabric = fabric
@@ -113,7 +112,7 @@ class MemoryEndpoint implements RawEndpoint {
       there(() => {
         if (target.#closed) return
         if (!target.#alpns.has(alpn)) return back(() => reject(new Failed({ _tag: "UnsupportedProtocol" })))
-        target.#attempt(() => {
+        const accept = (): Promise<RawConnection> => {
           const [mine, theirs] = this.#join(target, alpn, there, back)
           return new Promise((accepted) => {
             back(() => {
@@ -121,7 +120,9 @@ class MemoryEndpoint implements RawEndpoint {
               there(() => accepted(theirs))
             })
           })
-        })
+        }
+        // Addresses cannot be forged here.
+        target.#attempt({ accept, challenge: () => Promise.resolve(false) })
       })
     })
   }
@@ -131,7 +132,7 @@ class MemoryEndpoint implements RawEndpoint {
     throw cause
   }
 
-  acceptNext(): Promise<Handshake | undefined> {
+  acceptNext(): Promise<RawIncoming | undefined> {
     const attempt = this.#attempts.shift()
     if (attempt !== undefined || this.#closed) return Promise.resolve(attempt)
     return new Promise((resolve) => this.#acceptors.push(resolve))
@@ -147,10 +148,10 @@ class MemoryEndpoint implements RawEndpoint {
     return Promise.resolve()
   }
 
-  #attempt(handshake: Handshake): void {
+  #attempt(attempt: RawIncoming): void {
     const acceptor = this.#acceptors.shift()
-    if (acceptor !== undefined) acceptor(handshake)
-    else if (this.#attempts.length < maxAttempts) this.#attempts.push(handshake)
+    if (acceptor !== undefined) acceptor(attempt)
+    else if (this.#attempts.length < maxAttempts) this.#attempts.push(attempt)
   }
 
   #join(target: MemoryEndpoint, alpn: string, there: Link, back: Link): [MemoryConnection, MemoryConnection] {

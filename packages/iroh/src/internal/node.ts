@@ -76,23 +76,37 @@ const connect = (
   )
 }
 
-/** Takes connections in until the endpoint is closed, `maxHandshakes` at a time. */
+/**
+ * Takes connections in until the endpoint is closed, `maxHandshakes` at a time. Of these, peers that have not proven
+ * their address get half: anybody can begin handshakes from addresses that are not theirs, and leave them.
+ */
 const acceptLoop = Effect.fnUntraced(function* (
   endpoint: RawEndpoint,
   incoming: Queue.Queue<Connection, Cause.Done>,
   options: NodeOptions
 ) {
-  const handshakes = yield* Semaphore.make(options.maxHandshakes ?? 64)
+  const maxHandshakes = options.maxHandshakes ?? 64
+  const handshakes = yield* Semaphore.make(maxHandshakes)
+  let running = 0
   const timeout = options.handshakeTimeout ?? "10 seconds"
   while (true) {
     yield* Semaphore.take(handshakes, 1)
-    const handshake = yield* Effect.promise(() => endpoint.acceptNext())
-    if (handshake === undefined) return
-    yield* settle(handshake).pipe(
+    const attempt = yield* Effect.promise(() => endpoint.acceptNext())
+    if (attempt === undefined) return
+    const handshake = settle(attempt.accept).pipe(
       Effect.timeout(timeout),
-      Effect.flatMap((connection) => Queue.offer(incoming, connection)),
+      Effect.flatMap((connection) => Queue.offer(incoming, connection))
+    )
+    const comesAgain = 2 * running++ < maxHandshakes ? Effect.succeed(false) : Effect.promise(attempt.challenge)
+    yield* comesAgain.pipe(
+      Effect.flatMap((challenged) => (challenged ? Effect.void : handshake)),
       Effect.catchCause((cause) => Effect.logDebug("An incoming handshake failed", cause)),
-      Effect.ensuring(Semaphore.release(handshakes, 1)),
+      Effect.ensuring(
+        Effect.suspend(() => {
+          running--
+          return Semaphore.release(handshakes, 1)
+        })
+      ),
       Effect.forkChild({ startImmediately: true })
     )
   }

@@ -119,7 +119,14 @@ const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint =
     acceptNext: async () => {
       const incoming = await holder.endpoint?.acceptNext()
       if (incoming === undefined || incoming === null) return undefined
-      return async () => rawConnection(binding, holder, await (await incoming.accept()).connect())
+      return {
+        accept: async () => rawConnection(binding, holder, await (await incoming.accept()).connect()),
+        challenge: async () => {
+          if (await incoming.remoteAddrValidated()) return false
+          await incoming.retry()
+          return true
+        }
+      }
     },
     close: async () => {
       const closing = holder.endpoint
