@@ -24,16 +24,25 @@ export interface Child {
   readonly ended: Effect.Effect<Ended>
 }
 
+/** Where a process runs, and what it knows: variables that are undefined are taken away. Default: as this one. */
+export interface Place {
+  readonly directory?: string | undefined
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+}
+
 /** Starts a program with this Node.js; `path` is relative to the root of the repository. Killed with the scope. */
 export const start = (
   path: string,
   args: ReadonlyArray<string> = [],
-  nodeOptions: ReadonlyArray<string> = []
+  nodeOptions: ReadonlyArray<string> = [],
+  { directory, environment }: Place = {}
 ): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
       const child = spawn(process.execPath, ["--conditions=source", ...nodeOptions, file, ...args], {
+        cwd: directory,
+        env: { ...process.env, ...environment },
         stdio: ["pipe", "pipe", "pipe"]
       })
       const lines = Effect.runSync(Queue.unbounded<string, Cause.Done>())
