@@ -70,62 +70,65 @@ const stop = (child: Child) =>
   })
 
 describe("docs/blobs.md", () => {
-  it.live("a gated producer gives calls and blobs to the enrolled, nothing to others, and keeps them", () =>
-    Effect.gen(function* () {
-      const { ended, place, run, variables } = yield* shell
-      for (const line of commands.filter((line) => line.startsWith("aster "))) {
-        const { code, stderr } = yield* ended(line)
-        assert.strictEqual(code, 0, `${line}: ${stderr}`)
-      }
+  it.live(
+    "a gated producer gives calls and blobs to the enrolled, nothing to others, and keeps them",
+    () =>
+      Effect.gen(function* () {
+        const { ended, place, run, variables } = yield* shell
+        for (const line of commands.filter((line) => line.startsWith("aster "))) {
+          const { code, stderr } = yield* ended(line)
+          assert.strictEqual(code, 0, `${line}: ${stderr}`)
+        }
 
-      const produce = Effect.gen(function* () {
-        const producer = yield* run(command(/model-weights produce/))
-        const [, address = ""] = yield* line(producer, /^TaskRunner v2 serving at (\S+) \(trusted\)$/)
-        const [, hash = "", how] = yield* line(producer, /^model weights: (\w+) \((\w+)\)$/)
-        Object.assign(variables, { ADDRESS: address, HASH: hash })
-        return { producer, address, hash: BlobHash.parse(hash), how }
-      })
-      const first = yield* produce
-      assert.strictEqual(first.how, "stored")
+        const produce = Effect.gen(function* () {
+          const producer = yield* run(command(/model-weights produce/))
+          const [, address = ""] = yield* line(producer, /^TaskRunner v2 serving at (\S+) \(trusted\)$/)
+          const [, hash = "", how] = yield* line(producer, /^model weights: (\w+) \((\w+)\)$/)
+          Object.assign(variables, { ADDRESS: address, HASH: hash })
+          return { producer, address, hash: BlobHash.parse(hash), how }
+        })
+        const first = yield* produce
+        assert.strictEqual(first.how, "stored")
 
-      const enrolled = yield* ended(consumeEnrolled)
-      assert.deepStrictEqual(enrolled, {
-        code: 0,
-        stderr: "",
-        lines: ["completed: Processed t-1", "model weights v2.1"]
-      })
-      const stranger = yield* ended(consumeAsStranger)
-      assert.strictEqual(stranger.code, 1)
-      assert.include(stranger.stderr + stranger.lines.join("\n"), "showed no credential")
-      assert.notInclude(stranger.lines.join("\n"), "model weights")
+        const enrolled = yield* ended(consumeEnrolled)
+        assert.deepStrictEqual(enrolled, {
+          code: 0,
+          stderr: "",
+          lines: ["completed: Processed t-1", "model weights v2.1"]
+        })
+        const stranger = yield* ended(consumeAsStranger)
+        assert.strictEqual(stranger.code, 1)
+        assert.include(stranger.stderr + stranger.lines.join("\n"), "showed no credential")
+        assert.notInclude(stranger.lines.join("\n"), "model weights")
 
-      // Nor by asking for the blob without asking to come in.
-      const knock = Effect.gen(function* () {
-        const blobs = yield* Blobs
-        const from = [NodeAddr.parse(first.address)]
-        return yield* Effect.flip(blobs.download({ hash: first.hash, format: "raw" }, { from }))
-      })
-      const error = yield* Effect.provide(
-        knock,
-        Blobs.layer.pipe(Layer.provide([BlobStore.layer(), IrohNode.layer(loopback)]))
-      )
-      assert.strictEqual(error._tag === "DownloadFailed" && error.failures[0]?.reason._tag, "NotAdmitted")
+        // Nor by asking for the blob without asking to come in.
+        const knock = Effect.gen(function* () {
+          const blobs = yield* Blobs
+          const from = [NodeAddr.parse(first.address)]
+          return yield* Effect.flip(blobs.download({ hash: first.hash, format: "raw" }, { from }))
+        })
+        const error = yield* Effect.provide(
+          knock,
+          Blobs.layer.pipe(Layer.provide([BlobStore.layer(), IrohNode.layer(loopback)]))
+        )
+        assert.strictEqual(error._tag === "DownloadFailed" && error.failures[0]?.reason._tag, "NotAdmitted")
 
-      yield* stop(first.producer)
-      assert.include(yield* Effect.promise(() => fs.readdir(join(place, "state", "blobs"))), "blobs.db")
-      const second = yield* produce
-      assert.deepStrictEqual([second.hash, second.how], [first.hash, "kept"])
-      assert.strictEqual(NodeAddr.parse(second.address).endpointId, NodeAddr.parse(first.address).endpointId)
-      const again = yield* ended(consumeEnrolled)
-      assert.deepStrictEqual(again.lines.at(-1), "model weights v2.1", again.stderr)
-      // A process that is killed leaves the blob as well.
-      second.producer.process.kill("SIGKILL")
-      yield* second.producer.ended
-      const third = yield* produce
-      assert.strictEqual(third.how, "kept")
-      assert.strictEqual((yield* ended(consumeEnrolled)).code, 0)
-      yield* stop(third.producer)
-    })
+        yield* stop(first.producer)
+        assert.include(yield* Effect.promise(() => fs.readdir(join(place, "state", "blobs"))), "blobs.db")
+        const second = yield* produce
+        assert.deepStrictEqual([second.hash, second.how], [first.hash, "kept"])
+        assert.strictEqual(NodeAddr.parse(second.address).endpointId, NodeAddr.parse(first.address).endpointId)
+        const again = yield* ended(consumeEnrolled)
+        assert.deepStrictEqual(again.lines.at(-1), "model weights v2.1", again.stderr)
+        // A process that is killed leaves the blob as well.
+        second.producer.process.kill("SIGKILL")
+        yield* second.producer.ended
+        const third = yield* produce
+        assert.strictEqual(third.how, "kept")
+        assert.strictEqual((yield* ended(consumeEnrolled)).code, 0)
+        yield* stop(third.producer)
+      }),
+    180_000
   )
 
   it.live("a folder is shared and fetched elsewhere", () =>

@@ -5,10 +5,11 @@ import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
 import type { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { access } from "../../examples/model-weights/access.ts"
 import {
   consume,
   dial,
@@ -153,6 +154,69 @@ describe("the gate stands before blobs", () => {
       const { consumer, hash } = yield* restarted(nonce(3))
       const error = yield* Effect.flip(consumer.blobs.download(hash))
       assert.include(error.message, "ask it for admission first")
+    })
+  )
+})
+
+describe("blobs for some roles", () => {
+  scenario("are fetched, and pushed, by those who hold them", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(yield* memoryNode(), { blobs: access })
+      const { hash } = yield* server.blobs.addBytes(content)
+      const holding = Effect.fnUntraced(function* (role: string | undefined) {
+        const own = yield* memoryNode()
+        return yield* consume(own, server, { credential: yield* issue({ to: own, role }) })
+      })
+      const [anybody, trainer, release] = [
+        yield* holding(undefined),
+        yield* holding("trainer"),
+        yield* holding("release")
+      ]
+      const refused = yield* Effect.flip(anybody.blobs.download(hash))
+      assert.strictEqual(refused._tag === "DownloadFailed" && refused.failures[0]?.reason._tag, "Refused")
+      yield* trainer.blobs.download(hash)
+      yield* release.blobs.download(hash)
+
+      for (const pushing of [anybody, trainer]) {
+        const added = yield* pushing.blobs.addBytes(blobOf(2000, 1))
+        const error = yield* Effect.flip(pushing.blobs.push({ hash: added.hash, format: "raw" }))
+        assert.strictEqual(error._tag === "TransferError" && error.reason._tag, "Refused")
+      }
+      const added = yield* release.blobs.addBytes(blobOf(3000, 1))
+      const both = yield* release.blobs.addCollection([{ name: "new", hash: added.hash }])
+      yield* release.blobs.push({ hash: both.hash, format: "hashSeq" })
+      const { endpointId } = release.node
+      const name = `pushed/${endpointId}/${both.hash}`
+      const tag = yield* Effect.repeat(server.blobs.tags.get(name), { until: Option.isSome })
+      assert.deepStrictEqual(tag, Option.some({ name, hash: both.hash, format: "hashSeq" as const }))
+      yield* server.blobs.collectGarbage
+      same(blobOf(3000, 1), yield* server.blobs.read(added.hash))
+      assert.lengthOf(yield* Stream.runCollect(server.blobs.tags.list({ prefix: "pushed/" })), 1)
+    })
+  )
+
+  scenario("and the functions have their say too", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const say = (verdict: "allowed" | "rateLimited") => (peer: string, request: { readonly _tag: string }) =>
+        Effect.sync(() => {
+          asked.push(`${request._tag} of ${peer}`)
+          return verdict
+        })
+      const server = yield* serve(yield* memoryNode(), {
+        blobs: { ...access, authorize: say("rateLimited"), authorizePush: say("allowed") }
+      })
+      const { hash } = yield* server.blobs.addBytes(content)
+      const own = yield* memoryNode()
+      const release = yield* consume(own, server, { credential: yield* issue({ to: own, role: "release" }) })
+      const limited = yield* Effect.flip(release.blobs.download(hash))
+      assert.strictEqual(limited._tag === "DownloadFailed" && limited.failures[0]?.reason._tag, "RateLimited")
+      const added = yield* release.blobs.addBytes(blobOf(2000, 1))
+      yield* release.blobs.push({ hash: added.hash, format: "raw" })
+      const other = yield* enrolled(server)
+      yield* other.blobs.addBytes(blobOf(2000, 1))
+      yield* Effect.flip(other.blobs.push({ hash: added.hash, format: "raw" }))
+      assert.deepStrictEqual(asked, [`Get of ${own.endpointId}`, `Push of ${own.endpointId}`])
     })
   )
 })

@@ -36,7 +36,7 @@ import * as Service from "@aster-effect/core/Service"
 import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
-import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
+import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { Gate } from "@aster-effect/iroh/Gate"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -58,6 +58,7 @@ import type * as Scope from "effect/Scope"
 import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "./RpcConnection.ts"
+import * as ServerBlobs from "./ServerBlobs.ts"
 
 /**
  * A server was to be started without anything to serve.
@@ -94,14 +95,6 @@ export type StartError =
   | AsterConfigError
   | Config.ConfigError
   | MeshError
-
-/**
- * How a server's blobs are kept and served. Whoever may come in may fetch them, unless `authorize` says otherwise; nobody
- * may push, unless `authorizePush` allows it.
- *
- * @since 0.1.0
- */
-export interface BlobsOptions extends BlobsProtocol.BlobsProtocolOptions, BlobStoreOptions {}
 
 /**
  * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
@@ -141,7 +134,7 @@ export interface Options extends NodeConfig.ConfigOptions {
   /** Connections served at a time. Default 1,024. */
   readonly maxConnections?: number | undefined
   /** Blobs: how they are kept and served. */
-  readonly blobs?: BlobsOptions | undefined
+  readonly blobs?: ServerBlobs.BlobsOptions | undefined
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
@@ -224,13 +217,8 @@ const serverLayer = (
   relayWait: Duration.Duration
 ): Layer.Layer<AsterServer, StartError, IrohNode> =>
   Layer.effect(AsterServer, make(options, settled.config, relayWait)).pipe(
-    Layer.provide([trust.layer(settled), blobsLayer(options, settled.config)])
+    Layer.provide([trust.layer(settled), ServerBlobs.layer(options.blobs ?? {}, settled.config)])
   )
-
-const blobsLayer = ({ blobs }: Options, config: Resolved): Layer.Layer<Blobs | BlobStore, never, IrohNode> => {
-  const directory = NodeConfig.storageDirectory(config, "blobs")
-  return Layer.provideMerge(Blobs.layer, BlobStore.layerIfAbsent({ gcInterval: blobs?.gcInterval, directory }))
-}
 
 /** What decides who comes in. */
 type Admission = Gates | AdmittedPeers | NonceStore | HandshakeLimits
@@ -278,11 +266,10 @@ const make = Effect.fnUntraced(function* (
   yield* warnIfTooLarge(yield* welcome(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
-  const serveBlobs = BlobsProtocol.handler(options.blobs)
   const handlers: Record<string, Router.Handler<Admission | BlobStore | Scope.Scope>> = {
     [Alpn.RPC]: (connection, draining) =>
       gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining)),
-    [BlobsProtocol.ALPN]: (connection, draining) => gates.whileAdmitted(connection, serveBlobs(connection, draining)),
+    [BlobsProtocol.ALPN]: ServerBlobs.handler(options.blobs ?? {}, gates),
     [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome })
   }
   if (gates.producers === "closed" && mesh !== undefined) {
