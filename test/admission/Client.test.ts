@@ -1,5 +1,6 @@
 /** What a consumer shows, to whom, and what it makes of a refusal. */
 import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
+import * as InstanceIdentity from "@aster-effect/admission/InstanceIdentity"
 import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import type { ConnectFailure, Options } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
@@ -100,6 +101,26 @@ describe("a credential", () => {
       const dialling = yield* Effect.forkChild(problem(own, { credential: good }))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* Fiber.join(dialling), "ConnectError")
+    })
+  )
+
+  scenario("that is tied to an instance comes with the proof from the configuration", () =>
+    Effect.gen(function* () {
+      const verifier = (token: string) => Effect.succeed(token === "document")
+      const server = yield* serve(yield* memoryNode()).pipe(
+        Effect.provideService(InstanceIdentity.Verifiers, new Map([["aws", verifier]]))
+      )
+      const own = yield* memoryNode()
+      const credential = yield* issue({ to: own, attributes: { "aster.iid_provider": "aws" } })
+      const config = settings({ enrollmentCredentialIid: "document" })
+      const client = yield* consume(own, server, { credential, config })
+      assert.strictEqual(client.attributes.get("aster.iid_provider"), "aws")
+      const unproven = yield* Effect.flip(
+        consume(yield* memoryNode(), server, {
+          credential: yield* issue({ attributes: { "aster.iid_provider": "aws" } })
+        })
+      )
+      assert.strictEqual(unproven._tag, "AdmissionDenied")
     })
   )
 

@@ -9,6 +9,7 @@ import { Effect, Layer, Redacted, Result } from "effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
+import { inspect } from "node:util"
 import { directory, environment, identityText, loadIn, logged, nodeA, nodeB, rootA, rootB } from "./Fixture.ts"
 
 const rootBytes = RootPublicKey.toBytes(Result.getOrThrow(RootPublicKey.fromHex(rootA)))
@@ -112,7 +113,8 @@ describe("sources", () => {
       const env = Object.fromEntries(variables.map(([, variable, text]) => [variable, text]))
       const config = yield* loadIn(made, env, { file: path.join(made, "aster.toml") })
       for (const [name, variable, , value] of variables) {
-        assert.strictEqual(config[name], value, name)
+        const found: unknown = config[name]
+        assert.strictEqual(Redacted.isRedacted(found) ? Redacted.value(found) : found, value, name)
         assert.strictEqual(config.source(name).label, variable)
       }
       assert.strictEqual(config.source("secretKey").kind, "file")
@@ -459,6 +461,20 @@ describe("ConfigReport", () => {
       assert.deepStrictEqual(json.storage.path, { value: "<in-memory>", source: "default" })
       assert.deepStrictEqual(Object.keys(json), ["trust", "connect", "network", "storage"])
       assert.match(ConfigReport.toJson(config), /^\{\n {2}"trust": \{\n {4}"root_pubkey": \{\n {6}"value"/)
+    })
+  )
+
+  it.live("17: nor is one by a program that logs its configuration", () =>
+    Effect.gen(function* () {
+      const config = yield* loadIn(yield* directory(), {
+        ASTER_SECRET_KEY: nodeA.secret,
+        ASTER_ENROLLMENT_CREDENTIAL_IID: "a-signed-document"
+      })
+      const { identity, source, warnings, ...settings } = config
+      const logged = [JSON.stringify(settings), inspect(settings), String(settings.enrollmentCredentialIid)].join()
+      assert.notInclude(logged, "a-signed-document")
+      assert.notInclude(logged, nodeA.secret)
+      assert.deepStrictEqual([identity, typeof source, warnings], [undefined, "function", []])
     })
   )
 

@@ -43,6 +43,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
@@ -376,7 +377,10 @@ const admit = Effect.fnUntraced(function* ({
   const request: AdmissionRequest =
     shown === undefined
       ? { credential: "", iidToken: "" }
-      : { credential: toJson(shown.credential, "wire"), iidToken: config.enrollmentCredentialIid ?? "" }
+      : {
+          credential: toJson(shown.credential, "wire"),
+          iidToken: config.enrollmentCredentialIid === undefined ? "" : Redacted.value(config.enrollmentCredentialIid)
+        }
   const dial = Effect.acquireRelease(
     node.connect(producer, Alpn.CONSUMER_ADMISSION, { timeout }),
     (connection) => connection.close(0, "done"),

@@ -17,7 +17,7 @@ export interface Settings {
   /** `ASTER_ENROLLMENT_CREDENTIAL`, `[trust] enrollment_credential`. */
   readonly enrollmentCredentialFile: string | undefined
   /** `ASTER_ENROLLMENT_CREDENTIAL_IID`, `[trust] enrollment_credential_iid`. */
-  readonly enrollmentCredentialIid: string | undefined
+  readonly enrollmentCredentialIid: Redacted.Redacted<string> | undefined
   /** `ASTER_ALLOW_ALL_CONSUMERS`, `[trust] allow_all_consumers`. Not given is not the same as false: see `Gates`. */
   readonly allowAllConsumers: boolean | undefined
   /** `ASTER_ALLOW_ALL_PRODUCERS`, `[trust] allow_all_producers`. Not given means true. */
@@ -84,8 +84,9 @@ export interface Source {
 
 /** Settings given in code. Keys may be raw bytes or the texts the environment takes. @since 0.1.0 */
 export type SettingsInput = {
-  readonly [K in Exclude<SettingName, "rootPubkey" | "secretKey">]?: Settings[K] | undefined
+  readonly [K in Exclude<SettingName, "rootPubkey" | "secretKey" | "enrollmentCredentialIid">]?: Settings[K] | undefined
 } & {
   readonly rootPubkey?: Uint8Array | string | undefined
+  readonly enrollmentCredentialIid?: Redacted.Redacted<string> | string | undefined
   readonly secretKey?: Uint8Array | Redacted.Redacted<Uint8Array> | string | undefined
 }

@@ -87,7 +87,14 @@ export const fields: { readonly [K in SettingName]: Field<Settings[K]> } = {
     "trust.enrollment_credential",
     "ASTER_ENROLLMENT_CREDENTIAL"
   ),
-  enrollmentCredentialIid: optionalText("enrollment_credential_iid", "trust.enrollment_credential_iid"),
+  enrollmentCredentialIid: define(
+    "enrollment_credential_iid",
+    "trust.enrollment_credential_iid",
+    "string",
+    "clears",
+    (text) => Result.succeed(Redacted.make(text, { label: "instance identity" })),
+    undefined
+  ),
   allowAllConsumers: define("allow_all_consumers", "trust.allow_all_consumers", "boolean", "invalid", flag, undefined),
   allowAllProducers: define("allow_all_producers", "trust.allow_all_producers", "boolean", "invalid", flag, undefined),
   endpointAddr: optionalText("endpoint_addr", "connect.endpoint_addr"),
