@@ -8,6 +8,7 @@ import { AdmissionDenied } from "@aster-effect/client/AsterClient"
 import * as Ed25519 from "@aster-effect/config/Ed25519"
 import * as Rpc from "@aster-effect/core/Rpc"
 import * as Service from "@aster-effect/core/Service"
+import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { CloseReason, Connection } from "@aster-effect/iroh/Connection"
 import { Gate } from "@aster-effect/iroh/Gate"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -50,7 +51,7 @@ const ask = new Note({})
 const utf8 = new TextEncoder()
 
 /** Every protocol of a full node but those of admission. */
-const protocols = [Alpn.RPC, "/iroh-bytes/4", "/iroh-sync/1", "/iroh-gossip/1", "aster.admission"]
+const protocols = [Alpn.RPC, BlobsProtocol.ALPN, "/iroh-sync/1", "/iroh-gossip/1", "aster.admission"]
 
 /** Says something on a handshake connection of its own, and answers what comes back. */
 const say = (by: Node, server: Server, request: Uint8Array, alpn: string = Alpn.CONSUMER_ADMISSION) =>
@@ -377,9 +378,11 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const before = watching.count
       const watch = yield* vault.watch(ask).pipe(Stream.runDrain, Effect.flip, Effect.forkChild)
       const other = yield* stays.watch(ask).pipe(Stream.runDrain, Effect.exit, Effect.forkChild)
+      const blobs = yield* dial(own, server, BlobsProtocol.ALPN)
       yield* Effect.repeat(pass(0.01), { until: () => watching.count === before + 2 })
       yield* server.admittedPeers.revoke(own.endpointId)
       yield* Effect.timeout(Fiber.join(watch), "1 second")
+      assert.deepStrictEqual(yield* Effect.timeout(blobs.closed, "1 second"), refused)
       yield* Effect.repeat(pass(0.01), { until: () => watching.count === before + 1 })
       assert.isUndefined(other.pollUnsafe())
       yield* Fiber.interrupt(other)

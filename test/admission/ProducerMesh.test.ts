@@ -89,7 +89,7 @@ describe("ProducerMesh", () => {
     })
   )
 
-  it.effect("12: damaged state, and that of another root key, is refused and left alone", () =>
+  it.effect("20: damaged state, and that of another root key, is refused and left alone", () =>
     Effect.gen(function* () {
       const state = yield* directory
       yield* open(state)

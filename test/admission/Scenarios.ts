@@ -3,6 +3,7 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import { HandshakeError } from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied } from "@aster-effect/client/AsterClient"
+import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
 import * as Alpn from "@aster-effect/transport/Alpn"
 import { assert } from "@effect/vitest"
@@ -88,9 +89,11 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const before = watching.count
       const watch = yield* vault.watch(ask).pipe(Stream.runDrain, Effect.flip, Effect.forkChild)
       const bare = yield* dial(own, server)
+      const blobs = yield* dial(own, server, BlobsProtocol.ALPN)
       yield* Effect.repeat(pass(0.01), { until: () => watching.count > before })
       yield* pass(2)
       assert.deepStrictEqual(yield* Effect.timeout(bare.closed, "1 second"), refused)
+      assert.deepStrictEqual(yield* Effect.timeout(blobs.closed, "1 second"), refused)
       yield* Effect.timeout(Fiber.join(watch), "1 second")
       yield* Effect.repeat(pass(0.01), { until: () => watching.count === before })
       assert.deepStrictEqual(yield* (yield* dial(own, server)).closed, refused)

@@ -259,7 +259,7 @@ describe("starting", () => {
     })
   )
 
-  scenario("7: tokens remembered in memory only are worth a warning", () =>
+  scenario("8: tokens remembered in memory only are worth a warning", () =>
     Effect.gen(function* () {
       const warned = (values: Parameters<typeof settings>[0], services: Layer.Layer<never> = VaultLive) =>
         Effect.gen(function* () {

@@ -63,6 +63,13 @@ describe("aster", () => {
     })
   )
 
+  it.effect("18: has no gateway for agents, which would confirm on the channel that agents write to", () =>
+    Effect.gen(function* () {
+      const { aster } = yield* sandbox()
+      for (const line of ["mcp", "shell"]) assert.strictEqual((yield* aster(line)).code, 2)
+    })
+  )
+
   it.effect.each(["bash", "zsh", "fish", "powershell"])("prints completions for %s", (shell) =>
     Effect.gen(function* () {
       const { aster } = yield* sandbox()
