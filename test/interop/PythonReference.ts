@@ -151,6 +151,8 @@ export class PythonReference extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Outcome>, PythonFailed>
     /** The contracts of every service in `contracts.py`. */
     readonly contracts: Effect.Effect<ReadonlyArray<Contract>, PythonFailed>
+    /** Runs another script to its end and answers what it printed; fails with that when it does not end well. */
+    readonly script: (path: string, args?: ReadonlyArray<string>) => Effect.Effect<string, PythonFailed>
     /** A process of `trust.py`, which ends with the scope; operations run one after the other. */
     readonly trust: Effect.Effect<Ask, PythonFailed, Scope.Scope>
     /** Runs the reference's `aster` command in a home and a working directory, without a keyring. */
@@ -278,6 +280,8 @@ export class PythonReference extends Context.Service<
         contracts: start("contracts.py", [], (lines) =>
           lines.pipe(Stream.mkString, Effect.flatMap(Schema.decodeEffect(Contracts)))
         ).pipe(Effect.scoped),
+        script: (path, args = []) =>
+          Effect.provideService(run(python, ["-B", path, ...args]), ChildProcessSpawner.ChildProcessSpawner, spawner),
         trust,
         aster
       })
