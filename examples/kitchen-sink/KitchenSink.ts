@@ -52,6 +52,21 @@ export class Everything extends Wire.Class<Everything>("kitchen/Everything")({
   anything: any
 }) {}
 
+/** Numbers of a fixed width. */
+export class Widths extends Wire.Class<Widths>("kitchen/Widths")({
+  int8: Wire.Int8.pipe(Wire.withDefault(0)),
+  int16: Wire.Int16.pipe(Wire.withDefault(0)),
+  int32: Wire.Int32.pipe(Wire.withDefault(0)),
+  uint8: Wire.Uint8.pipe(Wire.withDefault(0)),
+  uint16: Wire.Uint16.pipe(Wire.withDefault(0)),
+  uint32: Wire.Uint32.pipe(Wire.withDefault(0)),
+  uint64: Wire.Uint64.pipe(Wire.withDefault(0n)),
+  float32: Wire.Float32.pipe(Wire.withDefault(0)),
+  maybe: Wire.Optional(Wire.Int32),
+  list: Wire.List(Wire.Int16).pipe(Wire.withDefault([])),
+  map: Wire.Record(Wire.Float32).pipe(Wire.withDefault({}))
+}) {}
+
 /** The part of `Everything` that JSON clients of release 0.1.2 can send. */
 export class Plain extends Wire.Class<Plain>("kitchen/Plain")({
   flag,
@@ -83,6 +98,7 @@ export const KitchenSink = Service.make("KitchenSink").add(
   Rpc.unary("say_hello", { request: HelloRequest, response: HelloReply }),
   Rpc.unary("blob_echo", { request: Blob, response: Blob }),
   Rpc.unary("text_echo", { request: Text, response: Text }),
+  Rpc.unary("widths_echo", { request: Widths, response: Widths }),
   Rpc.serverStream("count", { request: CountRequest, response: Number }),
   Rpc.clientStream("sum", { request: Number, response: Number }),
   Rpc.bidi("chat", { request: HelloRequest, response: HelloReply }),
@@ -109,6 +125,7 @@ export const KitchenSinkLive = KitchenSink.toLayer({
   say_hello: (request) => Effect.succeed(hello(request)),
   blob_echo: (request) => Effect.succeed(request),
   text_echo: (request) => Effect.succeed(request),
+  widths_echo: (request) => Effect.succeed(request),
   count: ({ to }) => numbers(to),
   sum: (requests) =>
     Effect.map(

@@ -66,6 +66,7 @@ export const scenarios: Record<string, Check> = {
 
   echo: echoes,
   echo_defaults: echoes,
+  widths: echoes,
   say_hello: returns(hello("World")),
   say_hello_unicode: returns(hello(UNICODE)),
   blob_mib: returns({ equal: true, size: 1_048_576 }),

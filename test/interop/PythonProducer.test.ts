@@ -22,7 +22,8 @@ import {
   KitchenSink,
   Number,
   SlowRequest,
-  Text
+  Text,
+  Widths
 } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { loopback } from "../../examples/loopback.ts"
 import { TaskRequest, TaskResponse, TaskRunner } from "../../examples/task-runner/TaskRunner.ts"
@@ -191,6 +192,32 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
         { text: "a".repeat(5_000), blob: new Uint8Array(5_000), numbers: Array(5_000).fill(-1n) }
       ]) {
         yield* echoes(new Everything(edges))
+      }
+    })
+  )
+
+  it.effect("numbers of every width, at the ends of their range", () =>
+    Effect.gen(function* () {
+      const sink = yield* kitchen
+      for (const widths of [
+        {},
+        {
+          int8: -(2 ** 7),
+          int16: -(2 ** 15),
+          int32: -(2 ** 31),
+          uint8: 2 ** 8 - 1,
+          uint16: 2 ** 16 - 1,
+          uint32: 2 ** 32 - 1,
+          uint64: 2n ** 63n - 1n,
+          float32: -0.5,
+          maybe: 2 ** 31 - 1,
+          list: [0, -(2 ** 15), 2 ** 15 - 1],
+          map: { "": 0.25, ü: Infinity }
+        },
+        { int8: 2 ** 7 - 1, int16: 2 ** 15 - 1, int32: 2 ** 31 - 1, float32: Math.fround(1e-40), maybe: -(2 ** 31) }
+      ]) {
+        const sent = new Widths(widths)
+        deepStrictEqual(yield* sink.widths_echo(sent), sent)
       }
     })
   )

@@ -38,6 +38,7 @@ from kitchen_sink import (
     Plain,
     SlowRequest,
     Text,
+    Widths,
 )
 from task_runner import TaskRequest, TaskRunner
 
@@ -72,6 +73,23 @@ EVERYTHING = Everything(
     day=datetime.date(2024, 2, 29),
     anything={"list": [1, "two", None, 4.5, True], "bytes": b"\x00\xff", "inner": Inner(label="any", weight=3.0)},
 )
+
+WIDTHS = [
+    Widths(),
+    Widths(
+        int8=-(2**7),
+        int16=-(2**15),
+        int32=-(2**31),
+        uint8=2**8 - 1,
+        uint16=2**16 - 1,
+        uint32=2**32 - 1,
+        uint64=2**63 - 1,
+        float32=-0.5,
+        maybe=2**31 - 1,
+        list=[0, -(2**15), 2**15 - 1],
+        map={"": 0.25, "ü": float("inf")},
+    ),
+]
 
 PLAIN = Plain(
     flag=True,
@@ -165,6 +183,11 @@ class Scenarios:
     async def echo_microseconds(self):
         at = datetime.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=datetime.timezone.utc)
         return (await (await self._sink()).echo(Everything(at=at))).at
+
+    async def widths(self):
+        sink = await self._sink()
+        received = [await sink.widths_echo(widths) for widths in WIDTHS]
+        return same(WIDTHS, received)
 
     async def say_hello(self):
         return await (await self._sink()).say_hello(HelloRequest(name="World"))

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Dict, List, Optional, Set
 
+import pyfory
 from aster import CallContext, Interceptor, RpcError, StatusCode, bidi_stream, client_stream, rpc, server_stream
 from aster import service, wire_type
 
@@ -56,6 +57,22 @@ class Everything:
     at: datetime.datetime = EPOCH
     day: datetime.date = EPOCH.date()
     anything: Any = None
+
+
+@wire_type("kitchen/Widths")
+@dataclass
+class Widths:
+    int8: pyfory.int8 = 0
+    int16: pyfory.int16 = 0
+    int32: pyfory.int32 = 0
+    uint8: pyfory.uint8 = 0
+    uint16: pyfory.uint16 = 0
+    uint32: pyfory.uint32 = 0
+    uint64: pyfory.uint64 = 0
+    float32: pyfory.float32 = 0.0
+    maybe: Optional[pyfory.int32] = None
+    list: List[pyfory.int16] = field(default_factory=list)
+    map: Dict[str, pyfory.float32] = field(default_factory=dict)
 
 
 @wire_type("kitchen/HelloRequest")
@@ -153,6 +170,10 @@ class KitchenSink:
 
     @rpc
     async def text_echo(self, req: Text) -> Text:
+        return req
+
+    @rpc
+    async def widths_echo(self, req: Widths) -> Widths:
         return req
 
     @server_stream
