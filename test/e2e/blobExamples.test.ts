@@ -75,7 +75,7 @@ describe("docs/blobs.md", () => {
     () =>
       Effect.gen(function* () {
         const { ended, place, run, variables } = yield* shell
-        for (const line of commands.filter((line) => line.startsWith("aster "))) {
+        for (const line of commands.filter((line) => /^aster (keygen|enroll) /.test(line))) {
           const { code, stderr } = yield* ended(line)
           assert.strictEqual(code, 0, `${line}: ${stderr}`)
         }
@@ -126,7 +126,21 @@ describe("docs/blobs.md", () => {
         const third = yield* produce
         assert.strictEqual(third.how, "kept")
         assert.strictEqual((yield* ended(consumeEnrolled)).code, 0)
+
+        yield* Effect.promise(() => fs.writeFile(join(place, "weights.bin"), "model weights v2.2"))
+        const busy = yield* ended(command(/aster blobs ls/))
+        assert.strictEqual(busy.code, 1)
+        assert.include(busy.stderr, "is open already, in another process")
         yield* stop(third.producer)
+        const added = yield* ended(command(/aster blobs add/))
+        const [, hash = ""] = /\b([0-9a-f]{64})\b/.exec(added.lines.join("\n")) ?? []
+        const listed = yield* ended(command(/aster blobs ls/))
+        for (const tag of ["weights/v2.1", "weights/v2.2"]) assert.include(listed.lines.join("\n"), tag, listed.stderr)
+        const fourth = yield* produce
+        variables["HASH"] = hash
+        const newer = yield* ended(consumeEnrolled)
+        assert.strictEqual(newer.lines.at(-1), "model weights v2.2", newer.stderr)
+        yield* stop(fourth.producer)
       }),
     180_000
   )

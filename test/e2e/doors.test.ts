@@ -64,6 +64,30 @@ describe("the doors of the built packages", () => {
     assert.deepStrictEqual(result, ["02ff1d08019c8b5b80120474e45addd8921424a6d8d57b4514576f726c64", { name: "World" }])
   })
 
+  it("iroh-blobs names, keeps and gives back", () => {
+    const result = run(`
+      import { Effect, Layer } from "effect"
+      import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+      import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+      import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+      import { IrohNode } from "@aster-effect/iroh/IrohNode"
+      import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
+      const program = Effect.gen(function* () {
+        const blobs = yield* Blobs
+        const { hash } = yield* blobs.addBytes(new TextEncoder().encode("model weights v2.1"))
+        const ticket = BlobTicket.decode(yield* blobs.share(hash))
+        return [ticket.hash === hash, hash, new TextDecoder().decode(yield* blobs.read(hash))]
+      })
+      const node = IrohNode.layerMemory().pipe(Layer.provide(MemoryNetwork.layer()))
+      const live = Blobs.layer.pipe(Layer.provide([BlobStore.layer(), node]))
+      console.log(JSON.stringify(await Effect.runPromise(Effect.provide(program, live))))`)
+    assert.deepStrictEqual(result, [
+      true,
+      "ef32f89220cefc26107062c3f86abda8cd9dae1ac73f5d131c2bbc6b17505968",
+      "model weights v2.1"
+    ])
+  })
+
   it("server, client and admission load", () => {
     const names = run(`
       import { AsterServerLive } from "@aster-effect/server"

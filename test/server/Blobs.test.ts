@@ -16,6 +16,7 @@ import {
   directory,
   issue,
   keyA,
+  keyB,
   memoryNode,
   nonce,
   Note,
@@ -119,12 +120,14 @@ describe("the gate stands before blobs", () => {
     })
   )
 
-  const restarted = Effect.fnUntraced(function* (nonces?: string) {
+  const restarted = Effect.fnUntraced(function* (nonces?: string, secretKey = keyA) {
     const first = yield* Scope.make()
     // Closed after the consumer, or it would wait for the consumer to go.
     const second = yield* Scope.fork(yield* Effect.scope)
     const start = Effect.gen(function* () {
-      const server = yield* serve(yield* memoryNode({ secretKey: keyA }))
+      const server = yield* serve(yield* memoryNode({ secretKey }), {
+        blobs: { authorizePush: () => Effect.succeed("allowed") }
+      })
       return { server, hash: (yield* server.blobs.addBytes(content)).hash }
     })
     const { hash, server } = yield* Scope.provide(start, first)
@@ -146,6 +149,17 @@ describe("the gate stands before blobs", () => {
       // More admissions than ten in a short time would be turned away.
       yield* Effect.forEach(hashes, (one) => consumer.blobs.download(one), { concurrency: "unbounded", discard: true })
       same(content, yield* consumer.blobs.read(hash))
+    })
+  )
+
+  scenario("for observing and for pushing as well", () =>
+    Effect.gen(function* () {
+      const observing = yield* restarted()
+      assert.lengthOf(yield* Stream.runCollect(Stream.take(observing.consumer.blobs.observe(observing.hash), 1)), 1)
+      const pushing = yield* restarted(undefined, keyB)
+      const { hash } = yield* pushing.consumer.blobs.addBytes(blobOf(2000, 7))
+      yield* pushing.consumer.blobs.push({ hash, format: "raw" })
+      assert.isTrue(yield* pushing.server.blobs.has(hash))
     })
   )
 

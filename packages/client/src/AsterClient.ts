@@ -306,7 +306,9 @@ const connect = Effect.fnUntraced(function* (
     prove: shown !== undefined,
     multiplex: options.multiplex
   })
-  const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, producer)), Blobs)
+  // A ticket has no relay, but what the services say has.
+  const provider = services.map((summary) => addressOf(summary, producer)).reduce(NodeAddr.union, producer)
+  const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, provider)), Blobs)
 
   const callerOptions = (summary: ServiceSummary, encoding: Encoding): Caller.Options => ({
     open: dialer.open(addressOf(summary, producer)),
@@ -332,7 +334,7 @@ const connect = Effect.fnUntraced(function* (
     rootPubkey: reply.rootPubkey,
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
-    blobs: ConsumerBlobs.make(blobs, { producer, readmit }),
+    blobs: ConsumerBlobs.make(blobs, { producer: provider, readmit }),
     node,
     client: (service, clientOptions) =>
       Effect.map(find(service.name, service.version), (summary) =>
