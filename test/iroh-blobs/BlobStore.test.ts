@@ -9,7 +9,7 @@ import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
 import { HashSeq } from "@aster-effect/iroh-blobs/proto/HashSeq"
 import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { blobOf, receive, respond } from "./Vectors.ts"
@@ -391,7 +391,8 @@ describe("BlobStore.layerDirectory, reopened", () => {
         Effect.provide(body, BlobStore.layerDirectory(path))
       const [small, large, part] = [blobOf(100, 1), blobOf(70_000, 2), blobOf(200_000, 3)]
       yield* session(Effect.andThen(Effect.andThen(add(small, "small"), add(large, "large")), take(part, [0, 64])))
-      writeFileSync(join(path, "temp", "left-over"), "x")
+      writeFileSync(join(path, "temp", "7"), "x")
+      writeFileSync(join(path, "temp", "7.obao4"), "x")
       writeFileSync(join(path, "data", `${hashOf(blobOf(1, 1))}.data`), "x")
       yield* session(
         Effect.gen(function* () {
@@ -411,6 +412,23 @@ describe("BlobStore.layerDirectory, reopened", () => {
           assert.isEmpty(readdirSync(join(path, "data")))
         })
       )
+    })
+  )
+
+  it.live("takes no folder with other things for a store, and nothing of others away", () =>
+    Effect.gen(function* () {
+      const path = yield* temporary
+      const opened = Effect.provide(Effect.void, BlobStore.layerDirectory(path))
+      const theirs = ["data/thesis.txt", `data/${"0".repeat(64)}.txt`, "temp/thesis.txt"]
+      for (const folder of ["data", "temp"]) mkdirSync(join(path, folder))
+      for (const name of theirs) writeFileSync(join(path, name), "mine")
+      const refused = yield* Effect.flip(opened)
+      assert.include(refused.message, "name an empty or a new folder")
+      assert.sameMembers(readdirSync(path), ["data", "temp"])
+      // Nor does a store that others put things into.
+      writeFileSync(join(path, "blobs.db"), "")
+      yield* opened
+      for (const name of theirs) assert.strictEqual(readFileSync(join(path, name), "utf8"), "mine")
     })
   )
 

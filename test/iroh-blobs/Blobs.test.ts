@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Progress } from "@aster-effect/iroh-blobs/Blobs"
+import type { ServedRequest } from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
 import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
@@ -278,6 +279,51 @@ describe("downloads", () => {
       assert.isTrue(alone._tag === "DownloadFailed" && alone.failures.length === 1)
       yield* getter.blobs.download(root, { from: [odd.addr, even.addr] })
       for (const child of children) same(yield* getter.blobs.read(hashOf(child)), child)
+    }).pipe(inNetwork)
+  )
+
+  it.live("of many blobs take from each peer what it has", () =>
+    Effect.gen(function* () {
+      const requests: Array<string> = []
+      const note = { onServed: ({ request }: ServedRequest) => Effect.sync(() => requests.push(request?._tag ?? "")) }
+      const [some, others, getter] = [yield* makePeer(note), yield* makePeer(note), yield* makePeer()]
+      const contents = Array.from({ length: 40 }, (_, i) => blobOf(i * 700, i))
+      const hashes = contents.map(hashOf)
+      for (const [i, content] of contents.entries()) yield* (i % 20 === 7 ? others : some).blobs.addBytes(content)
+      const seen: Array<Progress> = []
+      const alone = yield* Effect.flip(getter.blobs.downloadMany(hashes, { from: [some.addr] }))
+      assert.isTrue(alone._tag === "DownloadFailed" && alone.failures[0]?.reason._tag === "NotFound")
+      assert.lengthOf(yield* Stream.runCollect(getter.blobs.list), 37)
+      const { failures, received } = yield* getter.blobs.downloadMany([...hashes, ...hashes], {
+        from: [some.addr, others.addr],
+        onProgress: (progress) => Effect.sync(() => seen.push(progress))
+      })
+      assert.deepStrictEqual(reasons(failures), [[some.addr.endpointId, "NotFound"]])
+      assert.strictEqual(received, 7 * 700 + 27 * 700)
+      assert.deepStrictEqual(seen.at(-1), { done: received, blob: { number: 2, of: 2 } })
+      for (const [i, content] of contents.entries()) same(yield* getter.blobs.read(hashes[i]!), content)
+      assert.lengthOf(yield* Stream.runCollect(getter.blobs.tags.list()), 40)
+      assert.isTrue(requests.every((tag) => tag === "GetMany"))
+      // Each one that is lacking costs an answer that ends early, and one for it alone.
+      assert.isBelow(requests.length, 12)
+      assert.strictEqual((yield* getter.blobs.downloadMany(hashes)).received, 0)
+      const nobody = yield* Effect.flip(getter.blobs.downloadMany([hashOf(blobOf(1, 1))]))
+      assert.include(nobody.message, "no peer")
+    }).pipe(inNetwork)
+  )
+
+  it.live("of a hash sequence go on after a child that a peer lacks", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const children = Array.from({ length: 5 }, (_, i) => blobOf(20_000 + i, i))
+      const seq = HashSeq.of(children.map(hashOf))
+      yield* provider.blobs.addBytes(seq.bytes)
+      for (const child of [1, 2, 4]) yield* provider.blobs.addBytes(children[child]!)
+      const root = { hash: hashOf(seq.bytes), format: "hashSeq" } as const
+      const error = yield* Effect.flip(getter.blobs.download(root, { from: [provider.addr] }))
+      assert.isTrue(error._tag === "DownloadFailed" && error.failures[0]?.hash === hashOf(children[0]!))
+      for (const [i, child] of children.entries())
+        assert.strictEqual(yield* getter.blobs.has(hashOf(child)), [1, 2, 4].includes(i), `${i}`)
     }).pipe(inNetwork)
   )
 

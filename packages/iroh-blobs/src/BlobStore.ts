@@ -4,11 +4,9 @@
  * @since 0.1.0
  */
 import { Context, type Duration, Effect, Layer, Option, type Scope, type Stream } from "effect"
-import { mkdir } from "node:fs/promises"
-import { join } from "node:path"
 import { BlobStoreUnavailable, type BlobNotFound, type BlobStoreError, type TagNotFound } from "./BlobError.ts"
 import type { BlobPart } from "./internal/blobFiles.ts"
-import { directoryFiles } from "./internal/directoryFiles.ts"
+import { databasePath, directoryFiles } from "./internal/directoryFiles.ts"
 import { memoryFiles } from "./internal/memoryFiles.ts"
 import { Metadata, type Tag } from "./internal/metadata.ts"
 import { onDemand } from "./internal/onDemand.ts"
@@ -172,8 +170,7 @@ const inMemory = (options: BlobStoreOptions) =>
 const inDirectory = (path: string, options: BlobStoreOptions) =>
   Effect.tryPromise({
     try: async () => {
-      await mkdir(path, { recursive: true, mode: 0o700 })
-      const metadata = new Metadata(join(path, "blobs.db"))
+      const metadata = new Metadata(await databasePath(path))
       try {
         return { metadata, files: await directoryFiles(path, (hash) => metadata.has(hash)) }
       } catch (error) {

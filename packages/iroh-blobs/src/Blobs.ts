@@ -7,16 +7,16 @@ import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, Scope, Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, Queue, RcMap, Result, Scope, Stream } from "effect"
 import { type BlobFileError, BlobNotFound, type BlobStoreError, MalformedBlob, RangeNotFound } from "./BlobError.ts"
 import { type AddedBlob, type BlobStatus, BlobStore, type Tags } from "./BlobStore.ts"
 import { ALPN } from "./BlobsProtocol.ts"
 import { readDelimited } from "./internal/byteReader.ts"
-import { exchange, fetchMissing, missing } from "./internal/fetch.ts"
+import { exchange, fetchMany, fetchMissing, missing } from "./internal/fetch.ts"
 import * as files from "./internal/files.ts"
 import { readHashSeq } from "./internal/hashSeqBlob.ts"
 import { pushTo } from "./internal/push.ts"
-import { connectionFailure, failureOf } from "./internal/receive.ts"
+import { connectionFailure, failureOf, type ReceiveOptions } from "./internal/receive.ts"
 import * as Bitfield from "./proto/Bitfield.ts"
 import * as BlobHash from "./proto/BlobHash.ts"
 import * as BlobTicket from "./proto/BlobTicket.ts"
@@ -93,6 +93,15 @@ export interface BlobsOptions {
   readonly providers?: ReadonlyArray<NodeAddr.NodeAddr> | undefined
 }
 
+/** Settings of a download of several blobs. */
+export interface DownloadManyOptions extends Pick<DownloadOptions, "from" | "onProgress" | "stallTimeout"> {
+  /** False for no tags. Default: a new automatic one for each. */
+  readonly tag?: false | undefined
+}
+
+/** What a download of several blobs took. */
+export type DownloadedMany = Pick<Downloaded, "received" | "failures">
+
 /** What names a blob: its ticket, its hash, or both as text. */
 export type BlobName = string | BlobTicket.BlobTicket | BlobHash.HashAndFormat
 
@@ -148,6 +157,11 @@ export class Blobs extends Context.Service<
       name: BlobName,
       options?: DownloadOptions
     ) => Effect.Effect<Downloaded, DownloadFailed | BlobStoreError | MalformedBlob>
+    /** Gets what is missing of several blobs, from each peer as much as it has, with few requests. */
+    readonly downloadMany: (
+      hashes: Iterable<BlobHash.BlobHash>,
+      options?: DownloadManyOptions
+    ) => Effect.Effect<DownloadedMany, DownloadFailed | BlobStoreError>
     /** Sends a blob, or a hash sequence and all that it lists, to a peer that permits it. */
     readonly push: (
       content: BlobHash.HashAndFormat,
@@ -366,6 +380,79 @@ const make = Effect.fnUntraced(function* ({
     return yield* get
   })
 
+  /** Asks one peer after the other until one of them says that nothing is missing any more. */
+  const askPeers = Effect.fnUntraced(function* <E>(
+    hash: BlobHash.BlobHash,
+    among: ReadonlyArray<NodeAddr.NodeAddr>,
+    receiving: Omit<ReceiveOptions, "peer">,
+    received: () => number,
+    fetch: (connection: Connection, receiving: ReceiveOptions) => Effect.Effect<void, TransferError | E>
+  ): Effect.fn.Return<{ readonly complete: boolean; readonly failures: ReadonlyArray<TransferError> }, E> {
+    const failures = new Map<EndpointId, TransferError>()
+    const peers = distinct([...among, ...providers]).map((peer) => ({ peer, left: -1 }))
+    while (true) {
+      // Who lacked what came next may have what comes after it, once somebody else has filled the gap.
+      const index = peers.findIndex(({ left }) => left < received())
+      if (index < 0) return { complete: false, failures: [...failures.values()] }
+      const { peer } = peers.splice(index, 1)[0]!
+      const result = yield* Effect.result(
+        Effect.scoped(
+          Effect.flatMap(connect(peer, hash, receiving.stallTimeout), (connection) =>
+            fetch(connection, { ...receiving, peer: connection.remoteId })
+          )
+        )
+      )
+      failures.delete(peer.endpointId)
+      if (Result.isSuccess(result)) return { complete: true, failures: [...failures.values()] }
+      const error = result.failure
+      if (!(error instanceof TransferError)) return yield* Effect.fail(error)
+      failures.set(peer.endpointId, error)
+      if (error.reason._tag === "NotFound") peers.push({ peer, left: received() })
+    }
+  })
+
+  const downloadMany = Effect.fn("Blobs.downloadMany")(function* (
+    hashes: Iterable<BlobHash.BlobHash>,
+    options: DownloadManyOptions = {}
+  ): Effect.fn.Return<DownloadedMany, DownloadFailed | BlobStoreError, Scope.Scope> {
+    const wanted = [...new Set(hashes)]
+    yield* Effect.forEach(wanted, (hash) => store.protect({ hash, format: "raw" }), { discard: true })
+    let received = 0
+    let blob: Progress["blob"]
+    const receiving = {
+      stallTimeout: options.stallTimeout ?? "30 seconds",
+      onBlob: (number: number, of: number) => {
+        blob = { number, of }
+      },
+      onData: (bytes: number) => {
+        received += bytes
+        return options.onProgress?.({ done: received, blob }) ?? Effect.void
+      }
+    }
+    const firstMissing = Effect.gen(function* () {
+      for (const hash of wanted) if (!Bitfield.isComplete(yield* store.bitfield(hash))) return hash
+      return undefined
+    })
+    let failures: ReadonlyArray<TransferError> = []
+    const before = yield* firstMissing
+    if (before !== undefined) {
+      const asked = yield* askPeers(
+        before,
+        options.from ?? [],
+        receiving,
+        () => received,
+        (connection, receiving) => fetchMany(store, connection, wanted, receiving)
+      )
+      failures = asked.failures
+      const hash = yield* firstMissing
+      if (hash !== undefined) return yield* new DownloadFailed({ hash, failures })
+    }
+    if (options.tag !== false) {
+      yield* Effect.forEach(wanted, (hash) => store.tags.create({ hash, format: "raw" }), { discard: true })
+    }
+    return { received, failures }
+  }, Effect.scoped)
+
   const download = Effect.fn("Blobs.download")(
     function* (
       name: BlobName,
@@ -393,36 +480,21 @@ const make = Effect.fnUntraced(function* ({
           return options.onProgress?.({ done: received, total, blob }) ?? Effect.void
         }
       }
-      const attempt = (peer: NodeAddr.NodeAddr) =>
-        connect(peer, hash, receiving.stallTimeout).pipe(
-          Effect.flatMap((connection) =>
-            fetchMissing(store, connection, content, wanted, { ...receiving, peer: connection.remoteId })
-          ),
-          Effect.scoped,
-          Effect.as(undefined),
-          Effect.catchTag("TransferError", Effect.succeed)
-        )
-      const failures = new Map<EndpointId, TransferError>()
-      let complete = yield* isComplete(content, wanted)
-      // Who lacks what comes next may have what comes after it, once somebody else has filled the gap.
-      const peers = distinct([...(addr === undefined ? [] : [addr]), ...(options.from ?? []), ...providers]).map(
-        (peer) => ({ peer, left: -1 })
-      )
-      while (!complete) {
-        const index = peers.findIndex(({ left }) => left < received)
-        if (index < 0) break
-        const { peer } = peers.splice(index, 1)[0]!
-        const failure = yield* attempt(peer)
-        complete = failure === undefined
-        failures.delete(peer.endpointId)
-        if (failure !== undefined) failures.set(peer.endpointId, failure)
-        if (failure?.reason._tag === "NotFound") peers.push({ peer, left: received })
-      }
-      if (!complete) return yield* new DownloadFailed({ hash, failures: [...failures.values()] })
+      const peers = [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])]
+      const { complete, failures } = (yield* isComplete(content, wanted))
+        ? { complete: true, failures: [] }
+        : yield* askPeers(
+            hash,
+            peers,
+            receiving,
+            () => received,
+            (connection, receiving) => fetchMissing(store, connection, content, wanted, receiving)
+          )
+      if (!complete) return yield* new DownloadFailed({ hash, failures })
       const tag = finishOptions(options).tag
       if (tag === "auto") yield* store.tags.create(content)
       else if (tag !== undefined) yield* store.tags.set(tag, content)
-      return { ...content, received, failures: [...failures.values()] }
+      return { ...content, received, failures }
     },
     Effect.scoped,
     Effect.catchTag("BlobNotFound", Effect.die)
@@ -470,6 +542,7 @@ const make = Effect.fnUntraced(function* ({
     export: exportBlob,
     share,
     download,
+    downloadMany,
     push,
     observe,
     addCollection,

@@ -33,6 +33,21 @@ const readAll = async (handle: FileHandle, position: number, length: number): Pr
   return out
 }
 
+/** Names that the store gives; whatever else lies in its folders is not its own. */
+const ownName = { data: /^[0-9a-f]{64}\.(?:data|obao4)$/, temp: /^\d+(?:\.obao4)?$/ }
+
+/** The database of a store. A folder with other things in it and without one is not taken for a store. */
+export const databasePath = async (root: string): Promise<string> => {
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  const names = await readdir(root)
+  if (names.length > 0 && !names.includes(DATABASE)) {
+    throw new Error(`it holds other things (${names[0]}): name an empty or a new folder`)
+  }
+  return join(root, DATABASE)
+}
+
+const DATABASE = "blobs.db"
+
 /**
  * Blobs as files under `root`: `data/<hash>.data`, `data/<hash>.obao4` and, while a blob is being imported, `temp/<n>`.
  * What an earlier process left in `temp`, and files of blobs that `isKnown` denies, are removed.
@@ -40,11 +55,11 @@ const readAll = async (handle: FileHandle, position: number, length: number): Pr
 export const directoryFiles = async (root: string, isKnown: (hash: string) => boolean): Promise<BlobFiles> => {
   const data = join(root, "data")
   const temp = join(root, "temp")
-  await rm(temp, { recursive: true, force: true })
   await mkdir(temp, { recursive: true })
   await mkdir(data, { recursive: true })
+  for (const name of await readdir(temp)) if (ownName.temp.test(name)) await rm(join(temp, name), { force: true })
   for (const name of await readdir(data)) {
-    if (!isKnown(name.slice(0, 64))) await rm(join(data, name), { force: true })
+    if (ownName.data.test(name) && !isKnown(name.slice(0, 64))) await rm(join(data, name), { force: true })
   }
   const pathOf = (hash: BlobHash, part: BlobPart) => join(data, hash + extension[part])
   let created = 0

@@ -74,35 +74,106 @@ export const fetchMissing = Effect.fnUntraced(function* (
   wanted: ChunkRanges.ChunkRanges,
   options: ReceiveOptions
 ): Effect.fn.Return<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob> {
-  const notFound = new TransferError({ peer: connection.remoteId, hash, reason: { _tag: "NotFound" } })
-  const fetch = Effect.fnUntraced(function* (entries: ReadonlyArray<Wanted>, of = 0) {
-    const ranges = ChunkRangesSeq.fromEntries(entries)
-    yield* exchange(connection, hash, { _tag: "Get", hash, ranges }, options.stallTimeout, (reader) =>
-      Effect.forEach(
-        entries,
-        ({ hash, number, ranges }) => {
-          if (number !== undefined) options.onBlob?.(number, of)
-          return receiveResponse(store, reader, hash, ranges, options)
-        },
-        { discard: true }
-      )
-    )
+  const request = (batch: ReadonlyArray<Wanted>): Request.Request => ({
+    _tag: "Get",
+    hash,
+    ranges: ChunkRangesSeq.fromEntries(batch)
   })
-
   // The second look finds what a size that was only claimed hid.
   for (let look = 0; ; look++) {
     const ranges = missing(yield* store.bitfield(hash), wanted)
     if (ranges.length === 0) break
-    if (look === 2) return yield* notFound
-    yield* fetch([{ index: 0, hash, ranges }])
+    if (look === 2) return yield* notFound(connection, hash)
+    yield* fetch(store, connection, request, [{ index: 0, hash, ranges }], options)
   }
   if (format === "raw") return
-  for (let look = 0; ; look++) {
-    const children = yield* missingChildren(store, hash)
-    if (children.length === 0) return
-    if (look === 2) return yield* notFound
-    for (const batch of batches(children)) yield* fetch(batch, children.length)
+  const children = [...(yield* readHashSeq(store, hash))]
+  yield* fetchEach(store, connection, request, missingOf(store, children, 1), options)
+})
+
+/** Fetches what is missing of several blobs. Fails when the peer does not give all of it; what it gave is kept. */
+export const fetchMany = (
+  store: BlobStore["Service"],
+  connection: Connection,
+  hashes: ReadonlyArray<BlobHash>,
+  options: ReceiveOptions
+): Effect.Effect<void, TransferError | BlobStoreError> => {
+  const request = (batch: ReadonlyArray<Wanted>): Request.Request => ({
+    _tag: "GetMany",
+    hashes: batch.map(({ hash }) => hash),
+    ranges: ChunkRangesSeq.fromList(batch.map(({ ranges }) => ranges))
+  })
+  return fetchEach(store, connection, request, missingOf(store, hashes, 0), options)
+}
+
+const notFound = (connection: Connection, hash: BlobHash) =>
+  new TransferError({ peer: connection.remoteId, hash, reason: { _tag: "NotFound" } })
+
+/** Turns a batch of blobs into the request for them. */
+type ToRequest = (batch: ReadonlyArray<Wanted>) => Request.Request
+
+/** Fetches blobs with one request. */
+const fetch = (
+  store: BlobStore["Service"],
+  connection: Connection,
+  request: ToRequest,
+  batch: ReadonlyArray<Wanted>,
+  options: ReceiveOptions
+): Effect.Effect<void, TransferError | BlobStoreError> =>
+  exchange(connection, batch[0]!.hash, request(batch), options.stallTimeout, (reader) =>
+    Effect.forEach(
+      batch,
+      ({ hash, place, ranges }) => {
+        if (place !== undefined) options.onBlob?.(place.number, place.of)
+        return receiveResponse(store, reader, hash, ranges, options)
+      },
+      { discard: true }
+    )
+  )
+
+/** A peer that lacks more blobs than this is not asked for the rest. */
+const MAX_LACKING = 100
+
+/**
+ * Fetches blobs, leaving out those that the peer lacks, for which it fails in the end. An answer ends at the first of
+ * them, and its end may take along what was on its way: so a blob counts as lacking only when asked for alone.
+ */
+const fetchEach = Effect.fnUntraced(function* (
+  store: BlobStore["Service"],
+  connection: Connection,
+  request: ToRequest,
+  list: Effect.Effect<ReadonlyArray<Wanted>, BlobStoreError>,
+  options: ReceiveOptions
+): Effect.fn.Return<void, TransferError | BlobStoreError> {
+  const lacking = new Map<BlobHash, TransferError>()
+  const suspects = new Set<BlobHash>()
+  const looks = new Map<BlobHash, number>()
+  while (lacking.size <= MAX_LACKING) {
+    const wanted = (yield* list).filter(({ hash }) => !lacking.has(hash))
+    if (wanted.length === 0) break
+    const alone = wanted.filter(({ hash }) => suspects.has(hash)).map((blob) => [blob])
+    for (const batch of [...alone, ...batches(wanted.filter(({ hash }) => !suspects.has(hash)))]) {
+      const missed = yield* fetch(store, connection, request, batch, options).pipe(
+        Effect.as(undefined),
+        Effect.catchIf(
+          (error): error is TransferError => error._tag === "TransferError" && error.reason._tag === "NotFound",
+          Effect.succeed
+        )
+      )
+      if (missed !== undefined) {
+        if (batch.length === 1) lacking.set(missed.hash, missed)
+        else suspects.add(missed.hash)
+        continue
+      }
+      // The second look finds what a size that was only claimed hid.
+      for (const { hash } of batch) {
+        const look = (looks.get(hash) ?? 0) + 1
+        looks.set(hash, look)
+        if (look === 2) lacking.set(hash, notFound(connection, hash))
+      }
+    }
   }
+  for (const { hash } of yield* list) return yield* lacking.get(hash) ?? notFound(connection, hash)
 })
 
 /** A blob of which something is to be fetched, with its index in a request. */
@@ -110,23 +181,24 @@ interface Wanted {
   readonly index: number
   readonly hash: BlobHash
   readonly ranges: ChunkRanges.ChunkRanges
-  /** Its place, from 1, among the children that are fetched. */
-  readonly number?: number
+  /** Which it is, from 1, of how many that are fetched. */
+  readonly place?: { readonly number: number; readonly of: number } | undefined
 }
 
-/** The children of a hash sequence that are not complete, each once. */
-const missingChildren = Effect.fnUntraced(function* (store: BlobStore["Service"], root: BlobHash) {
-  const seen = new Set<BlobHash>()
-  const wanted: Array<Wanted> = []
-  let index = 0
-  for (const hash of yield* readHashSeq(store, root)) {
-    index++
-    if (seen.has(hash)) continue
-    seen.add(hash)
+/** The blobs that are not complete, each once; the first one has index `first`. */
+const missingOf = Effect.fnUntraced(function* (
+  store: BlobStore["Service"],
+  hashes: ReadonlyArray<BlobHash>,
+  first: number
+): Effect.fn.Return<ReadonlyArray<Wanted>, BlobStoreError> {
+  const wanted = new Map<BlobHash, Wanted>()
+  for (const [i, hash] of hashes.entries()) {
+    if (wanted.has(hash)) continue
     const ranges = missing(yield* store.bitfield(hash), ChunkRanges.all)
-    if (ranges.length > 0) wanted.push({ index, hash, ranges, number: wanted.length + 1 })
+    if (ranges.length > 0) wanted.set(hash, { index: first + i, hash, ranges })
   }
-  return wanted
+  const of = wanted.size
+  return [...wanted.values()].map((blob, i) => ({ ...blob, place: { number: i + 1, of } }))
 })
 
 /** Cuts a list into parts that fit into a request. */
