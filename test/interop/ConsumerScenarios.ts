@@ -101,6 +101,7 @@ export const scenarios: Record<string, Check> = {
   metadata: contextWith({ "trace-id": "abc", Ключ: "値" }, true),
   concurrent: echoes,
   sequential: echoes,
+  fail_many: returns([{ equal: true }, hello("afterwards")]),
   stop_many: returns([{ value: 7 }, hello("afterwards")]),
 
   json_say_hello: returns(hello(UNICODE)),

@@ -308,6 +308,16 @@ class Scenarios:
         replies = [await sink.say_hello(HelloRequest(name=str(n))) for n in range(500)]
         return {"equal": [reply.message for reply in replies] == [f"Hello, {n}!" for n in range(500)]}
 
+    async def fail_many(self):
+        """A client stops the stream of a call that failed, which the server may see before it has ended its half."""
+        sink = await self._sink()
+        calls = (sink.fail(FailRequest(code=5, message=str(n))) for n in range(500))
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        return [
+            {"equal": [failure.message for failure in failures] == [str(n) for n in range(500)]},
+            await sink.say_hello(HelloRequest(name="afterwards")),
+        ]
+
     async def stop_many(self):
         """More streams than a connection has at a time, each given up after its first item."""
         sink = await self._sink()
