@@ -33,6 +33,19 @@ describe("aster config show", () => {
     })
   )
 
+  it.effect("a file cannot put control characters onto the terminal", () =>
+    Effect.gen(function* () {
+      const { aster, write } = yield* sandbox()
+      yield* write("aster.toml", '[connect]\nendpoint_addr = "\\u001b[2J\\u009b"\n')
+      const text = yield* aster("config show --file aster.toml")
+      assert.include(text.out, "endpoint_addr               : \\u001b[2J\\u009b")
+      const json = yield* aster("config show --file aster.toml --json")
+      assert.strictEqual(JSON.parse(json.out).connect.endpoint_addr.value, "\u001b[2J\u009b")
+      // oxlint-disable-next-line no-control-regex -- what must not be there
+      for (const { out } of [text, json]) assert.notMatch(out, /[\u001b\u009b]/)
+    })
+  )
+
   it.effect("warns on standard error", () =>
     Effect.gen(function* () {
       const { aster } = yield* sandbox()

@@ -16,6 +16,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { printable } from "../internal/printable.ts"
 import { profileHint } from "../internal/profileHint.ts"
 import { Locations } from "../Locations.ts"
 
@@ -69,7 +70,7 @@ const show = Command.make(
     })
     const root = yield* anchor(config)
     yield* warnOfUnsigned(config)
-    yield* Console.log(json ? ConfigReport.toJson(config, { root }) : ConfigReport.format(config, { root }))
+    yield* Console.log(printable(json ? ConfigReport.toJson(config, { root }) : ConfigReport.format(config, { root })))
   })
 ).pipe(
   Command.withDescription(
