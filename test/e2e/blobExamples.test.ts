@@ -5,12 +5,11 @@ import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer } from "effect"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { loopback } from "../../examples/loopback.ts"
-import { directory } from "../admission/Deployment.ts"
-import { type Child, start } from "../faults/Child.ts"
+import { line, shell, stop } from "../faults/Shell.ts"
 
 const page = await fs.readFile(new URL("../../docs/blobs.md", import.meta.url), "utf8")
 const commands = [...page.matchAll(/^```sh run\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
@@ -24,50 +23,6 @@ const command = (pattern: RegExp): string => {
 }
 const consumeEnrolled = command(/model-weights consume \S+ \S+ trainer.cred$/)
 const consumeAsStranger = command(/model-weights consume \S+ \S+$/)
-
-/** An empty directory, and a shell in it that knows `aster`, `node`, variables, and nothing of the user's. */
-const shell = Effect.gen(function* () {
-  const place = yield* directory
-  const variables: Record<string, string> = {}
-  const clean = Object.keys(process.env).filter((name) => name.startsWith("ASTER_"))
-  const run = (line: string): Effect.Effect<Child, never, Scope.Scope> => {
-    const words = line.split(" ").map((word) => (word.startsWith("$") ? variables[word.slice(1)]! : word))
-    const environment: Record<string, string | undefined> = { HOME: place, NO_COLOR: "1" }
-    for (const name of clean) environment[name] = undefined
-    while (words[0]?.includes("=")) {
-      const [name, value] = words.shift()!.split("=")
-      environment[name!] = value
-    }
-    const [program, ...args] = words
-    const path = program === "aster" ? "packages/cli/bin/aster.js" : `${args.shift()}/index.js`
-    return start(path, args, [], { directory: place, environment })
-  }
-  const ended = (line: string) =>
-    Effect.gen(function* () {
-      const child = yield* run(line)
-      const { code, stderr } = yield* child.ended
-      const lines: Array<string> = []
-      for (let next = yield* said(child); next !== undefined; next = yield* said(child)) lines.push(next)
-      return { code, stderr, lines }
-    })
-  return { place, variables, run, ended }
-})
-
-/** The next line of a child, if there is one. */
-const said = ({ line }: Child) => Effect.catchCause(line, () => Effect.succeed(undefined))
-
-/** The first line that matches; what is logged before is passed over. */
-const line = ({ line }: Child, pattern: RegExp) =>
-  Effect.repeat(line, { until: (text) => pattern.test(text) }).pipe(
-    Effect.map((text) => pattern.exec(text)!),
-    Effect.timeout("20 seconds")
-  )
-
-const stop = (child: Child) =>
-  Effect.gen(function* () {
-    child.process.kill("SIGTERM")
-    assert.deepStrictEqual(yield* Effect.timeout(child.ended, "5 seconds"), { code: 0, signal: null, stderr: "" })
-  })
 
 describe("docs/blobs.md", () => {
   it.live(
