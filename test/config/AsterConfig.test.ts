@@ -5,7 +5,7 @@ import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
 import type { SettingName } from "@aster-effect/config/Settings"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Result } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
@@ -174,6 +174,8 @@ describe("sources", () => {
       assert.strictEqual(yield* path_(AsterConfig.layerFile(path.join(made, "aster.toml"))), "/s")
       assert.strictEqual(yield* path_(AsterConfig.layer({ storagePath: "/v" })), "/v")
       assert.isUndefined(yield* path_(AsterConfig.layerEnv))
+      const given = ConfigProvider.layer(environment({ ASTER_STORAGE_PATH: "/p" }))
+      assert.strictEqual(yield* path_(AsterConfig.layerEnv.pipe(Layer.provide(given))), "/p")
     })
   )
 })

@@ -21,7 +21,10 @@ export interface Identity {
 export interface LoadOptions {
   /** Values given in code; they beat every other source. */
   readonly inline?: SettingsInput | undefined
-  /** Where variables are read; default the process environment, `false` for none. Empty texts must be preserved. */
+  /**
+   * Where variables are read; `false` for none. Default: the `ConfigProvider` that the program gave, else the process
+   * environment. One that preserves empty texts lets variables clear what a file says.
+   */
   readonly environment?: ConfigProvider.ConfigProvider | false | undefined
   /** A TOML file, from the working directory; none by default. Users see its path as given. */
   readonly file?: string | undefined
@@ -209,12 +212,18 @@ const withLoadedIdentity = (
 const logWarnings = (warnings: ReadonlyArray<string>) =>
   Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
 
+/** Where nobody gave a provider it is the process environment, and there an empty variable says something. */
+const ambient: Effect.Effect<ConfigProvider.ConfigProvider> = Effect.map(ConfigProvider.ConfigProvider, (provider) =>
+  provider === Context.get(Context.empty(), ConfigProvider.ConfigProvider)
+    ? ConfigProvider.fromEnv({ preserveEmptyStrings: true })
+    : provider
+)
+
 const load = Effect.fn("AsterConfig.load")(function* (
   options: LoadOptions
 ): Effect.fn.Return<Resolved, AsterConfigError> {
   const file = options.file === undefined ? undefined : yield* fileSource(options.file, options.workingDirectory)
-  const environment =
-    options.environment === undefined ? ConfigProvider.fromEnv({ preserveEmptyStrings: true }) : options.environment
+  const environment = options.environment ?? (yield* ambient)
   const { settings, sources } = yield* resolveSettings([
     ...(options.inline === undefined ? [] : [inlineSource(options.inline)]),
     ...(environment === false ? [] : [environmentSource(environment)]),

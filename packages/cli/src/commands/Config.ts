@@ -12,7 +12,6 @@ import type { Anchor } from "@aster-effect/config/Gates"
 import * as ServerTrust from "@aster-effect/config/ServerTrust"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -64,7 +63,6 @@ const show = Command.make(
   Effect.fn("aster config show")(function* ({ file, json }) {
     const locations = yield* Locations
     const config = yield* AsterConfig.load({
-      environment: yield* ConfigProvider.ConfigProvider,
       file: Option.getOrUndefined(file),
       workingDirectory: locations.directory
     })
