@@ -64,6 +64,17 @@ describe("the examples", () => {
     })
   )
 
+  it.live("client calls the producer that it is given", () =>
+    Effect.gen(function* () {
+      const producer = yield* start("examples/task-runner/index.js")
+      let address: string | undefined
+      while (address === undefined) address = (yield* producer.line).split(" serving at ")[1]
+      const client = yield* start("examples/client/index.js", [address])
+      assert.strictEqual(yield* client.line, "completed: Processed t-1")
+      assert.strictEqual((yield* Effect.timeout(client.ended, "5 seconds")).code, 0)
+    })
+  )
+
   it.live("kitchen-sink prints one line for scripts", () =>
     Effect.gen(function* () {
       const child = yield* start("examples/kitchen-sink/index.js", ["serve", "--json"])
