@@ -1,6 +1,6 @@
 /** Calls that are given up: by the client, by a deadline, by the loss of the connection. Over real QUIC. */
 import { StatusCode } from "@aster-effect/core/Status"
-import type { AsterClient } from "@aster-effect/client/AsterClient"
+import type { AsterClient, NodeClientOptions } from "@aster-effect/client/AsterClient"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
@@ -16,10 +16,10 @@ const clientOf = (consumer: AsterClient["Service"]) => consumer.client(Probe)
 type Client = Effect.Success<ReturnType<typeof clientOf>>
 
 /** A producer of `Probe`, a consumer, and what the handlers do. */
-const pair = Effect.fnUntraced(function* (options: NodeServerOptions = {}) {
+const pair = Effect.fnUntraced(function* (options: NodeServerOptions = {}, clientOptions: NodeClientOptions = {}) {
   const watcher = yield* Watched.make
   const server = yield* serve(options, watcher.layer)
-  const probe = yield* Effect.flatMap(consume(server), clientOf)
+  const probe = yield* Effect.flatMap(consume(server, clientOptions), clientOf)
   return { expect: expecting(watcher), probe, server, watcher }
 })
 
@@ -68,12 +68,17 @@ const hanging: ReadonlyArray<{
 const quietly = <E>(body: Effect.Effect<void, E, Scope.Scope>) =>
   Effect.provideService(body, References.MinimumLogLevel, "None")
 
-describe("a client that gives a call up", () => {
+describe.each([
+  { name: "a stream each", multiplex: false },
+  { name: "small ones on one stream", multiplex: true }
+])("a client that gives a call up, $name,", ({ multiplex }) => {
+  const both = pair({}, { multiplex })
+
   for (const { call, method, seen, when } of hanging) {
     it.live(`interrupts the handler of ${method} ${when}`, () =>
       quietly(
         Effect.gen(function* () {
-          const { expect, probe } = yield* pair()
+          const { expect, probe } = yield* both
           const running = yield* Effect.forkChild(call(probe))
           yield* expect(`started ${method}`, ...seen)
           yield* Fiber.interrupt(running)
@@ -87,7 +92,7 @@ describe("a client that gives a call up", () => {
   it.live("interrupts the handler of a stream it takes the head of", () =>
     quietly(
       Effect.gen(function* () {
-        const { expect, probe } = yield* pair()
+        const { expect, probe } = yield* both
         yield* Stream.runHead(probe.drip(one))
         yield* expect("started drip", "interrupted drip")
       })
@@ -97,7 +102,7 @@ describe("a client that gives a call up", () => {
   it.live("before there is a connection, calls nobody", () =>
     quietly(
       Effect.gen(function* () {
-        const { expect, probe } = yield* pair()
+        const { expect, probe } = yield* both
         yield* Fiber.interrupt(yield* Effect.forkChild(probe.hang(one), { startImmediately: true }))
         assert.deepStrictEqual(yield* probe.echo(one), one)
         // The first thing any handler did is this.
@@ -112,7 +117,7 @@ describe("a client that gives a call up", () => {
   it.live("does not disturb the calls beside it", () =>
     quietly(
       Effect.gen(function* () {
-        const { expect, probe } = yield* pair()
+        const { expect, probe } = yield* both
         const doomed = yield* Effect.forkChild(probe.hang(one))
         yield* expect("started hang")
         const values = Array.from({ length: 50 }, (_, value) => value)
@@ -132,7 +137,7 @@ describe("a client that gives a call up", () => {
   it.live("200 times over, has as many streams as before", () =>
     quietly(
       Effect.gen(function* () {
-        const { expect, probe } = yield* pair()
+        const { expect, probe } = yield* both
         for (let i = 0; i < 200; i++) {
           const running = yield* Effect.forkChild(i % 2 === 0 ? probe.hang(one) : probe.collect(unending))
           yield* i % 2 === 0 ? expect("started hang") : expect("started collect", "received 1")
