@@ -92,6 +92,7 @@ export const operations = (ask: Ask) => ({
     readonly peer?: string
     readonly credential_file?: string
     readonly secret_key?: string
+    readonly again_after?: number
   }) => ask("consume", args, Answers),
   present: (args: Presenting) => ask("present", { ...args }, ConsumerReply),
   join: (args: Presenting) => ask("join", { ...args }, ProducerReply),

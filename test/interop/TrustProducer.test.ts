@@ -230,6 +230,23 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
       })
     )
 
+    it.effect("an admission that expires ends the connection, and calls on it fail at once", () =>
+      Effect.gen(function* () {
+        const { file, write } = yield* bothCommands
+        const { address } = yield* producer
+        const { consume, sign } = yield* trust
+        const attributes = { "aster.role": "vault.open" }
+        const { text } = yield* sign({ seed: seedOf(root), kind: "consumer", attributes, seconds: 3 })
+        yield* write("token", text)
+        const calls = [["Vault", "unlock"]] as const
+        const result = yield* consume({ address, calls, credential_file: file("token"), again_after: 3.5 })
+        assert.isTrue(result.admitted)
+        const [before, after] = result.admitted ? result.answers : []
+        assert.deepStrictEqual(before, { text: "open" })
+        assert.include(JSON.stringify(after), "not admitted")
+      })
+    )
+
     it.effect("a producer of the reference joins with its own credential, and passes Gate 0", () =>
       Effect.gen(function* () {
         const { address, endpointId, mesh } = yield* producer

@@ -127,15 +127,24 @@ async def _call(client: AsterClient, service: str, method: str) -> dict:
         return {"code": int(error.code), "message": error.message}
 
 
-async def consume(*, address, calls, identity=None, peer=None, credential_file=None, secret_key=None) -> dict:
-    """Connects as a consumer and calls: {"admitted": true, "answers": [{"text"} or {"code", "message"}]}, else false."""
+async def consume(
+    *, address, calls, identity=None, peer=None, credential_file=None, secret_key=None, again_after=None
+) -> dict:
+    """Connects as a consumer and calls: {"admitted": true, "answers": [{"text"} or {"code", "message"}]}, else false.
+
+    With ``again_after`` it makes the same calls once more after that many seconds, on the connection it has.
+    """
     config = loopback.config(secret_key=bytes.fromhex(secret_key) if secret_key else None)
     client = AsterClient(
         config=config, address=address, identity=identity, peer=peer, enrollment_credential_file=credential_file
     )
     try:
         await client.connect()
-        return {"admitted": True, "answers": [await _call(client, *call) for call in calls]}
+        answers = [await _call(client, *call) for call in calls]
+        if again_after is not None:
+            await asyncio.sleep(again_after)
+            answers += [await asyncio.wait_for(_call(client, *call), 5) for call in calls]
+        return {"admitted": True, "answers": answers}
     except AdmissionDeniedError as error:
         return {"admitted": False, "message": str(error)}
     finally:
