@@ -168,12 +168,13 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       const attempt = Effect.gen(function* () {
         const connection = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
-        const outcome = yield* Effect.exit(ConsumerAdmission.request(connection, { request: asking() }))
+        const outcome = yield* Effect.result(ConsumerAdmission.request(connection, { request: asking() }))
         yield* connection.close(0, "done")
-        return outcome._tag === "Success"
+        if (outcome._tag === "Success") return "answered"
+        return outcome.failure._tag === "HandshakeError" ? outcome.failure.reason : outcome.failure._tag
       })
       const outcomes = yield* Effect.all(Array.from({ length: 12 }, () => attempt))
-      assert.deepStrictEqual(outcomes, [...Array.from({ length: 10 }, () => true), false, false])
+      assert.deepStrictEqual(outcomes, [...Array.from({ length: 10 }, () => "answered"), "TurnedAway", "TurnedAway"])
     }))
 
   test("empty and over-long requests end without an answer, malformed ones are denied", () =>

@@ -14,12 +14,19 @@ import { Clock, Context, Deferred, type Duration, Effect, Layer, Schema } from "
 import { AttemptCounter } from "./internal/attempts.ts"
 
 /**
- * The other side does not keep to the handshake.
+ * A handshake came to nothing.
+ *
+ * | reason | meaning |
+ * |---|---|
+ * | `NoAnswer` | the other side ended the stream without a word |
+ * | `TooLarge`, `Malformed` | its answer is none |
+ * | `TimedOut` | it took too long |
+ * | `TurnedAway` | it did not listen: this node tries too often, or there are too many; later it may |
  *
  * @since 0.1.0
  */
 export class HandshakeError extends Schema.TaggedError<HandshakeError>()("HandshakeError", {
-  reason: Schema.Literals(["NoAnswer", "TooLarge", "Malformed", "TimedOut"]),
+  reason: Schema.Literals(["NoAnswer", "TooLarge", "Malformed", "TimedOut", "TurnedAway"]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -166,7 +173,13 @@ export const serve = Effect.fnUntraced(function* <R>(
     )
   })
   const refuse = (excess: "Peer" | "Node") =>
-    excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
+    Effect.andThen(
+      Effect.logInfo("An admission handshake is turned away", {
+        peer: connection.remoteId,
+        reason: excess === "Peer" ? "this peer is at its limit" : "all places are taken"
+      }),
+      excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
+    )
   yield* limits.run(connection.remoteId, { request, answer, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
       Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
@@ -204,7 +217,8 @@ export const ask = Effect.fnUntraced(function* (
     Effect.timeoutOrElse({
       duration: options.timeout ?? "10 seconds",
       orElse: outOfTime("the producer did not answer in time")
-    })
+    }),
+    Effect.mapError(turnedAway)
   )
   if (bytes === undefined) {
     const detail = `the producer's answer has more than ${MAX_ADMISSION_PAYLOAD_SIZE} bytes`
@@ -214,6 +228,18 @@ export const ask = Effect.fnUntraced(function* (
   const detail = "the producer gave no answer to the admission request"
   return yield* new HandshakeError({ reason: "NoAnswer", detail })
 })
+
+/** The codes with which a handshake is closed that is not listened to. */
+const closings: Readonly<Record<number, string>> = {
+  403: "this node asked for admission too often, or is not wanted at all: wait a minute before the next attempt",
+  503: "the producer has too many admission handshakes under way: try again"
+}
+
+const turnedAway = <E extends HandshakeError | StreamError | ConnectionLost>(error: E): E | HandshakeError => {
+  const lost = error._tag === "StreamError" ? error.reason : error
+  const detail = lost._tag === "ConnectionLost" && lost.reason._tag === "Peer" ? closings[lost.reason.code] : undefined
+  return detail === undefined ? error : new HandshakeError({ reason: "TurnedAway", detail })
+}
 
 /** Everything up to the end of the stream; undefined when that is too much. */
 const readAll = Effect.fnUntraced(function* (recv: RecvStream): Effect.fn.Return<Uint8Array | undefined, StreamError> {
