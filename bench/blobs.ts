@@ -1,12 +1,10 @@
 /**
- * Blobs: hashing, verified encoding and decoding in one process, and a download against what the transport can carry.
+ * Blobs: BLAKE3, verified encoding and decoding in one process, and a download beside what the transport alone can carry.
  *
- *   node --conditions=source bench/blobs.ts
- *
- * Compare the numbers of one run with each other only. A package that is not installed is left out.
+ * `npm run bench:blobs` prints the results and writes them to their section of `bench/RESULTS.md`, within three minutes;
+ * `npm run bench:blobs -- --print` only prints them. Option: `--out <file>`.
  */
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
-import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { BaoDecoder } from "@aster-effect/iroh-blobs/proto/BaoDecoder"
 import { BaoEncoder } from "@aster-effect/iroh-blobs/proto/BaoEncoder"
@@ -14,85 +12,100 @@ import * as Bitfield from "@aster-effect/iroh-blobs/proto/Bitfield"
 import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
 import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
-import * as Router from "@aster-effect/iroh/Router"
 import { blake3 } from "@noble/hashes/blake3.js"
-import * as iroh from "@number0/iroh/index.js"
-import { Context, Effect, Layer } from "effect"
+import { hash as jit } from "blake3-jit"
+import { Effect, Layer } from "effect"
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import * as bare from "./BareTransfer.ts"
+import type { FromProvider } from "./blobsProvider.ts"
+import { description, versionOf, watchForeignShare } from "./Machine.ts"
+import { writeSection } from "./ResultsFile.ts"
+import { median } from "./Statistics.ts"
+import { content, loopback, processTime, threadTime, TRANSFER } from "./Transfer.ts"
+
+const { values } = parseArgs({ options: { print: { type: "boolean", default: false }, out: { type: "string" } } })
 
 const MIB = 1_048_576
-const ROUNDS = 5
+const ROUNDS = 7
 
-const content = (size: number): Uint8Array => {
-  const bytes = new Uint8Array(size)
-  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 11)) & 0xff
-  return bytes
+/** Milliseconds by name; of several clocks if there are several. */
+type Times = Readonly<Record<string, number>>
+
+interface Contender {
+  readonly name: string
+  readonly run: () => unknown
 }
 
-const rate = (bytes: number, milliseconds: number): number => bytes / MIB / (milliseconds / 1000)
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
-
-/** Milliseconds of processor time that this thread has used: other programs do not disturb it. */
-const threadTime = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (system + user) / 1000
-}
-
-/** MiB/s of each contender, the median of rounds in which they take turns. */
+/**
+ * The times of each contender, round by round: in every round they take turns, so that a slow spell of the machine meets
+ * them all. A first round only warms up.
+ */
 const race = async (
-  bytes: number,
-  contenders: Readonly<Record<string, () => unknown>>,
-  clock: () => number = () => performance.now()
-) => {
-  const rates: Record<string, Array<number>> = {}
+  contenders: ReadonlyArray<Contender>,
+  clocks: () => Promise<Times> | Times
+): Promise<ReadonlyMap<string, ReadonlyArray<Times>>> => {
+  const rounds = new Map<string, Array<Times>>(contenders.map(({ name }) => [name, []]))
   for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, run] of Object.entries(contenders)) {
-      const start = clock()
+    for (const { name, run } of contenders) {
+      const before = await clocks()
       await run()
-      // The first round only warms up.
-      if (round >= 0) (rates[name] ??= []).push(rate(bytes, clock() - start))
+      const after = await clocks()
+      const taken = Object.fromEntries(Object.entries(after).map(([clock, time]) => [clock, time - before[clock]!]))
+      if (round >= 0) rounds.get(name)!.push(taken)
     }
   }
-  return Object.entries(rates).map(([name, all]) => [name, median(all)] as const)
+  return rounds
 }
 
-const print = (title: string, rows: ReadonlyArray<readonly [string, number]>) => {
-  console.log(`\n${title}`)
-  const best = rows[0]![1]
-  for (const [name, value] of rows) {
-    console.log(
-      `  ${name.padEnd(34)} ${value.toFixed(1).padStart(8)} MiB/s  ${((100 * value) / best).toFixed(0).padStart(4)} %`
-    )
-  }
+/** Bytes per millisecond are kB/s. */
+const rate = (bytes: number, milliseconds: number) => bytes / milliseconds / 1000
+const medianRate = (bytes: number, rounds: ReadonlyArray<Times>, clock: string) =>
+  median(rounds.map((times) => rate(bytes, times[clock]!)))
+
+const number = (value: number) => value.toLocaleString("en-US", { maximumFractionDigits: value < 20 ? 1 : 0 })
+const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) => {
+  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+  return [
+    line(head),
+    `|---|${head
+      .slice(1)
+      .map(() => "---:|")
+      .join("")}`,
+    ...rows.map(line)
+  ].join("\n")
 }
 
-type Hash = (bytes: Uint8Array) => unknown
+/** This process alone: its processor time is what it would take on an idle machine. */
+const alone = () => ({ cpu: threadTime() })
 
-/** Other hashers, as far as they are there. */
-const otherHashers = async (): Promise<Readonly<Record<string, Hash>>> => {
-  const found: Record<string, Hash> = { "@noble/hashes": (bytes) => blake3(bytes) }
-  for (const name of ["blake3-jit", "@webbuf/blake3", "hash-wasm"]) {
-    const module: unknown = await import(name).catch(() => undefined)
-    if (typeof module !== "object" || module === null) continue
-    const hash: unknown = Reflect.get(module, "hash") ?? Reflect.get(module, "blake3")
-    if (typeof hash === "function") found[name] = (bytes) => hash(bytes)
-  }
-  return found
+const hashers: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
+  "this package, with the tree": hashBlob,
+  [`@noble/hashes ${versionOf("@noble/hashes")}`]: (bytes) => blake3(bytes),
+  [`blake3-jit ${versionOf("blake3-jit")} (WASM SIMD)`]: (bytes) => jit(bytes)
 }
 
 const hashing = async () => {
-  const others = await otherHashers()
-  for (const size of [16_384, MIB, 32 * MIB]) {
+  const sizes = [16 * 1024, MIB, 32 * MIB]
+  const columns: Array<ReadonlyMap<string, number>> = []
+  for (const size of sizes) {
     const bytes = content(size)
-    const times = Math.max(1, (4 * MIB) / size)
-    const repeat = (hash: Hash) => async () => {
-      for (let i = 0; i < times; i++) await hash(bytes)
-    }
-    const contenders = {
-      "this package": repeat(hashBlob),
-      ...Object.fromEntries(Object.entries(others).map(([name, hash]) => [name, repeat(hash)]))
-    }
-    print(`BLAKE3 of ${size / 1024} KiB`, await race(size * times, contenders))
+    const times = Math.max(1, (8 * MIB) / size)
+    const contenders = Object.entries(hashers).map(([name, hash]) => ({
+      name,
+      run: () => {
+        for (let i = 0; i < times; i++) hash(bytes)
+      }
+    }))
+    const rounds = await race(contenders, alone)
+    columns.push(new Map([...rounds].map(([name, all]) => [name, medianRate(size * times, all, "cpu")])))
   }
+  return table(
+    ["BLAKE3, MB/s", ...sizes.map((size) => (size < MIB ? `${size / 1024} KiB` : `${size / MIB} MiB`))],
+    Object.keys(hashers).map((name) => [name, ...columns.map((column) => number(column.get(name)!))])
+  )
 }
 
 const verified = async () => {
@@ -120,114 +133,126 @@ const verified = async () => {
       at = end
     }
   }
-  print(
-    "64 MiB in memory",
-    await race(bytes.length, {
-      "hash with outboard": () => hashBlob(bytes),
-      "verified encode": encode,
-      "verified decode": decode
-    })
+  const rounds = await race(
+    [
+      { name: "encode", run: encode },
+      { name: "decode", run: decode }
+    ],
+    alone
   )
+  if (Buffer.compare(bytes, target) !== 0) throw new Error("What was decoded is not what was encoded.")
+  return Object.fromEntries([...rounds].map(([name, all]) => [name, medianRate(bytes.length, all, "cpu")]))
 }
 
-const TRANSFER = 16 * MIB
-const CHUNK = 16 * 1024
-const READ = 64 * 1024
-const alpn = [...new TextEncoder().encode("floor")]
-/** A collected endpoint takes its connections along. */
-const held: Array<unknown> = []
+const [BARE, BLOB] = ["@number0/iroh alone", "verified download"]
 
-/** The least that moving the bytes through @number0/iroh costs: number arrays in and out, and nothing else. */
-const bareTransfer = async () => {
-  const bind = async () => {
-    const builder = iroh.Endpoint.builder()
-    iroh.presetMinimal(builder)
-    builder.relayMode(iroh.RelayMode.disabled())
-    builder.alpns([alpn])
-    builder.bindAddr("127.0.0.1:0")
-    const endpoint = await builder.bind()
-    held.push(endpoint)
-    return endpoint
-  }
-  const [provider, getter] = [await bind(), await bind()]
-  const serving = (async () => {
-    const connection = await (await (await provider.acceptNext())!.accept()).connect()
-    held.push(connection)
-    return connection
-  })()
-  const address = new iroh.EndpointAddr(
-    provider.id(),
-    null,
-    provider.boundSockets().filter((socket) => socket.startsWith("127."))
+/** The same bytes from another process, over the bare transport and as a blob. */
+const transfer = Effect.gen(function* () {
+  const provider = yield* Effect.acquireRelease(
+    Effect.sync(() => fork(fileURLToPath(new URL("./blobsProvider.ts", import.meta.url)))),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
-  const connection = await getter.connect(address, alpn)
-  held.push(connection)
-  const accepted = await serving
-  const bytes = content(TRANSFER)
-  return async () => {
-    const send = (async () => {
-      const { recv, send } = await accepted.acceptBi()
-      await recv.read(1)
-      for (let at = 0; at < TRANSFER; at += CHUNK) {
-        const array = Array<number>(CHUNK)
-        for (let i = 0; i < CHUNK; i++) array[i] = bytes[at + i]!
-        await send.writeAll(array)
+  const message = async (): Promise<FromProvider> => (await once(provider, "message"))[0]
+  const serving = yield* Effect.promise(message)
+  if (serving.kind !== "serving") throw new Error("The provider did not start.")
+  const blobs = yield* Blobs
+  const download = Effect.gen(function* () {
+    const { hash, received } = yield* blobs.download(serving.ticket, { tag: false })
+    if (received !== TRANSFER) throw new Error(`A download brought ${received} bytes.`)
+    // Nothing keeps it, so that the next round downloads it again.
+    yield* blobs.collectGarbage
+    if (yield* blobs.has(hash)) throw new Error("The blob is still there.")
+  })
+  const getBare = yield* Effect.promise(() => bare.get(serving.bare, TRANSFER))
+  const contenders = [
+    {
+      name: BARE!,
+      run: async () => {
+        const { length } = await getBare()
+        if (length !== TRANSFER) throw new Error(`The bare transport brought ${length} bytes.`)
       }
-      await send.finish()
-    })()
-    const bi = await connection.openBi()
-    const { recv } = bi
-    await bi.send.writeAll([1])
-    await bi.send.finish()
-    const target = new Uint8Array(TRANSFER)
-    for (let at = 0; ;) {
-      const array = await recv.read(READ)
-      if (array.length === 0) break
-      for (let i = 0; i < array.length; i++) target[at + i] = array[i]!
-      at += array.length
+    },
+    { name: BLOB!, run: () => Effect.runPromise(download) }
+  ]
+  const clocks = async (): Promise<Times> => {
+    provider.send("time")
+    const told = await message()
+    return {
+      wall: performance.now(),
+      getter: threadTime(),
+      provider: told.kind === "time" ? told.thread : Number.NaN
     }
-    await send
   }
-}
-
-const node = IrohNode.layer({ bindAddress: "127.0.0.1:0", relayMode: "disabled" })
-const peer = Effect.suspend(() =>
-  Layer.build(
-    Layer.fresh(Blobs.layer).pipe(
-      Layer.provideMerge(Layer.mergeAll(Layer.fresh(BlobStore.layerMemory()), Layer.fresh(node)))
-    )
-  )
+  const inAll = async () => {
+    provider.send("time")
+    const told = await message()
+    return processTime() + (told.kind === "time" ? told.process : Number.NaN)
+  }
+  const foreign = watchForeignShare()
+  const before = yield* Effect.promise(inAll)
+  const rounds = yield* Effect.promise(() => race(contenders, clocks))
+  return { rounds, foreign: foreign(((yield* Effect.promise(inAll)) - before) / 1000) }
+}).pipe(
+  Effect.provide(
+    Blobs.layer.pipe(Layer.provideMerge(Layer.mergeAll(BlobStore.layerMemory(), IrohNode.layer(loopback))))
+  ),
+  Effect.scoped
 )
 
-const transfer = Effect.gen(function* () {
-  const [provider, getter] = [yield* peer, yield* peer]
-  const handlers = { [BlobsProtocol.ALPN]: BlobsProtocol.handler() }
-  yield* Effect.provideContext(Router.serve({ handlers }), provider)
-  const { hash } = yield* Context.get(provider, Blobs).addBytes(content(TRANSFER))
-  const ticket = yield* Context.get(provider, Blobs).share(hash)
-  const blobs = Context.get(getter, Blobs)
-  const download = Effect.gen(function* () {
-    const { received } = yield* blobs.download(ticket, { tag: false })
-    if (received !== TRANSFER) throw new Error(`received ${received} bytes`)
-    yield* blobs.collectGarbage
-  })
-  const bare = yield* Effect.promise(bareTransfer)
-  const context = yield* Effect.context<never>()
-  const contenders = {
-    "@number0/iroh alone": bare,
-    "verified download": () => Effect.runPromiseWith(context)(download)
-  }
-  print(
-    "16 MiB over QUIC on loopback, both ends in this process",
-    yield* Effect.promise(() => race(TRANSFER, contenders))
-  )
-  print(
-    "the same per second of this thread's processor time, which is what limits it",
-    yield* Effect.promise(() => race(TRANSFER, contenders, threadTime))
-  )
-}).pipe(Effect.scoped)
+const hashTable = await hashing()
+const { decode, encode } = await verified()
+const { foreign, rounds } = await Effect.runPromise(transfer)
 
-await hashing()
-await verified()
-await Effect.runPromise(transfer)
+/** Bare against blob within each round. */
+const ratio = (clock: string) =>
+  median(rounds.get(BLOB!)!.map((times, i) => rounds.get(BARE!)![i]![clock]! / times[clock]!))
+const goal = (name: string, limit: number, value: number, unit: string) => [
+  name,
+  `${limit}${unit}`,
+  `${unit === "" ? value.toFixed(2) : number(value)}${unit}`,
+  value >= limit ? "PASS" : "MISS"
+]
+
+const page = `# Blobs on one machine
+
+Written by \`npm run bench:blobs\` on ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC.
+
+- Machine: ${description()}. MB/s are 10^6 bytes.
+- Hashing, encoding and decoding are measured by the processor time of their one thread, which other programs disturb
+  least; every number is the median of ${ROUNDS} rounds in which all take turns.
+
+${hashTable}
+
+Encoding 64 MiB for a peer, every group verified on its way out: ${number(encode!)} MB/s. Decoding it, every group verified
+on its way in: ${number(decode!)} MB/s.
+
+${table(
+  ["16 MiB between two processes over QUIC on loopback, MB/s", "elapsed", "getter's thread", "provider's thread"],
+  [BARE!, BLOB!].map((name) => [
+    name,
+    ...["wall", "getter", "provider"].map((clock) => number(medianRate(TRANSFER, rounds.get(name)!, clock)))
+  ])
+)}
+
+The last two columns are bytes per second of processor time. "Alone" is the least that the binding asks for: arrays of
+numbers in and out, copied by index, and nothing else. A download has the protocol, verification, a store and everything
+that makes it go on after failures on top.
+
+${table(
+  ["goal", "at least", "measured", "verdict"],
+  [
+    goal("verified encode", 300, encode!, " MB/s"),
+    goal("verified decode", 300, decode!, " MB/s"),
+    goal("download against the bare transport, elapsed", 0.9, ratio("wall"), ""),
+    goal("the same by the getter's processor time", 0.9, ratio("getter"), ""),
+    goal("the same by the provider's processor time", 0.9, ratio("provider"), "")
+  ]
+)}
+
+Ratios are taken within each round, which meets both in the same weather; these are their medians. During the transfers
+others took ${(foreign * 100).toFixed(0)} % of the machine.
+`
+console.log(page)
+const out = values.out ?? (values.print ? undefined : fileURLToPath(new URL("./RESULTS.md", import.meta.url)))
+if (out !== undefined) writeSection(out, "blobs", page)
 process.exit(0)

@@ -1,15 +1,16 @@
 /**
- * Side-by-side measurements: `npm run bench` prints the comparison and writes it to `bench/RESULTS.md`, within ten
- * minutes; `npm run bench -- --quick` only prints it, from one short round, within two.
+ * Side-by-side measurements: `npm run bench` prints the comparison and writes it to its section of `bench/RESULTS.md`,
+ * within ten minutes; `npm run bench -- --quick` only prints it, from one short round, within two. Blobs have a program of
+ * their own, `npm run bench:blobs`.
  *
  * Options: `--rounds <n>` (3), `--peers <name,name>` (all), `--out <file>`.
  */
-import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { measureFory } from "./ForyTable.ts"
 import { Peers } from "./Peers.ts"
 import { markdown } from "./Report.ts"
+import { writeSection } from "./ResultsFile.ts"
 import { type Failure, type Plan, type Run, runRounds } from "./Rounds.ts"
 
 const { values } = parseArgs({
@@ -50,5 +51,5 @@ const page = markdown(results, plan, fory, new Date())
 console.log(page)
 
 const out = values.out ?? (quick ? undefined : fileURLToPath(new URL("./RESULTS.md", import.meta.url)))
-if (out !== undefined) writeFileSync(out, page)
+if (out !== undefined) writeSection(out, "calls", page)
 if (results.failures.length > 0) process.exitCode = 1

@@ -1,0 +1,30 @@
+/** The providing process of bench/blobs.ts: the same bytes over the bare transport and as a blob. */
+import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
+import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as Router from "@aster-effect/iroh/Router"
+import { Effect, Layer } from "effect"
+import * as bare from "./BareTransfer.ts"
+import { content, loopback, processTime, threadTime, TRANSFER } from "./Transfer.ts"
+
+/** What this process tells: where it can be reached, then, whenever it is asked, its processor time in milliseconds. */
+export type FromProvider =
+  | { readonly kind: "serving"; readonly bare: bare.Address; readonly ticket: string }
+  | { readonly kind: "time"; readonly thread: number; readonly process: number }
+
+const tell = (message: FromProvider) => process.send?.(message)
+process.on("disconnect", () => process.exit(0))
+process.on("message", () => tell({ kind: "time", thread: threadTime(), process: processTime() }))
+
+const program = Effect.gen(function* () {
+  const bytes = content(TRANSFER)
+  const blobs = yield* Blobs
+  yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: BlobsProtocol.handler() } })
+  const ticket = yield* blobs.share((yield* blobs.addBytes(bytes)).hash)
+  tell({ kind: "serving", bare: yield* Effect.promise(() => bare.provide(bytes)), ticket })
+  return yield* Effect.never
+})
+
+const node = Blobs.layer.pipe(Layer.provideMerge(Layer.mergeAll(BlobStore.layerMemory(), IrohNode.layer(loopback))))
+await Effect.runPromise(Effect.scoped(Effect.provide(program, node)))
