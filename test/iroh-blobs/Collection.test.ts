@@ -54,6 +54,13 @@ describe("Collection", () => {
     assert.throws(() => Collection.entries(HashSeq.of([BlobHash.emptyBlob]), ["a"]), Malformed)
   })
 
+  it("reads no more names than there can be", () => {
+    const names = Collection.encodeNames(Array.from({ length: 1000 }, () => ""))
+    assert.lengthOf(Collection.decodeNames(names), 1000)
+    assert.lengthOf(Collection.decodeNames(names, 1000), 1000)
+    assert.throws(() => Collection.decodeNames(names, 999), Malformed, "1000")
+  })
+
   it("names become paths only when they stay inside", () => {
     assert.deepStrictEqual(Collection.safePath("a/b.txt"), ["a", "b.txt"])
     for (const name of [
@@ -105,6 +112,25 @@ describe("BlobTicket", () => {
       assert.strictEqual(read.addr.endpointId, endpointId)
       assert.strictEqual(BlobTicket.encode(read), ticket)
       assert.deepStrictEqual(BlobTicket.decode("blob" + ticket.slice(4).toUpperCase()), read)
+    }
+  })
+
+  it("random changes are read or refused, never anything else", () => {
+    let seed = 9
+    const next = (below: number) => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) % below
+    for (let run = 0; run < 4000; run++) {
+      const { ticket } = vectors.tickets[run % vectors.tickets.length]!
+      const bytes = base32nopad.decode(ticket.slice(4).toUpperCase()).slice(0, run % 3 === 0 ? next(80) : undefined)
+      for (let flips = next(4); flips > 0 && bytes.length > 0; flips--) bytes[next(bytes.length)]! ^= 1 << next(8)
+      try {
+        const read = BlobTicket.decode(`blob${base32nopad.encode(bytes).toLowerCase()}`)
+        const { addr, ...content } = BlobTicket.decode(BlobTicket.encode(read))
+        assert.deepStrictEqual(content, { hash: read.hash, format: read.format })
+        assert.strictEqual(addr.endpointId, read.addr.endpointId)
+        assert.sameMembers([...addr.directAddresses], [...read.addr.directAddresses])
+      } catch (error) {
+        assert.instanceOf(error, Malformed)
+      }
     }
   })
 

@@ -284,7 +284,7 @@ const make = Effect.fnUntraced(function* ({
     const { size } = yield* store.bitfield(root.at(0))
     if (size > MAX_NAMES_SIZE) return yield* new MalformedBlob({ problem: `the collection's names take ${size} bytes` })
     const names = yield* read(root.at(0))
-    return yield* parsed(() => Collection.entries(root, Collection.decodeNames(names)))
+    return yield* parsed(() => Collection.entries(root, Collection.decodeNames(names, root.length - 1)))
   })
 
   const addCollection = Effect.fn("Blobs.addCollection")(function* (

@@ -27,6 +27,7 @@ const withBoth = <A, E>(
     return yield* body(yield* rustNode)
   }).pipe(Effect.scoped, Effect.provide(live))
 
+const hashOf = (bytes: Uint8Array) => BlobHash.fromBytes(hashBlob(bytes).hash)
 const sizes = [0, 1, 1023, 1024, 1025, 16_383, 16_384, 16_385, 1_048_576, 17 * 1_048_576]
 
 /** The bare protocol with a Rust node, as a peer that `ask` can ask. */
@@ -211,6 +212,59 @@ describe("with a Rust node", () => {
           Stream.runDrain
         )
         assert.include(yield* Effect.promise(() => rust.blobs.blobStatus(seq.hash)), "Complete")
+      })
+    )
+  )
+
+  it.live("a Rust getter with half a blob asks for the other half only", () => {
+    const served: Array<BlobsProtocol.ServedRequest> = []
+    const handler = BlobsProtocol.handler({ onServed: (request) => Effect.sync(() => served.push(request)) })
+    return Effect.gen(function* () {
+      const blobs = yield* Blobs
+      yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: handler }, gracePeriod: "1 second" })
+      const rust = yield* rustNode
+      const content = blobOf(300_000, 8)
+      const { hash } = yield* blobs.addBytes(content)
+      const any = yield* Effect.promise(() => rust.blobs.addBytes(Buffer.from("any")))
+      const request = yield* asked(rust.blobs.createTicket(any))
+      // Two stretches with a gap between them, and none of the end.
+      const there = [0, 64, 128, 192]
+      const header = Request.encode({ _tag: "Push", hash, ranges: ChunkRangesSeq.single(there) })
+      yield* request(Buffer.concat([header, respond(content, there).bytes]))
+      yield* Effect.sleep(200)
+      const ticket = yield* blobs.share(hash)
+      const got = yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))
+      assert.isTrue(Buffer.from(content).equals(got))
+      const gets = served.flatMap(({ request }) => (request?._tag === "Get" ? [request] : []))
+      assert.deepStrictEqual(
+        gets.map(({ ranges }) => ChunkRangesSeq.at(ranges, 0)),
+        [[64, 128, 192]]
+      )
+      assert.isBelow(served[0]!.sent, 300_000 - 120 * 1024)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  })
+
+  it.live("several blobs at once, also those after one that the Rust node lacks", () =>
+    withBoth(
+      Effect.fnUntraced(function* (rust) {
+        const blobs = yield* Blobs
+        const contents = Array.from({ length: 6 }, (_, i) => blobOf(1 + i * 40_000, i))
+        const hashes = contents.map((content) => BlobHash.fromBytes(hashBlob(content).hash))
+        for (const [i, content] of contents.entries())
+          if (i !== 2) yield* Effect.promise(() => rust.blobs.addBytes(Buffer.from(content)))
+        const { addr } = BlobTicket.decode(rust.blobs.createTicket(hashes[0]!))
+        const failed = yield* Effect.flip(blobs.downloadMany(hashes, { from: [addr] }))
+        assert.isTrue(failed._tag === "DownloadFailed" && failed.hash === hashes[2])
+        for (const [i, content] of contents.entries())
+          if (i !== 2) assert.isTrue(Buffer.from(content).equals(yield* blobs.read(hashes[i]!)))
+        assert.isFalse(yield* blobs.has(hashes[2]!))
+        // The same of a hash sequence.
+        const seq = HashSeq.of([hashes[2]!, ...Array.from({ length: 3 }, (_, i) => hashOf(blobOf(30_000 + i, 30)))])
+        for (let i = 0; i < 3; i++)
+          yield* Effect.promise(() => rust.blobs.addBytes(Buffer.from(blobOf(30_000 + i, 30))))
+        const root = BlobHash.parse(yield* Effect.promise(() => rust.blobs.addBytes(Buffer.from(seq.bytes))))
+        yield* Effect.flip(blobs.download({ hash: root, format: "hashSeq" }, { from: [addr] }))
+        for (let i = 1; i <= 3; i++) assert.isTrue(yield* blobs.has(seq.at(i)))
       })
     )
   )

@@ -20,12 +20,14 @@ export const encodeNames = (names: Iterable<string>): Uint8Array => {
   return writer.finish()
 }
 
-/** Reads a metadata blob. Throws {@link Malformed}. */
-export const decodeNames = (bytes: Uint8Array): ReadonlyArray<string> => {
+/** Reads a metadata blob of at most `limit` names, so that it costs no more than they do. Throws {@link Malformed}. */
+export const decodeNames = (bytes: Uint8Array, limit = Infinity): ReadonlyArray<string> => {
   if (header.some((byte, i) => bytes[i] !== byte)) throw new Malformed("a collection's names start with CollectionV0.")
   const reader = new PostcardReader(bytes.subarray(header.length))
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-  return Array.from({ length: reader.length(1) }, () => {
+  const length = reader.length(1)
+  if (length > limit) throw new Malformed(`the collection has ${length} names for ${limit} blobs`)
+  return Array.from({ length }, () => {
     const name = reader.take(reader.varint())
     try {
       return utf8.decode(name)
