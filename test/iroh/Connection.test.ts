@@ -39,6 +39,7 @@ const transport = () => {
     },
     closed: never,
     closeReason: () => reason,
+    bytesReceived: () => 0,
     failure: () => new StreamError({ reason: new StreamClosed() })
   }
   return { accepts, calls, connection: new QuicConnection(raw), opens, stream }

@@ -10,7 +10,7 @@ import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import type { BiStream, RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { Clock, Context, Deferred, type Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { AttemptCounter } from "./internal/attempts.ts"
 
 /**
@@ -55,6 +55,8 @@ export class HandshakeLimits extends Context.Service<
   {
     /** Runs a peer's handshake in a place of its own. */
     readonly run: <A, E, R>(peer: EndpointId, exchange: Exchange<A, E, R>) => Effect.Effect<void, E, R>
+    /** Waits for a peer to go that was answered. Where 64 of them do not, the first to wait for is waited for no longer. */
+    readonly leave: (gone: Effect.Effect<void>) => Effect.Effect<void>
     /** The peer's handshake under way is none of its ten a minute. */
     readonly forgive: (peer: EndpointId) => Effect.Effect<void>
   }
@@ -82,10 +84,14 @@ export class HandshakeLimits extends Context.Service<
             )
           },
           (place) => Effect.sync(() => (typeof place === "string" ? undefined : places.give(place)))
-        )
+        ),
+      leave: places.leave
     }
   })
 }
+
+/** Peers that were answered and have not closed yet. */
+const maxLeaving = 64
 
 interface Place {
   readonly peer: EndpointId
@@ -98,6 +104,7 @@ class Places {
   readonly #held = new Set<Place>()
   /** Those whose request has not come yet, longest waiting first. */
   readonly #waiting = new Set<Place>()
+  readonly #leaving = new Set<Deferred.Deferred<void>>()
 
   /** A place, or which limit stands against it. */
   take(peer: EndpointId, now: number): Place | "Peer" | "Node" {
@@ -124,6 +131,22 @@ class Places {
     this.#counter.forgive(peer)
   }
 
+  readonly leave = (gone: Effect.Effect<void>): Effect.Effect<void> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const [first] = this.#leaving
+        if (first !== undefined && this.#leaving.size >= maxLeaving) {
+          this.#leaving.delete(first)
+          Deferred.doneUnsafe(first, Effect.void)
+        }
+        const hurry = Deferred.makeUnsafe<void>()
+        this.#leaving.add(hurry)
+        return hurry
+      }),
+      (hurry) => Effect.raceFirst(gone, Deferred.await(hurry)),
+      (hurry) => Effect.sync(() => this.#leaving.delete(hurry))
+    )
+
   #evict(): boolean {
     const [longest] = this.#waiting
     if (longest === undefined) return false
@@ -146,7 +169,8 @@ const outOfTime = (detail: string) => () => Effect.fail(new HandshakeError({ rea
 /**
  * Serves one handshake connection: reads the request, lets `reply` make the answer, writes it, and waits for the other
  * side to close. An empty or over-long request gets the end of the stream and no data; a peer beyond its limits is
- * closed with 403, one that finds all places taken or loses its own with 503; one that is too slow with 408. None of that is an error of
+ * closed with 403, one that finds all places taken or loses its own with 503, one that is too slow with 408, one that
+ * sends more than a handshake can need with 413. None of that is an error of
  * this node, so it is noted in the log and succeeds.
  *
  * @since 0.1.0
@@ -180,15 +204,34 @@ export const serve = Effect.fnUntraced(function* <R>(
       }),
       excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
     )
-  yield* limits.run(connection.remoteId, { request, answer, refuse }).pipe(
+  const exchange = limits.run(connection.remoteId, { request, answer, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
       Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
     ),
     Effect.catch((error) => Effect.logInfo("An admission handshake broke off", error.message))
   )
   // Closing now could overtake the reply.
-  yield* Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
+  const gone = Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
+  yield* exchange.pipe(
+    Effect.andThen(limits.leave(Effect.asVoid(gone))),
+    Effect.raceFirst(flooded(connection)),
+    Effect.andThen(connection.close(0, "done"))
+  )
 })
+
+/** Far more than the longest request and everything around it on the network. */
+const MAX_HANDSHAKE_TRAFFIC = 4 * MAX_ADMISSION_PAYLOAD_SIZE
+
+/**
+ * Waits for a peer that sends more than a handshake can need. What it sends on streams that nobody reads would stay in
+ * memory, up to a megabyte on each of 200.
+ */
+const flooded = (connection: Connection): Effect.Effect<void> =>
+  Effect.sync(() => connection.bytesReceived()).pipe(
+    Effect.repeat({ until: (bytes) => bytes > MAX_HANDSHAKE_TRAFFIC, schedule: Schedule.spaced("100 millis") }),
+    Effect.andThen(Effect.logInfo("A peer floods an admission handshake", { peer: connection.remoteId })),
+    Effect.andThen(connection.close(413, "too much"))
+  )
 
 /** The request, or why it gets no answer. Only the first stream of a connection is ever looked at. */
 const received = Effect.fnUntraced(function* (

@@ -65,4 +65,9 @@ export interface Connection {
   /** Waits for the connection to be closed by anyone. */
   readonly closed: Effect.Effect<CloseReason>
   readonly isClosed: () => boolean
+  /**
+   * Bytes that have come from the peer so far, read or not, at least those of its streams. A peer may send about a
+   * megabyte on each of its streams before anybody has accepted them.
+   */
+  readonly bytesReceived: () => number
 }

@@ -5,6 +5,7 @@
  */
 import { Cause, Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
 import type { Connection } from "./Connection.ts"
+import type { EndpointId } from "./EndpointId.ts"
 import { Gate } from "./Gate.ts"
 import { IrohNode } from "./IrohNode.ts"
 
@@ -25,6 +26,8 @@ export interface RouterOptions<Handlers extends Readonly<Record<string, Handler<
   readonly handlers: Handlers
   /** Further connections are closed with code 503. Default: 1,024. */
   readonly maxConnections?: number | undefined
+  /** Of these, connections of one peer; its further ones are closed with code 503. Default: 128. */
+  readonly maxConnectionsPerPeer?: number | undefined
   /** How long handlers may go on once draining has begun, before they are interrupted. Default: 10 seconds. */
   readonly gracePeriod?: Duration.Input | undefined
   /** How long the peer may take to close a connection that was served, before we do. Default: 1 second. */
@@ -54,7 +57,7 @@ type Needs<Handlers extends Readonly<Record<string, Handler<unknown>>>> = Exclud
  * Serves the node's incoming connections in the background until the scope closes, which drains first.
  *
  * Closed without being served: with 403 "not admitted" whom the gate denies, with 400 a protocol that has no handler,
- * with 503 what goes beyond `maxConnections`, and with 0 "server closed" who comes while draining.
+ * with 503 what goes beyond `maxConnections` and `maxConnectionsPerPeer`, and with 0 "server closed" who comes while draining.
  */
 export const serve = Effect.fnUntraced(function* <const Handlers extends Readonly<Record<string, Handler<unknown>>>>(
   options: RouterOptions<Handlers>
@@ -64,6 +67,8 @@ export const serve = Effect.fnUntraced(function* <const Handlers extends Readonl
   // The union of what they need, which the compiler does not see through `keyof`.
   const handlers = new Map(Object.entries(options.handlers) as Array<[string, Handler<Needs<Handlers> | Scope.Scope>]>)
   const maxConnections = options.maxConnections ?? 1024
+  const maxConnectionsPerPeer = options.maxConnectionsPerPeer ?? 128
+  const perPeer = new Map<EndpointId, number>()
   const serving = yield* FiberSet.make<void>()
   const draining = Deferred.makeUnsafe<void>()
   const drained = Deferred.makeUnsafe<void>()
@@ -109,15 +114,31 @@ export const serve = Effect.fnUntraced(function* <const Handlers extends Readonl
     yield* Effect.annotateLogs(handle(connection, handler), { peer: connection.remoteId, alpn: connection.alpn })
   })
 
+  /** Counts a connection of a peer while it is served. */
+  const counted = <R>(peer: EndpointId, effect: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> => {
+    perPeer.set(peer, (perPeer.get(peer) ?? 0) + 1)
+    return Effect.ensuring(
+      effect,
+      Effect.sync(() => {
+        const left = (perPeer.get(peer) ?? 0) - 1
+        if (left > 0) perPeer.set(peer, left)
+        else perPeer.delete(peer)
+      })
+    )
+  }
+
   yield* node.advertise(handlers.keys())
   yield* node.accept.pipe(
     Effect.flatMap((connection) => {
       if (Deferred.isDoneUnsafe(draining)) return connection.close(0, "server closed")
-      return Effect.flatMap(FiberSet.size(serving), (count) =>
-        count >= maxConnections
-          ? connection.close(503, "too many connections")
-          : Effect.asVoid(FiberSet.run(serving, serveOne(connection)))
-      )
+      const peer = connection.remoteId
+      return Effect.flatMap(FiberSet.size(serving), (count) => {
+        if (count >= maxConnections) return connection.close(503, "too many connections")
+        if ((perPeer.get(peer) ?? 0) >= maxConnectionsPerPeer) {
+          return connection.close(503, "too many connections of one peer")
+        }
+        return Effect.asVoid(FiberSet.run(serving, counted(peer, serveOne(connection))))
+      })
     }),
     Effect.forever,
     Effect.catchTag("NodeClosed", () => Effect.void),

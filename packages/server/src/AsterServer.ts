@@ -133,6 +133,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly gracePeriod?: Duration.Input | undefined
   /** Connections served at a time. Default 1,024. */
   readonly maxConnections?: number | undefined
+  /** Of these, connections of one peer. Default 128. */
+  readonly maxConnectionsPerPeer?: number | undefined
   /** Blobs: how they are kept and served. */
   readonly blobs?: ServerBlobs.BlobsOptions | undefined
 }
@@ -281,6 +283,7 @@ const make = Effect.fnUntraced(function* (
     handlers,
     gracePeriod: options.gracePeriod,
     maxConnections: options.maxConnections,
+    maxConnectionsPerPeer: options.maxConnectionsPerPeer,
     gateTimeout: Duration.millis(config.hookTimeoutMs)
   }).pipe(
     Effect.provideService(Gate, {

@@ -49,7 +49,8 @@ const watched = (node: IrohNode["Service"]) => {
           connection.close(code, reason)
         ),
       closed: connection.closed,
-      isClosed: () => connection.isClosed()
+      isClosed: () => connection.isClosed(),
+      bytesReceived: () => connection.bytesReceived()
     }
   }
   return { node: { ...node, accept: Effect.map(node.accept, watch) }, seen }

@@ -40,6 +40,7 @@ export interface RawConnection {
   /** Resolves, never rejects, once the connection is closed. */
   readonly closed: () => Promise<CloseReason>
   readonly closeReason: () => CloseReason | undefined
+  readonly bytesReceived: () => number
   /** What a rejection of a stream's promise means. */
   readonly failure: (cause: unknown) => StreamError
 }

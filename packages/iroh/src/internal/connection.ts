@@ -103,6 +103,10 @@ export class QuicConnection implements Connection {
     return this.#raw.closeReason() !== undefined
   }
 
+  bytesReceived(): number {
+    return this.#raw.bytesReceived()
+  }
+
   /** One subscription to the transport, however many wait and leave again. */
   #watch(): void {
     if (this.#watching) return

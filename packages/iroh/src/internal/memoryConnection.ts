@@ -88,6 +88,7 @@ export class MemoryConnection implements RawConnection {
   #other: MemoryConnection | undefined
   #reason: CloseReason | undefined
   #error: StreamError | undefined
+  #arrived = 0
   #closed: Array<(reason: CloseReason) => void> = []
 
   constructor(remoteId: EndpointId, alpn: string, link: Link, limits: Limits, onClose: () => void) {
@@ -156,6 +157,10 @@ export class MemoryConnection implements RawConnection {
     return this.#reason
   }
 
+  bytesReceived(): number {
+    return this.#arrived
+  }
+
   failure(cause: unknown): StreamError {
     if (cause instanceof StreamError) return cause
     throw cause
@@ -194,6 +199,9 @@ export class MemoryConnection implements RawConnection {
           deliver()
         }),
       lost: () => this.#error,
+      arrived: (bytes) => {
+        this.#arrived += bytes
+      },
       ended: (half) => {
         this.#halves.delete(half)
         ended?.()

@@ -9,6 +9,8 @@ export interface Owner {
   readonly link: Link
   /** Set once the connection is closed. */
   readonly lost: () => StreamError | undefined
+  /** Bytes have come from the other side. */
+  readonly arrived: (bytes: number) => void
   /** The half has ended; called once. */
   readonly ended: (half: MemorySend | MemoryRecv) => void
 }
@@ -151,6 +153,7 @@ export class MemoryRecv implements RawRecv {
   }
 
   onData(bytes: Uint8Array): void {
+    this.#owner.arrived(bytes.length)
     if (this.#stopped) return
     this.#chunks.push(bytes)
     this.#serve()

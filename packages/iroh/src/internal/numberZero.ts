@@ -163,6 +163,7 @@ const rawConnection = (
     },
     closed: () => connection.closed().then((text) => parseCloseReason(text, local)),
     closeReason,
+    bytesReceived: () => connection.stats().udpRxBytes,
     failure: (cause) => new StreamError({ reason: streamFailure(firstLine(cause), closeReason) })
   }
 }
