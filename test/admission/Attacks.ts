@@ -455,6 +455,19 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.strictEqual((yield* (yield* enrolledVault(server)).whoami(ask)).text, "nobody")
     }))
 
+  test("13: streams of one direction, which neither calls nor blobs have, are stopped", () =>
+    Effect.gen(function* () {
+      const server = yield* gated()
+      const own = yield* node()
+      yield* consume(own, server, { credential: yield* issue({ to: own }) })
+      for (const alpn of [Alpn.RPC, BlobsProtocol.ALPN]) {
+        const send = yield* Effect.flatMap(dial(own, server, alpn), (connection) => connection.openUni)
+        const written = Effect.forever(send.write(new Uint8Array(16_384)))
+        const { reason } = yield* Effect.timeout(Effect.flip(written), "5 seconds")
+        assert.strictEqual(reason._tag, "StreamStopped", alpn)
+      }
+    }))
+
   test("13: one peer that is admitted cannot take every connection", () =>
     Effect.gen(function* () {
       const config = settings({ rootPubkey: root.publicKey })

@@ -20,6 +20,18 @@ export type Handler<R = never> = (
   draining: Effect.Effect<void>
 ) => Effect.Effect<void, unknown, R>
 
+/**
+ * For protocols that have no streams of one direction: those that a peer opens are stopped, since what it sends on them
+ * would stay in memory, up to a megabyte on each.
+ */
+export const bidirectional =
+  <R>(handler: Handler<R>): Handler<R> =>
+  (connection, draining) =>
+    Effect.raceFirst(handler(connection, draining), refuseUni(connection))
+
+const refuseUni = (connection: Connection): Effect.Effect<never> =>
+  Effect.forever(Effect.flatMap(connection.acceptUni, (recv) => recv.stop(0))).pipe(Effect.catch(() => Effect.never))
+
 /** What `serve` can be told. */
 export interface RouterOptions<Handlers extends Readonly<Record<string, Handler<unknown>>>> {
   /** Handlers by ALPN. The node takes connections for exactly these, and those it was made with. */

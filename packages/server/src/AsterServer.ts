@@ -269,9 +269,10 @@ const make = Effect.fnUntraced(function* (
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
   const handlers: Record<string, Router.Handler<Admission | BlobStore | Scope.Scope>> = {
-    [Alpn.RPC]: (connection, draining) =>
-      gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining)),
-    [BlobsProtocol.ALPN]: ServerBlobs.handler(options.blobs ?? {}, gates),
+    [Alpn.RPC]: Router.bidirectional((connection, draining) =>
+      gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining))
+    ),
+    [BlobsProtocol.ALPN]: Router.bidirectional(ServerBlobs.handler(options.blobs ?? {}, gates)),
     [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome })
   }
   if (gates.producers === "closed" && mesh !== undefined) {
