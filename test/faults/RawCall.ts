@@ -134,7 +134,8 @@ export const exchange = Effect.fnUntraced(function* (
       () => Effect.void
     )
   )
-  const [answer] = yield* Effect.all([answerOn(stream), sent], { concurrency: 2 }).pipe(
+  // The largest messages take seconds, and more where tests run beside each other.
+  const [answer] = yield* Effect.all([answerOn(stream, "45 seconds"), sent], { concurrency: 2 }).pipe(
     Effect.ensuring(stream.send.reset(0))
   )
   return answer
