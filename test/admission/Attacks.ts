@@ -755,6 +755,48 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.notProperty(globalThis, "hacked")
     }))
 
+  test("a producer cannot fill its consumers' memory", () =>
+    Effect.gen(function* () {
+      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION, Alpn.RPC] })
+      const outcomes: Array<string> = []
+      const all = { concurrency: "unbounded" } as const
+      const filled = (send: SendStream) =>
+        Effect.map(Effect.flip(Effect.forever(send.write(new Uint8Array(16_384)))), ({ reason }) => reason._tag)
+      const flood = ({ openBi, openUni }: Connection) =>
+        Effect.forEach(
+          Array.from({ length: 5 }),
+          () => Effect.all([Effect.flatMap(openUni, filled), Effect.flatMap(openBi, ({ send }) => filled(send))], all),
+          all
+        ).pipe(Effect.map((tags) => void outcomes.push(...tags.flat())))
+      const floods = { now: false }
+      const serving = Effect.fnUntraced(function* (connection: Connection) {
+        if (floods.now) return yield* flood(connection)
+        const { send } = yield* connection.acceptBi
+        yield* Effect.andThen(send.write(admitting({ services: [summary("Vault")] })), send.finish)
+        yield* connection.closed
+      })
+      yield* home.accept.pipe(
+        Effect.flatMap((connection) => Effect.forkChild(Effect.ignore(serving(connection)))),
+        Effect.forever,
+        Effect.ignore,
+        Effect.forkScoped
+      )
+      const address = NodeAddr.toTicket(yield* home.address)
+      const vault = yield* (yield* consume(yield* node(), { address })).client(Vault)
+      floods.now = true
+      const call = yield* Effect.forkChild(vault.whoami(ask))
+      yield* Effect.repeat(pass(0.01), { until: () => outcomes.length > 0 })
+      assert.deepStrictEqual(
+        outcomes,
+        Array.from({ length: 10 }, () => "StreamStopped")
+      )
+      yield* Fiber.interrupt(call)
+      const asking = yield* Effect.forkChild(Effect.flip(consume(yield* node(), { address })))
+      yield* Effect.repeat(pass(0.1), { until: () => asking.pollUnsafe() !== undefined })
+      const error = yield* Fiber.join(asking)
+      assert.strictEqual(error._tag === "HandshakeError" ? error.reason : error._tag, "TooLarge")
+    }))
+
   test("a producer cannot send its consumers to somebody else", () =>
     Effect.gen(function* () {
       const third = yield* node({ alpns: [Alpn.RPC] })
@@ -768,6 +810,17 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.strictEqual((yield* Effect.flip(vault.whoami(ask))).status, "UNAVAILABLE")
       assert.include(fake.dialled, Alpn.RPC)
       assert.isUndefined(met.pollUnsafe())
+    }))
+
+  test("a consumer takes no connections, whatever the protocol", () =>
+    Effect.gen(function* () {
+      const own = yield* node()
+      yield* consume(own, yield* gated(), { credential: yield* issue({ to: own }) })
+      const attacker = yield* node()
+      for (const alpn of [...protocols, Alpn.CONSUMER_ADMISSION, "made-up/1"]) {
+        const error = yield* Effect.flip(attacker.connect(yield* own.address, alpn))
+        assert.strictEqual(error.reason._tag, "UnsupportedProtocol", alpn)
+      }
     }))
 
   test("24: a producer of another deployment is found out, whatever it answers", () =>

@@ -214,23 +214,22 @@ export const serve = Effect.fnUntraced(function* <R>(
   const gone = Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
   yield* exchange.pipe(
     Effect.andThen(limits.leave(Effect.asVoid(gone))),
-    Effect.raceFirst(flooded(connection)),
+    Effect.raceFirst(Effect.andThen(flood(connection), connection.close(413, "too much"))),
     Effect.andThen(connection.close(0, "done"))
   )
 })
 
-/** Far more than the longest request and everything around it on the network. */
+/** Far more than the longest message and everything around it on the network. */
 const MAX_HANDSHAKE_TRAFFIC = 4 * MAX_ADMISSION_PAYLOAD_SIZE
 
 /**
- * Waits for a peer that sends more than a handshake can need. What it sends on streams that nobody reads would stay in
+ * Waits for a peer to send more than a handshake can need. What it sends on streams that nobody reads would stay in
  * memory, up to a megabyte on each of 200.
  */
-const flooded = (connection: Connection): Effect.Effect<void> =>
+const flood = (connection: Connection): Effect.Effect<void> =>
   Effect.sync(() => connection.bytesReceived()).pipe(
     Effect.repeat({ until: (bytes) => bytes > MAX_HANDSHAKE_TRAFFIC, schedule: Schedule.spaced("100 millis") }),
-    Effect.andThen(Effect.logInfo("A peer floods an admission handshake", { peer: connection.remoteId })),
-    Effect.andThen(connection.close(413, "too much"))
+    Effect.andThen(Effect.logInfo("A peer floods an admission handshake", { peer: connection.remoteId }))
   )
 
 /** The request, or why it gets no answer. Only the first stream of a connection is ever looked at. */
@@ -254,9 +253,10 @@ export const ask = Effect.fnUntraced(function* (
   request: Uint8Array,
   options: { readonly timeout?: Duration.Input | undefined } = {}
 ): Effect.fn.Return<Uint8Array, HandshakeError | StreamError | ConnectionLost> {
-  const bytes = yield* Effect.flatMap(connection.openBi, ({ recv, send }) =>
+  const answer = Effect.flatMap(connection.openBi, ({ recv, send }) =>
     send.write(request).pipe(Effect.andThen(send.finish), Effect.andThen(readAll(recv)))
-  ).pipe(
+  )
+  const bytes = yield* Effect.raceFirst(answer, Effect.as(flood(connection), undefined)).pipe(
     Effect.timeoutOrElse({
       duration: options.timeout ?? "10 seconds",
       orElse: outOfTime("the producer did not answer in time")

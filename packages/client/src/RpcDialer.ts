@@ -7,7 +7,7 @@ import type { CallChannel } from "@aster-effect/core/CallChannel"
 import type * as Caller from "@aster-effect/core/Caller"
 import * as Multiplex from "@aster-effect/core/Multiplex"
 import { RpcError } from "@aster-effect/core/RpcError"
-import type { CloseReason, Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import { type CloseReason, type Connection, type ConnectionLost, refuseStreams } from "@aster-effect/iroh/Connection"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
@@ -134,8 +134,11 @@ class Peer {
     const attempt = (this.#attempt = Deferred.makeUnsafe<Connection, RpcError>())
     const dial = Effect.onExit(this.#connect(connection), (exit) => {
       this.#attempt = undefined
-      if (Exit.isSuccess(exit)) this.connection = exit.value
-      return Deferred.done(attempt, Exit.hasInterrupts(exit) ? Exit.fail(clientClosed) : exit)
+      const done = Deferred.done(attempt, Exit.hasInterrupts(exit) ? Exit.fail(clientClosed) : exit)
+      if (Exit.isFailure(exit)) return done
+      this.connection = exit.value
+      // Producers open no streams.
+      return Effect.andThen(FiberSet.run(this.#attempts, Effect.ignore(refuseStreams(exit.value))), done)
     })
     return Effect.andThen(FiberSet.run(this.#attempts, Effect.ignore(dial)), Deferred.await(attempt))
   })

@@ -3,8 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Effect } from "effect"
-import { Data } from "effect"
+import { Data, Effect } from "effect"
 import type { BiStream, RecvStream, SendStream } from "./BiStream.ts"
 import type { EndpointId } from "./EndpointId.ts"
 
@@ -71,3 +70,17 @@ export interface Connection {
    */
   readonly bytesReceived: () => number
 }
+
+/**
+ * Stops every stream of one direction that the peer opens, until the connection is lost. For protocols that have none:
+ * what is sent on streams that nobody accepts stays in memory, up to a megabyte on each.
+ */
+export const refuseUni = (connection: Connection): Effect.Effect<never, ConnectionLost> =>
+  Effect.forever(Effect.flatMap(connection.acceptUni, (recv) => recv.stop(0)))
+
+/** The same for every stream: for the side of a protocol that opens them all. */
+export const refuseStreams = (connection: Connection): Effect.Effect<never, ConnectionLost> =>
+  Effect.raceFirst(
+    refuseUni(connection),
+    Effect.forever(Effect.flatMap(connection.acceptBi, ({ recv, send }) => Effect.andThen(recv.stop(0), send.reset(0))))
+  )

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
-import type { Connection } from "./Connection.ts"
+import { type Connection, refuseUni } from "./Connection.ts"
 import type { EndpointId } from "./EndpointId.ts"
 import { Gate } from "./Gate.ts"
 import { IrohNode } from "./IrohNode.ts"
@@ -20,17 +20,14 @@ export type Handler<R = never> = (
   draining: Effect.Effect<void>
 ) => Effect.Effect<void, unknown, R>
 
-/**
- * For protocols that have no streams of one direction: those that a peer opens are stopped, since what it sends on them
- * would stay in memory, up to a megabyte on each.
- */
+/** For protocols that have no streams of one direction: those that a peer opens are stopped, see `refuseUni`. */
 export const bidirectional =
   <R>(handler: Handler<R>): Handler<R> =>
   (connection, draining) =>
-    Effect.raceFirst(handler(connection, draining), refuseUni(connection))
-
-const refuseUni = (connection: Connection): Effect.Effect<never> =>
-  Effect.forever(Effect.flatMap(connection.acceptUni, (recv) => recv.stop(0))).pipe(Effect.catch(() => Effect.never))
+    Effect.raceFirst(
+      handler(connection, draining),
+      Effect.catch(refuseUni(connection), () => Effect.never)
+    )
 
 /** What `serve` can be told. */
 export interface RouterOptions<Handlers extends Readonly<Record<string, Handler<unknown>>>> {
