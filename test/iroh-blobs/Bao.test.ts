@@ -5,6 +5,7 @@ import { BaoMismatch } from "@aster-effect/iroh-blobs/proto/BaoVerifier"
 import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
 import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
 import { blobOf, hex, rangesOf, receive, respond, sha256, unhex, vectors } from "./Vectors.ts"
+import { cpuTime } from "../cpuTime.ts"
 
 /** A small generator with a fixed seed: fuzz runs repeat exactly. */
 const random = (seed: number) => () => {
@@ -163,9 +164,9 @@ describe("hostile responses", () => {
 
   it("ranges that name every second chunk cost no more than the chunks they reach", () => {
     const bomb = Array.from({ length: 500_000 }, (_, i) => i)
-    const started = performance.now()
+    const started = cpuTime()
     for (let i = 0; i < 2000; i++) assert.lengthOf(ChunkRanges.select(bomb, 3), 4)
-    assert.isBelow(performance.now() - started, 500)
+    assert.isBelow(cpuTime() - started, 500)
   })
 
   it("the walk of the largest tree is bounded by its depth", () => {

@@ -8,6 +8,7 @@ import type { ServedRequest } from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { Effect, Fiber, Stream } from "effect"
 import { ask, inNetwork, makePeer } from "./Peers.ts"
 import { blobOf, concat, contentOf, hex, rangesOf, respond, sha256, unhex, vectors } from "./Vectors.ts"
+import { cpuTime } from "../cpuTime.ts"
 
 const hashOf = (bytes: Uint8Array) => BlobHash.fromBytes(hashBlob(bytes).hash)
 
@@ -298,7 +299,7 @@ describe("hostile getters", () => {
       const comb = Array.from({ length: 200_000 }, (_, i) => i)
       const small = vectors.blobs.filter(({ n }) => n > 0 && n < 2000).map(({ hash }) => BlobHash.parse(hash))
       const hashes = Array.from({ length: 2000 }, (_, i) => small[i % small.length]!)
-      const started = performance.now()
+      const started = cpuTime()
       assert.deepStrictEqual(yield* ask(getter, provider, Request.encode({ _tag: "Get", hash, ranges: far })), {
         bytes: new Uint8Array(0),
         end: "finished"
@@ -306,11 +307,13 @@ describe("hostile getters", () => {
       const answer = yield* ask(
         getter,
         provider,
-        Request.encode({ _tag: "GetMany", hashes, ranges: [{ index: 0, ranges: comb }] })
+        Request.encode({ _tag: "GetMany", hashes, ranges: [{ index: 0, ranges: comb }] }),
+        true,
+        "20 seconds"
       )
       assert.strictEqual(answer.end, "finished")
       assert.isAbove(answer.bytes.length, 2000 * 9)
-      assert.isBelow(performance.now() - started, 5000)
+      assert.isBelow(cpuTime() - started, 5000)
     }).pipe(inNetwork)
   )
 

@@ -7,7 +7,7 @@ import * as Router from "@aster-effect/iroh/Router"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, type Duration, Effect, Layer, type Scope } from "effect"
 
 /** A node with a store that serves its blobs, by the given handler if any. */
 export const makePeer = Effect.fnUntraced(function* (
@@ -44,8 +44,17 @@ export type Peer = Effect.Success<ReturnType<typeof makePeer>>
 export const inNetwork = <A, E>(body: Effect.Effect<A, E, MemoryNetwork | Scope.Scope>): Effect.Effect<A, E> =>
   Effect.scoped(Effect.provide(body, MemoryNetwork.layer()))
 
-/** Opens a stream to a peer, sends bytes and, unless told otherwise, the end; answers all that comes back. */
-export const ask = Effect.fnUntraced(function* (from: Peer, to: Peer, bytes: Uint8Array, finish = true) {
+/**
+ * Opens a stream to a peer, sends bytes and, unless told otherwise, the end; answers all that comes back. A stream is
+ * called open when nothing has come for as long as is said.
+ */
+export const ask = Effect.fnUntraced(function* (
+  from: Peer,
+  to: Peer,
+  bytes: Uint8Array,
+  finish = true,
+  patience: Duration.Input = "1 second"
+) {
   const connection = yield* Effect.acquireRelease(from.node.connect(to.addr, BlobsProtocol.ALPN), (c) => c.close(0, ""))
   const { recv, send } = yield* connection.openBi
   yield* Effect.ignore(send.write(bytes))
@@ -53,15 +62,18 @@ export const ask = Effect.fnUntraced(function* (from: Peer, to: Peer, bytes: Uin
   const parts: Array<Uint8Array> = []
   const end = yield* Effect.gen(function* () {
     while (true) {
-      const part = yield* recv.read(65_536)
+      const part = yield* Effect.timeoutOrElse(recv.read(65_536), {
+        duration: patience,
+        orElse: () => Effect.succeed("open" as const)
+      })
+      if (part === "open") return part
       if (part === undefined) return "finished"
       parts.push(part)
     }
   }).pipe(
     Effect.catchTag("StreamError", ({ reason }) =>
       Effect.succeed(reason._tag === "StreamReset" ? `reset ${reason.code}` : reason._tag)
-    ),
-    Effect.timeoutOrElse({ duration: 300, orElse: () => Effect.succeed("open") })
+    )
   )
   return { bytes: Uint8Array.from(Buffer.concat(parts)), end }
 }, Effect.scoped)

@@ -91,13 +91,15 @@ const relayMode = (iroh: typeof Native, { relayMode: mode = "default" }: IrohNod
  */
 interface Holder {
   endpoint: Native.Endpoint | undefined
+  /** Whether closing has begun. */
+  closing: boolean
 }
 
 const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint => {
   const { iroh } = binding
   const endpointId = EndpointId.fromBytes(binding.bytes.fromNative(endpoint.id().toBytes()))
   const boundSockets = endpoint.boundSockets()
-  const holder: Holder = { endpoint }
+  const holder: Holder = { endpoint, closing: false }
   let address = NodeAddr.make(endpointId)
   return {
     endpointId,
@@ -131,6 +133,7 @@ const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint =
     close: async () => {
       const closing = holder.endpoint
       if (closing === undefined) return
+      holder.closing = true
       await closing.close()
       holder.endpoint = undefined
       noteClosed(closing, boundSockets)
@@ -145,9 +148,14 @@ const rawConnection = (
 ): RawConnection & { readonly holder: Holder } => {
   const { bytes } = binding
   let local: { readonly code: number; readonly reason: string } | undefined
+  const reasonOf = (text: string): CloseReason => {
+    const reason = parseCloseReason(text, local)
+    // A connection that outlives its endpoint by a moment blames the endpoint; it was still we who closed it.
+    return reason._tag === "Transport" && holder.closing ? parseCloseReason("closed", local) : reason
+  }
   const closeReason = (): CloseReason | undefined => {
     const text = connection.closeReason()
-    return text === null ? undefined : parseCloseReason(text, local)
+    return text === null ? undefined : reasonOf(text)
   }
   return {
     holder,
@@ -161,7 +169,7 @@ const rawConnection = (
       local ??= { code, reason }
       connection.close(BigInt(code), encodeText(binding, reason))
     },
-    closed: () => connection.closed().then((text) => parseCloseReason(text, local)),
+    closed: () => connection.closed().then(reasonOf),
     closeReason,
     bytesReceived: () => connection.stats().udpRxBytes,
     failure: (cause) => new StreamError({ reason: streamFailure(firstLine(cause), closeReason) })
