@@ -103,7 +103,7 @@ describe("AdmittedPeers", () => {
         )
       const seconds = yield* AdmittedPeers.use((peers) => peers.admit(admission(1))).pipe(Effect.provide(from("7")))
       assert.strictEqual(seconds.endsAt - seconds.admittedAt, 7_000)
-      for (const bad of ["soon", "NaN", "Infinity"]) {
+      for (const bad of ["soon", "NaN", "Infinity", "0", "-5"]) {
         assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.scoped(Layer.build(from(bad))))), bad)
       }
     })

@@ -61,7 +61,7 @@ interface Entry {
 const longestSleep = 30_000
 const sweepInterval = "300 seconds"
 
-const lifetimeConfig = Config.Finite("ASTER_PEER_TTL_S").pipe(
+const lifetimeConfig = Config.schema(Schema.Finite.check(Schema.isGreaterThan(0)), "ASTER_PEER_TTL_S").pipe(
   Config.withDefault(86_400),
   Config.map((seconds) => Duration.seconds(seconds))
 )
@@ -100,7 +100,7 @@ export class AdmittedPeers extends Context.Service<
     readonly size: Effect.Effect<number>
   }
 >()("@aster-effect/admission/AdmittedPeers") {
-  /** Fails when `ASTER_PEER_TTL_S` is set to something that is no number. */
+  /** Fails when `ASTER_PEER_TTL_S` is set to something that is no number of seconds. */
   static readonly layer = (options: AdmittedPeersOptions = {}): Layer.Layer<AdmittedPeers, Config.ConfigError> =>
     Layer.effect(this, make(options))
 }
