@@ -823,6 +823,18 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       }
     }))
 
+  test("somebody else at a producer's address is not taken for the producer", () =>
+    Effect.gen(function* () {
+      const somebody = yield* serve(yield* node(), { config: settings({ allowAllConsumers: true }) })
+      const producer = yield* node()
+      const forged = NodeAddr.make(producer.endpointId, somebody.directAddresses)
+      const own = yield* node()
+      const address = NodeAddr.toTicket(forged)
+      const asking = yield* Effect.forkChild(Effect.flip(consume(own, { address }, { connectTimeout: "2 seconds" })))
+      yield* Effect.repeat(pass(0.1), { until: () => asking.pollUnsafe() !== undefined })
+      assert.strictEqual((yield* Fiber.join(asking))._tag, "ConnectError")
+    }))
+
   test("24: a producer of another deployment is found out, whatever it answers", () =>
     Effect.gen(function* () {
       const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION] })
