@@ -89,6 +89,16 @@ describe("Our consumer, Python producer, many calls", () => {
       })
     )
 
+    it.effect("300 that run into their deadline, 50 at a time", () =>
+      Effect.gen(function* () {
+        const sink = yield* kitchen
+        const late = failure(sink.slow(new SlowRequest({ ms: 1_000 }), { timeout: "100 millis" }))
+        const outcomes = yield* Effect.forEach(Array(300), () => late, { concurrency: 50 })
+        assert.isTrue(outcomes.every(([status]) => status === "DEADLINE_EXCEEDED"))
+        yield* expectGreeting
+      })
+    )
+
     it.effect("300 streams given up after their first item", () =>
       Effect.gen(function* () {
         const sink = yield* kitchen
