@@ -160,6 +160,8 @@ export class PythonReference extends Context.Service<
       at: { readonly home: string; readonly directory: string },
       args: ReadonlyArray<string>
     ) => Effect.Effect<Ran, PythonFailed>
+    /** The command line of the reference's `aster`, to be completed with arguments. */
+    readonly asterCommand: ReadonlyArray<string>
   }
 >()("test/interop/PythonReference") {
   static readonly layer = Layer.effect(
@@ -283,7 +285,8 @@ export class PythonReference extends Context.Service<
         script: (path, args = []) =>
           Effect.provideService(run(python, ["-B", path, ...args]), ChildProcessSpawner.ChildProcessSpawner, spawner),
         trust,
-        aster
+        aster,
+        asterCommand: [python, `${scripts}/cli.py`]
       })
     })
   ).pipe(Layer.provide(NodeServices.layer))
