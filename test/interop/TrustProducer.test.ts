@@ -3,6 +3,7 @@ import * as Credential from "@aster-effect/admission/Credential"
 import * as RootKey from "@aster-effect/admission/RootKey"
 import { topicId } from "@aster-effect/admission/ProducerMesh"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
+import { AsterClient, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
 import * as NodeKey from "@aster-effect/config/NodeKey"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { AsterServer } from "@aster-effect/server/AsterServer"
@@ -14,7 +15,7 @@ import { loopback } from "../../examples/loopback.ts"
 import { enrol, issue, nonce, otherRoot, root, settings } from "../admission/Deployment.ts"
 import { PythonReference } from "./PythonReference.ts"
 import { bothCommands, trust } from "./PythonTrust.ts"
-import { services } from "./Vault.ts"
+import { Note, services, Vault } from "./Vault.ts"
 
 const seedOf = (key: RootKey.RootKey) => Hex.encode(Redacted.value(key.seed))
 
@@ -227,6 +228,53 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         // A token that failed for another reason is not used up.
         const kept = yield* theirs({ type: "ott", nonce: nonce(4), endpoint_id: own.endpointId })
         assert.isTrue((yield* ask(kept)).admitted)
+      })
+    )
+
+    it.effect("our consumers come in with credentials of the reference", () =>
+      Effect.gen(function* () {
+        const { directory, file, ours, theirs } = yield* bothCommands
+        yield* theirs(`keygen root --out ${file("root.key")}`)
+        yield* theirs("enroll node --role producer --name server --root-key root.key --out server/.aster-identity")
+        const server = AsterServer.layer({
+          node: loopback,
+          config: AsterConfig.load({ environment: false, workingDirectory: `${directory}/server` })
+        })
+        const { address, mode } = yield* Layer.build(server.pipe(Layer.provide([services, Logger.layer([])]))).pipe(
+          Effect.map(Context.get(AsterServer))
+        )
+        assert.strictEqual(mode, "trusted")
+        const connect = (options: ClientOptions) =>
+          Layer.build(
+            Layer.fresh(AsterClient.layer({ node: loopback, config: settings(), address, ...options })).pipe(
+              Layer.provide(Logger.layer([]))
+            )
+          ).pipe(Effect.map(Context.get(AsterClient)))
+        const enrolling = "enroll node --role consumer --root-key root.key --name"
+        yield* theirs(`${enrolling} able --capabilities vault.open --out able.cred`)
+        yield* theirs(`${enrolling} plain --out plain.cred`)
+        yield* theirs(`trust sign --root-key root.key --type ott --attributes {"aster.role":"vault.open"} --out ott`)
+        yield* theirs(`trust sign --root-key root.key --type policy --expires 2020-01-01 --out old`)
+        yield* ours("keygen root --key-file other.key --profile other")
+        yield* theirs("trust sign --root-key other.key --type policy --out foreign")
+        for (const [options, role] of [
+          [{ identity: file("able.cred") }, "vault.open"],
+          [{ enrollmentCredentialFile: file("able.cred") }, "vault.open"],
+          [{ identity: file("plain.cred") }, "consumer"],
+          [{ enrollmentCredentialFile: file("ott") }, "vault.open"]
+        ] as const) {
+          const client = yield* connect(options)
+          assert.strictEqual(client.attributes.get("aster.role"), role)
+          const unlocked = yield* Effect.result((yield* client.client(Vault)).unlock(new Note({})))
+          assert.strictEqual(unlocked._tag, role === "consumer" ? "Failure" : "Success")
+        }
+        const failure = (name: string) =>
+          Effect.map(Effect.flip(connect({ enrollmentCredentialFile: file(name) })), (error) =>
+            error._tag === "AsterConfigError" ? error.reason : error._tag
+          )
+        assert.strictEqual(yield* failure("ott"), "AdmissionDenied")
+        assert.strictEqual(yield* failure("foreign"), "AdmissionDenied")
+        assert.strictEqual(yield* failure("old"), "ExpiredCredential")
       })
     )
 
