@@ -9,14 +9,14 @@ import { TestClock } from "effect/testing"
 import { memoryNode, scenario } from "./Deployment.ts"
 
 /** A node that answers every request with `ok`, and how many it answered. */
-const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effect.void) {
+const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effect.void, padding = 0) {
   const home = yield* memoryNode()
   const answered = { count: 0 }
   const limits = yield* Layer.build(HandshakeLimits.layer)
   const reply = () =>
     Effect.map(first, () => {
       answered.count++
-      return new TextEncoder().encode("ok")
+      return new TextEncoder().encode(`ok${" ".repeat(padding)}`)
     })
   yield* Router.serve({
     handlers: { "shake/1": (connection: Connection) => Effect.provide(serve(connection, reply), limits) }
@@ -106,6 +106,25 @@ describe("Handshake.serve", () => {
       yield* Latch.open(release)
       assert.strictEqual(yield* Fiber.join(early), "ok")
       assert.isTrue((yield* Fiber.join(others)).every((answer) => answer === "ok"))
+    })
+  )
+
+  scenario("13: peers that do not take their answer keep nobody out, and are given up", () =>
+    Effect.gen(function* () {
+      const { address, answered } = yield* answering(Effect.void, 100_000)
+      const deaf: Array<Connection> = []
+      for (let i = 0; i < 70; i++) {
+        const connection = yield* connect(yield* memoryNode(), address)
+        const { send } = yield* connection.openBi
+        yield* Effect.andThen(send.write(Uint8Array.of(0x7b)), send.finish)
+        deaf.push(connection)
+        yield* TestClock.adjust("1 millis")
+      }
+      assert.strictEqual(answered.count, 70)
+      assert.strictEqual(deaf.filter((connection) => connection.isClosed()).length, 6)
+      assert.match(yield* ask(yield* connect(yield* memoryNode(), address)), /^ok/)
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(deaf.every((connection) => connection.isClosed()))
     })
   )
 

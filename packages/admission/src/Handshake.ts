@@ -35,10 +35,13 @@ export class HandshakeError extends Schema.TaggedError<HandshakeError>()("Handsh
 }
 
 /** One handshake, in the parts that matter for its place. @since 0.1.0 */
-export interface Exchange<A, E, R> {
+export interface Exchange<A, B, E, R> {
   /** Waits for the peer to say what it wants. While all places are taken, newcomers may end this. */
   readonly request: Effect.Effect<A, E, R>
-  readonly answer: (request: A) => Effect.Effect<void, E, R>
+  /** Keeps the place until it is done. */
+  readonly decide: (request: A) => Effect.Effect<B, E, R>
+  /** Tells the answer and waits for the peer to go, in no place. Of 64 that take their time, newcomers end the first. */
+  readonly tell: (answer: B) => Effect.Effect<void, E, R>
   /** No place, or a place no longer, because the peer or the node is at its limit. */
   readonly refuse: (excess: "Peer" | "Node") => Effect.Effect<void>
 }
@@ -54,9 +57,7 @@ export class HandshakeLimits extends Context.Service<
   HandshakeLimits,
   {
     /** Runs a peer's handshake in a place of its own. */
-    readonly run: <A, E, R>(peer: EndpointId, exchange: Exchange<A, E, R>) => Effect.Effect<void, E, R>
-    /** Waits for a peer to go that was answered. Where 64 of them do not, the first to wait for is waited for no longer. */
-    readonly leave: (gone: Effect.Effect<void>) => Effect.Effect<void>
+    readonly run: <A, B, E, R>(peer: EndpointId, exchange: Exchange<A, B, E, R>) => Effect.Effect<void, E, R>
     /** The peer's handshake under way is none of its ten a minute. */
     readonly forgive: (peer: EndpointId) => Effect.Effect<void>
   }
@@ -65,27 +66,21 @@ export class HandshakeLimits extends Context.Service<
     const places = new Places()
     return {
       forgive: (peer) => Effect.sync(() => places.forgive(peer)),
-      run: (peer, { answer, refuse, request }) =>
+      run: (peer, { decide, refuse, request, tell }) =>
         Effect.acquireUseRelease(
           Effect.map(Clock.currentTimeMillis, (now) => places.take(peer, now)),
           (place) => {
-            if (typeof place === "string") return refuse(place)
+            if (typeof place === "string") return Effect.as(refuse(place), undefined)
+            const asked = Effect.map(request, (value) => ({ value }))
             const taken = Effect.as(Deferred.await(place.lost), undefined)
-            return Effect.flatMap(
-              Effect.raceFirst(
-                Effect.map(request, (value) => ({ value })),
-                taken
-              ),
-              (asked) => {
-                if (asked === undefined) return refuse("Node")
-                places.settle(place)
-                return answer(asked.value)
-              }
-            )
+            return Effect.flatMap(Effect.raceFirst(asked, taken), (asked) => {
+              if (asked === undefined) return Effect.as(refuse("Node"), undefined)
+              places.settle(place)
+              return Effect.map(decide(asked.value), (answer) => ({ answer }))
+            })
           },
           (place) => Effect.sync(() => (typeof place === "string" ? undefined : places.give(place)))
-        ),
-      leave: places.leave
+        ).pipe(Effect.flatMap((decided) => (decided === undefined ? Effect.void : places.leave(tell(decided.answer)))))
     }
   })
 }
@@ -131,8 +126,8 @@ class Places {
     this.#counter.forgive(peer)
   }
 
-  readonly leave = (gone: Effect.Effect<void>): Effect.Effect<void> =>
-    Effect.acquireUseRelease(
+  leave<E, R>(telling: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> {
+    return Effect.acquireUseRelease(
       Effect.sync(() => {
         const [first] = this.#leaving
         if (first !== undefined && this.#leaving.size >= maxLeaving) {
@@ -143,9 +138,10 @@ class Places {
         this.#leaving.add(hurry)
         return hurry
       }),
-      (hurry) => Effect.raceFirst(gone, Deferred.await(hurry)),
+      (hurry) => Effect.raceFirst(telling, Deferred.await(hurry)),
       (hurry) => Effect.sync(() => this.#leaving.delete(hurry))
     )
+  }
 
   #evict(): boolean {
     const [longest] = this.#waiting
@@ -185,17 +181,21 @@ export const serve = Effect.fnUntraced(function* <R>(
   const request = received(connection).pipe(
     Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("no complete admission request arrived in time") })
   )
-  const answer = Effect.fnUntraced(function* ([stream, request]: readonly [BiStream, Uint8Array | string]) {
-    if (typeof request === "string") {
-      yield* Effect.logInfo("An admission request gets no answer", { peer: connection.remoteId, reason: request })
-      yield* stream.recv.stop(0)
-      return yield* stream.send.finish
-    }
-    const bytes = yield* reply(request)
-    yield* Effect.andThen(stream.send.write(bytes), stream.send.finish).pipe(
-      Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("the admission reply was not taken in time") })
+  const decide = ([stream, request]: readonly [BiStream, Uint8Array | string]) =>
+    typeof request === "string"
+      ? Effect.as(
+          Effect.logInfo("An admission request gets no answer", { peer: connection.remoteId, reason: request }),
+          { stream, bytes: undefined }
+        )
+      : Effect.map(reply(request), (bytes) => ({ stream, bytes }))
+  // Closing before the peer has could overtake the reply.
+  const gone = Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
+  const tell = ({ bytes, stream: { recv, send } }: { stream: BiStream; bytes: Uint8Array | undefined }) =>
+    (bytes === undefined ? recv.stop(0) : send.write(bytes)).pipe(
+      Effect.andThen(send.finish),
+      Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("the admission reply was not taken in time") }),
+      Effect.andThen(gone)
     )
-  })
   const refuse = (excess: "Peer" | "Node") =>
     Effect.andThen(
       Effect.logInfo("An admission handshake is turned away", {
@@ -204,16 +204,13 @@ export const serve = Effect.fnUntraced(function* <R>(
       }),
       excess === "Peer" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
     )
-  const exchange = limits.run(connection.remoteId, { request, answer, refuse }).pipe(
+  const exchange = limits.run(connection.remoteId, { request, decide, tell, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
       Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
     ),
     Effect.catch((error) => Effect.logInfo("An admission handshake broke off", error.message))
   )
-  // Closing now could overtake the reply.
-  const gone = Effect.timeoutOption(connection.closed, options.closeTimeout ?? "5 seconds")
   yield* exchange.pipe(
-    Effect.andThen(limits.leave(Effect.asVoid(gone))),
     Effect.raceFirst(Effect.andThen(flood(connection), connection.close(413, "too much"))),
     Effect.andThen(connection.close(0, "done"))
   )
