@@ -38,7 +38,7 @@ const homeOf = (key: string): string | undefined => [...bySection].find(([, keys
  * What to say about something unknown: as a warning, or as an error where it seems to be about trust, since a setting
  * that does not count would silently leave a gate open.
  */
-const unknown = (origin: Origin, detail: string, about: ReadonlyArray<string>): AsterConfigError | string =>
+const reported = (origin: Origin, detail: string, about: ReadonlyArray<string>): AsterConfigError | string =>
   about.includes("trust")
     ? new AsterConfigError({ reason: "UnknownKey", origin, detail })
     : `${describeOrigin(origin)}: ${detail}`
@@ -47,13 +47,13 @@ const unknownKey = (origin: Origin, section: string, key: string): AsterConfigEr
   const home = homeOf(key)
   const known = [...(bySection.get(section) ?? bySection).keys()]
   const detail = `unknown key${home === undefined ? suggestion(key, known) : `; it belongs into [${home}]`}`
-  return unknown(origin, detail, [section, home ?? ""])
+  return reported(origin, detail, [section, home ?? ""])
 }
 
 const unknownSection = (document: TomlDocument, section: string, value: unknown): AsterConfigError | string => {
   if (!isTable(value)) return unknownKey(originOf(document, "", section), "", section)
   const detail = `unknown section${suggestion(section, [...bySection.keys()])}`
-  return unknown(
+  return reported(
     originOf(document, section),
     detail,
     Object.keys(value).map((key) => homeOf(key) ?? "")
