@@ -204,6 +204,11 @@ describe("errors name the place and the expectation", () => {
       "InvalidValue",
       "aster.toml:2: [network] hook_timeout_ms: expected a TOML integer, not negative, got a float"
     ],
+    [
+      "[trust]\nallow_all_producers = -1",
+      "InvalidValue",
+      "aster.toml:2: [trust] allow_all_producers: expected a TOML boolean (true or false, without quotation marks), got an integer"
+    ],
     ["[storage]\npath = 3", "InvalidValue", "aster.toml:2: [storage] path: expected a TOML string, got an integer"],
     [
       '[trust]\nroot_pubkey = "abcd"',

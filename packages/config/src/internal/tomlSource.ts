@@ -61,7 +61,8 @@ const unknownSection = (document: TomlDocument, section: string, value: unknown)
 }
 
 /** "an integer" is no explanation for why an integer was not taken. */
-const got = (value: unknown): string => (typeof value === "number" && value < 0 ? "a negative one" : kindOf(value))
+const got = (type: keyof typeof expectations, value: unknown): string =>
+  type === "integer" && Number.isSafeInteger(value) ? "a negative one" : kindOf(value)
 
 const readSection = (
   document: TomlDocument,
@@ -82,7 +83,7 @@ const readSection = (
     }
     const type = fields[name].toml?.type ?? "string"
     if (!fits(type, value)) {
-      const detail = `expected ${expectations[type]}, got ${got(value)}`
+      const detail = `expected ${expectations[type]}, got ${got(type, value)}`
       return new AsterConfigError({ reason: "InvalidValue", origin, detail })
     }
     texts.set(fields[name].name, String(value))
