@@ -16,7 +16,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "e2e", include: ["test/{e2e,faults}/**/*.test.ts"], testTimeout: 60_000, pool: "forks" }
+        test: {
+          name: "e2e",
+          include: ["test/{e2e,faults}/**/*.test.ts"],
+          testTimeout: 60_000,
+          pool: "forks",
+          execArgv: ["--expose-gc"]
+        }
       },
       {
         extends: true,

@@ -6,6 +6,7 @@ import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { loopback } from "../../examples/loopback.ts"
+import { measure } from "../faults/Memory.ts"
 
 class Ping extends Wire.Class<Ping>("many/Ping")({ data: Wire.Bytes }) {}
 
@@ -14,9 +15,6 @@ const EchoLive = Echo.toLayer({ echo: (ping) => Effect.succeed(ping) })
 
 const CALLS = 100_000
 const IN_FLIGHT = 64
-
-/** Both sides run in this process, so it holds whatever either of them keeps. */
-const residentMB = () => process.memoryUsage.rss() / 1e6
 
 describe("many calls", () => {
   // A hundred streams may be open at a time: a stream that either side fails to give back stalls the connection early.
@@ -39,11 +37,14 @@ describe("many calls", () => {
               ),
             { concurrency: IN_FLIGHT, discard: true }
           )
+        // Both sides run in this process, so it holds whatever either of them keeps.
         yield* calls(CALLS / 10)
-        const before = residentMB()
+        const before = yield* Effect.promise(measure)
         yield* calls(CALLS - CALLS / 10)
-        assert.isBelow(residentMB() - before, 100)
+        const after = yield* Effect.promise(measure)
+        assert.isBelow(after.held - before.held, 5)
+        assert.isBelow(after.native - before.native, 60)
       }).pipe(Effect.provide(AsterServer.layer({ node: loopback }).pipe(Layer.provide(EchoLive)))),
-    120_000
+    240_000
   )
 })

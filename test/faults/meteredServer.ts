@@ -3,25 +3,15 @@
  * the server's options as JSON. It prints its address, then an answer to each line it is sent.
  */
 import { createInterface } from "node:readline"
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Options } from "@aster-effect/server/AsterServer"
 import { Effect, References } from "effect"
 import { runMain } from "../../examples/runMain.ts"
 import { serve } from "./Kitchen.ts"
+import { measure } from "./Memory.ts"
 
-const collect = globalThis.gc
-if (collect === undefined) throw new Error("start this with --expose-gc")
 const options: Options = JSON.parse(process.argv[2] ?? "{}")
 
-const report = async () => {
-  // What finalizers free is gone with a later collection.
-  for (let i = 0; i < 4; i++) {
-    collect()
-    await sleep(20)
-  }
-  const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
-  console.log(JSON.stringify({ held: heapUsed + arrayBuffers, rss }))
-}
+const report = async () => console.log(JSON.stringify(await measure()))
 
 runMain(
   Effect.gen(function* () {

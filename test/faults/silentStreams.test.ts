@@ -8,6 +8,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import { HelloReply, HelloRequest, KitchenSink, Text } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { start } from "./Child.ts"
 import { consume, dial, node } from "./Kitchen.ts"
+import type { Memory } from "./Memory.ts"
 import { answerOn, header, message, send, text } from "./RawCall.ts"
 
 const MiB = 1024 * 1024
@@ -63,7 +64,7 @@ const withstands = (attack: (victim: Victim) => Effect.Effect<void, unknown, Sco
     for (let i = 0; i < 300; i++) yield* serves
     const absolute = Effect.suspend(() => {
       child.process.stdin.write("\n")
-      return Effect.map(child.line, (line) => (JSON.parse(line) as { readonly held: number }).held / MiB)
+      return Effect.map(child.line, (line) => (JSON.parse(line) as Memory).held)
     })
     const before = yield* absolute
     const held = Effect.map(absolute, (now) => now - before)
