@@ -12,7 +12,6 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${status}: ${result}`)
 })
 
-const address = process.argv[2]
-if (address === undefined) throw new Error("usage: node examples/client ADDRESS, as the producer printed it")
+const [, , address] = process.argv
 
 runMain(program.pipe(Effect.provide(AsterClient.layer({ address, node: loopback }))))

@@ -75,6 +75,23 @@ describe("the examples", () => {
     })
   )
 
+  it.live("say in one line what is wrong with an address", () =>
+    Effect.gen(function* () {
+      for (const [args, problem] of [
+        [["examples/client/index.js"], "missing: pass the producer's address"],
+        [["examples/client/index.js", "garbage"], "Bad address"],
+        [["examples/client/index.js", "ab".repeat(32)], "Cannot connect"],
+        [["examples/kitchen-sink/index.js", "call", "garbage"], "Bad address"]
+      ] as const) {
+        const [path, ...rest] = args
+        const { code, stderr } = yield* Effect.flatMap(start(path, rest), ({ ended }) => ended)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /^error: .+\n$/)
+        assert.include(stderr, problem)
+      }
+    })
+  )
+
   it.live("kitchen-sink prints one line for scripts", () =>
     Effect.gen(function* () {
       const child = yield* start("examples/kitchen-sink/index.js", ["serve", "--json"])
