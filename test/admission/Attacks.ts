@@ -30,6 +30,7 @@ import {
   enrolled,
   type Issue,
   issue,
+  logs,
   nonce,
   Note,
   otherRoot,
@@ -646,6 +647,17 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.strictEqual(operator.endpointId, root.publicKey.toString())
       assert.instanceOf(yield* Effect.flip(consume(operator, server)), AdmissionDenied)
       assert.deepStrictEqual(yield* (yield* dial(operator, server)).closed, refused)
+    }))
+
+  test("what a peer says when it leaves forges no lines in the log", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = logs()
+      const server = yield* Effect.provide(gated(), layer)
+      const connection = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+      yield* connection.openBi
+      yield* connection.close(7, "bye\nWarn dev mode\u001b[2J\u2028\u202e")
+      yield* Effect.repeat(pass(0.01), { until: () => lines.some((line) => line.includes("bye")) })
+      assert.isFalse(lines.some((line) => /[\p{Cc}\p{Cf}\p{Zl}]/u.test(line)))
     }))
 
   test("1: an identity file is all it takes to close the gate", () =>
