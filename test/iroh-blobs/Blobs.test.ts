@@ -468,6 +468,42 @@ describe("collections", () => {
   )
 })
 
+describe("garbage", () => {
+  it.live("collected without a pause takes nothing from folders, collections and downloads on their way", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const names = Array.from({ length: 20 }, (_, i) => `${i}`)
+      mkdirSync(join(directory, "in"))
+      for (const [i, name] of names.entries()) writeFileSync(join(directory, "in", name), blobOf(i * 3000, i))
+      let runs = 0
+      for (const { store } of [provider, getter])
+        yield* Effect.tap(
+          store.collectGarbage,
+          Effect.sync(() => runs++)
+        ).pipe(Effect.forever, Effect.forkScoped)
+      for (let round = 0; round < 2; round++) {
+        const { entries, hash } = yield* provider.blobs.addFolder(join(directory, "in"), { tag: "folder" })
+        const ticket = yield* provider.blobs.share({ hash, format: "hashSeq" })
+        yield* getter.blobs.download(ticket, { tag: "folder" })
+        yield* getter.blobs.exportCollection(hash, join(directory, `out-${round}`))
+        for (const [i, name] of names.entries())
+          same(readFileSync(join(directory, `out-${round}`, name)), blobOf(i * 3000, i))
+        yield* getter.blobs.tags.remove("folder")
+        const hashes = entries.map((entry) => entry.hash)
+        yield* getter.blobs.downloadMany(hashes, { from: [provider.addr] })
+        for (const hash of hashes) assert.isTrue(yield* getter.blobs.has(hash))
+        for (const { blobs } of [provider, getter]) yield* blobs.tags.removeAll({})
+      }
+      assert.isAbove(runs, 10)
+      for (const { blobs } of [provider, getter]) {
+        yield* blobs.collectGarbage
+        assert.isEmpty(yield* Stream.runCollect(blobs.list))
+      }
+    }).pipe(inNetwork)
+  )
+})
+
 describe("files", () => {
   it.live("go in and out, with progress", () =>
     Effect.gen(function* () {
