@@ -2,7 +2,7 @@
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 
 /** Bytes of one transfer. */
-export const TRANSFER = 16 * 1_048_576
+export const TRANSFER = 4 * 1_048_576
 
 /** The nodes stay on this machine. */
 export const loopback: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }

@@ -8,7 +8,8 @@ export type BlobPart = "data" | "outboard"
 export interface OpenBlob {
   /** Exactly `length` bytes; rejects where the part is shorter. */
   readonly read: (part: BlobPart, offset: number, length: number) => Promise<Uint8Array>
-  readonly write: (part: BlobPart, offset: number, bytes: Uint8Array) => Promise<void>
+  /** Writes pieces that follow one another. */
+  readonly write: (part: BlobPart, offset: number, pieces: ReadonlyArray<Uint8Array>) => Promise<void>
   /** Resolves once everything written would survive a loss of power. */
   readonly sync: () => Promise<void>
   readonly close: () => Promise<void>

@@ -47,17 +47,26 @@ export class ByteReader {
 
   readonly #gather = Effect.fnUntraced(
     function* (this: ByteReader, length: number): Effect.fn.Return<Uint8Array, StreamError | StreamEnded> {
-      const parts = [this.#chunk.subarray(this.#at)]
-      let held = this.#chunk.length - this.#at
-      while (held < length) {
+      // A long piece gets its room as it arrives, not because somebody says that it will.
+      let out = new Uint8Array(Math.min(length, READ_SIZE))
+      let held = 0
+      while (true) {
+        // What is left of the last chunk comes first; of the one that ends the piece the rest stays.
+        const part = this.#chunk.subarray(this.#at, this.#at + length - held)
+        if (held + part.length > out.length) {
+          const grown = new Uint8Array(Math.min(length, Math.max(2 * out.length, held + part.length)))
+          grown.set(out)
+          out = grown
+        }
+        out.set(part, held)
+        held += part.length
+        this.#at += part.length
+        if (held === length) return out
         const chunk = yield* this.#recv.read(READ_SIZE)
         if (chunk === undefined) return yield* new StreamEnded({ got: held })
-        parts.push(chunk)
-        held += chunk.length
+        this.#chunk = chunk
+        this.#at = 0
       }
-      this.#chunk = held === parts[parts.length - 1]!.length ? parts[parts.length - 1]! : Buffer.concat(parts)
-      this.#at = length
-      return this.#chunk.subarray(0, length)
     }.bind(this)
   )
 }

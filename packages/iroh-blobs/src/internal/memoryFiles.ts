@@ -60,9 +60,13 @@ export const memoryFiles = (): BlobFiles => {
       const parts = blobs.get(hash) ?? empty()
       return {
         read: async (part, offset, length) => parts[part].read(offset, length),
-        write: async (part, offset, bytes) => {
+        write: async (part, offset, pieces) => {
           blobs.set(hash, parts)
-          parts[part].write(offset, bytes)
+          let at = offset
+          for (const bytes of pieces) {
+            parts[part].write(at, bytes)
+            at += bytes.length
+          }
         },
         sync: async () => {},
         close: async () => {}

@@ -18,12 +18,13 @@ interface Run {
   end: number
 }
 
-const extend = (runs: Array<Run>, offset: number, bytes: Uint8Array): void => {
+const extend = (runs: Array<Run>, offset: number, parts: ReadonlyArray<Uint8Array>): void => {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
   const last = runs[runs.length - 1]
-  if (last?.end !== offset) runs.push({ offset, parts: [bytes], end: offset + bytes.length })
+  if (last?.end !== offset) runs.push({ offset, parts: [...parts], end: offset + length })
   else {
-    last.parts.push(bytes)
-    last.end += bytes.length
+    last.parts.push(...parts)
+    last.end += length
   }
 }
 
@@ -56,15 +57,15 @@ export const receiveBlob = Effect.fnUntraced(function* (
     const groups: Array<number> = []
     let proven = false
     for (const item of items) {
-      if (item._tag === "Pair" && item.index !== undefined) extend(pairs, item.index * PAIR_SIZE, item.pair)
+      if (item._tag === "Pair" && item.index !== undefined) extend(pairs, item.index * PAIR_SIZE, [item.pair])
       if (item._tag !== "Data") continue
-      for (const { offset, parts } of pairs) extend(settledPairs, offset, Buffer.concat(parts))
+      for (const { offset, parts } of pairs) extend(settledPairs, offset, parts)
       pairs = []
       const start = item.offset / CHUNK_SIZE
       const end = start + Bitfield.chunksOf(item.data.length)
       proven ||= end === chunks
       if (start % GROUP_CHUNKS !== 0 || (end % GROUP_CHUNKS !== 0 && end !== chunks)) continue
-      extend(data, item.offset, item.data)
+      extend(data, item.offset, [item.data])
       if (groups[groups.length - 1] === start) groups.pop()
       else groups.push(start)
       groups.push(end)
@@ -82,8 +83,8 @@ export const receiveBlob = Effect.fnUntraced(function* (
     if (data.length > 0 || settledPairs.length > 0) {
       yield* attempt("write a blob", async () => {
         const files = await entries.openFiles(entry)
-        for (const run of data) await files.write("data", run.offset, Buffer.concat(run.parts))
-        for (const run of settledPairs) await files.write("outboard", run.offset, Buffer.concat(run.parts))
+        for (const run of data) await files.write("data", run.offset, run.parts)
+        for (const run of settledPairs) await files.write("outboard", run.offset, run.parts)
       })
     }
     if (Bitfield.equal(bitfield, entry.bitfield)) return
