@@ -179,6 +179,10 @@ describe("aster blobs", () => {
       assert.include(nobody.err, "did not admit this consumer")
       assert.include(nobody.err, "--rcan PATH")
 
+      // Whoever made the ticket asks for it, so what is only lying around is not shown.
+      const about = { env: { ...env, ASTER_ENROLLMENT_CREDENTIAL: at.file("ops.cred") } }
+      assert.include((yield* at.aster(`blobs get ${ticket}`, about)).err, "--rcan PATH")
+
       yield* at.aster("keygen root --out other.key --force")
       yield* at.aster("enroll node --role consumer --name ops --root-key other.key --out other.cred")
       const stranger = yield* at.aster(`blobs get ${ticket} --rcan other.cred`, { env })

@@ -49,8 +49,7 @@ const parseAddress = (text: string) =>
 const bind = Effect.fnUntraced(function* (config: Resolved, credential: string | undefined) {
   const { secretKey } = yield* ClientTrust.resolve(config, { enrollmentCredentialFile: credential }).pipe(
     // What there is to say is said when the credential is shown, which may never be.
-    Effect.provideService(References.MinimumLogLevel, "None"),
-    Effect.catch((error) => (credential === undefined ? Effect.succeed(config) : Effect.fail(error)))
+    Effect.provideService(References.MinimumLogLevel, "None")
   )
   const settings = yield* NodeConfig.nodeOptions(config, secretKey)
   return Context.get(yield* Layer.build(IrohNode.layer(settings)), IrohNode)
@@ -162,7 +161,9 @@ export const get = Effect.fnUntraced(function* (options: Get) {
         `blob ${content.hash} is not in the store: use a ticket, or say with --from ADDRESS who has it`
       )
     }
-    const config = yield* clientConfig(credential)
+    const settings = yield* clientConfig(credential)
+    // A ticket can come from anybody: what the environment has is not for whoever asks for it.
+    const config = credential === undefined ? { ...settings, enrollmentCredentialFile: undefined } : settings
     const node = yield* bind(config, credential)
     const blobs = yield* blobsOn(store, node)
     downloaded = yield* download(blobs, node, config, content, peers, { ...options, credential })
