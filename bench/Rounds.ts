@@ -31,7 +31,7 @@ export interface Rounds {
 export interface Plan {
   readonly peers: ReadonlyArray<string>
   readonly rounds: number
-  /** Stretches the phases of a measurement; 1 is about 15 seconds per run. */
+  /** Stretches the phases of a measurement; 1 is about 17 seconds per run. */
   readonly scale: number
   /** No run starts later than this many seconds after the first. */
   readonly budgetSeconds: number

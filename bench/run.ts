@@ -33,7 +33,7 @@ if (unknown.length > 0) throw new Error(`--peers knows ${[...Peers.keys()].join(
 
 const plan: Plan = quick
   ? { peers, rounds, scale: 0.25, budgetSeconds: 60 * rounds, limitSeconds: 20 }
-  : { peers, rounds, scale: 1, budgetSeconds: 190 * rounds, limitSeconds: 60 }
+  : { peers, rounds, scale: 1, budgetSeconds: 210 * rounds, limitSeconds: 60 }
 
 const report = (event: Run | Failure) => {
   const name = `round ${event.round}  ${event.peer.padEnd(12)}`

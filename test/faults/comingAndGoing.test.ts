@@ -31,13 +31,18 @@ const levelsOff = (
       return { server, client: yield* Effect.promise(measure) }
     })
     for (let i = 0; i < times / 2; i++) yield* Effect.scoped(act(i))
-    const before = yield* memory
-    for (let i = 0; i < times; i++) yield* Effect.scoped(act(i))
-    const after = yield* memory
-    for (const side of ["server", "client"] as const) {
-      assert.isBelow(after[side].held - before[side].held, 3, `MiB held by the ${side}`)
-      assert.isBelow(after[side].native - before[side].native, 40, `MiB of native memory of the ${side}`)
-    }
+    const growth = Effect.gen(function* () {
+      const before = yield* memory
+      for (let i = 0; i < times; i++) yield* Effect.scoped(act(i))
+      const after = yield* memory
+      return (["server", "client"] as const).flatMap((side) => {
+        const held = after[side].held - before[side].held
+        const native = after[side].native - before[side].native
+        return held < 3 && native < 40 ? [] : [`the ${side} grew by ${held} MiB held and ${native} MiB native`]
+      })
+    })
+    // An allocator may take its time to settle; what leaks grows every time.
+    assert.deepStrictEqual(yield* Effect.repeat(growth, { times: 2, while: (grown) => grown.length > 0 }), [])
   })
 
 describe("a server and its clients", () => {

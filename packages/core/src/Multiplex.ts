@@ -186,7 +186,7 @@ class SharedStream {
 
   /** To be called when there may be something to send. */
   wake(): void {
-    if (this.mux.size > 0) this.#filled.openUnsafe()
+    if (this.mux.size > 0 && !this.#receiving) this.#filled.openUnsafe()
   }
 
   /** Whether much waits to be sent. */
@@ -207,16 +207,22 @@ class SharedStream {
   /** Takes what the peer sends, after `rest`, until it ends; `ready` is waited for before every read. */
   reading(rest: Uint8Array, ready?: Effect.Effect<void>): Effect.Effect<void, ChannelError> {
     const take = (bytes: Uint8Array): Effect.Effect<boolean, ChannelError> => {
+      this.#receiving = true
       try {
         this.mux.receive(bytes)
       } catch (error) {
         if (!(error instanceof MultiplexError)) throw error
         return Effect.fail(new ChannelError({ reason: "Reset", detail: error.message }))
+      } finally {
+        this.#receiving = false
+        this.#complete = true
+        this.wake()
+        this.#complete = false
       }
-      this.wake()
       return more
     }
-    const more: Effect.Effect<boolean, ChannelError> = Effect.succeed(true)
+    // Asking for more costs as much as sending, so what there is to answer leaves first.
+    const more: Effect.Effect<boolean, ChannelError> = Effect.as(Effect.andThen(Effect.yieldNow, Effect.yieldNow), true)
     const next = Effect.flatMap(this.#channel.receive, (bytes) =>
       bytes === undefined ? Effect.succeed(false) : take(bytes)
     )
@@ -235,13 +241,21 @@ class SharedStream {
   /** Interrupts a write that the peer does not take. */
   readonly #stalled = new Overdue(STALL)
 
+  /** Calls are being told what has come for them. */
+  #receiving = false
+  /** All of them have been told, and what they answered at once is there. */
+  #complete = false
+
+  /** Waits for what else is said in this turn of the event loop. */
+  readonly #gathered = Effect.suspend(() => (this.#complete ? Effect.void : Effect.yieldNow))
+
   /** The calls of one turn of the event loop leave together. */
   readonly #writing: Effect.Effect<never, ChannelError> = Effect.forever(
     Effect.suspend(() => {
       const { mux } = this
       if (mux.size === 0) {
         this.#filled.closeUnsafe()
-        return Effect.andThen(this.#filled.await, Effect.yieldNow)
+        return Effect.andThen(this.#filled.await, this.#gathered)
       }
       return Effect.andThen(this.#stalled.unless(this.#channel.send(mux.take())), this.#left)
     }),

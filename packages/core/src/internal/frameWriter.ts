@@ -4,6 +4,7 @@ import { encodeStatus, OK, type RpcStatus } from "../Control.ts"
 import { COMPRESSED, FrameError, HEADER_SIZE, TRAILER, encode, writeHeader } from "../Frame.ts"
 import { COMPRESSION_THRESHOLD, MAX_DECOMPRESSED_SIZE, MAX_PAYLOAD_SIZE } from "../Limits.ts"
 import type { Encoding, MessageCodec } from "../MessageCodec.ts"
+import { smallCopy } from "./smallCopy.ts"
 
 /** What ends a successful call, whole frame. */
 const OK_TRAILER: { readonly [E in Encoding]: Uint8Array } = {
@@ -87,7 +88,7 @@ export class FrameWriter {
   /** Everything collected so far; the writer starts over. */
   take(): Uint8Array {
     const writer = this.#writer
-    const bytes = copyOf(writer.bytes())
+    const bytes = smallCopy(writer.bytes())
     this.#held = undefined
     if (writer.buffer.length <= MAX_KEPT && idle.length < MAX_IDLE) {
       writer.reset()
@@ -96,20 +97,3 @@ export class FrameWriter {
     return bytes
   }
 }
-
-/** Small copies share one allocation. */
-const copyOf = (bytes: Uint8Array): Uint8Array => {
-  if (bytes.length > SLAB_SIZE / 8) return new Uint8Array(bytes)
-  if (slabUsed + bytes.length > SLAB_SIZE) {
-    slab = new ArrayBuffer(SLAB_SIZE)
-    slabUsed = 0
-  }
-  const copy = new Uint8Array(slab, slabUsed, bytes.length)
-  slabUsed += bytes.length
-  copy.set(bytes)
-  return copy
-}
-
-const SLAB_SIZE = 8 * 1024
-let slab = new ArrayBuffer(SLAB_SIZE)
-let slabUsed = 0

@@ -20,6 +20,8 @@
  * @since 0.1.0
  */
 
+import { smallCopy } from "../internal/smallCopy.ts"
+
 /** Calls that a client may have open at a time. @since 0.1.0 */
 export const MAX_CALLS = 128
 
@@ -33,6 +35,9 @@ const CREDIT = 3
 const GOAWAY = 4
 
 const MAX_ID = 0xffffffff
+/** Bytes of the buffer that gathers what is to be sent, at first; up to `SMALL` bytes are copied out of it. */
+const ROOM = 8 * 1024
+const SMALL = 1024
 /** What a call that was given back may still bring. */
 const MAX_DISCARDED = 64 * 1024
 
@@ -91,7 +96,7 @@ export class Multiplexer {
   /** A data frame of which this much has not come yet. */
   #missing = 0
   #receiver: MuxedCall | undefined
-  #out = new Uint8Array(4096)
+  #out = new Uint8Array(ROOM)
   #size = 0
 
   /** @param opened at the server: takes a new call, whose first bytes are there */
@@ -137,8 +142,9 @@ export class Multiplexer {
   /** Everything to be sent, in the order it was said; not kept. */
   take(): Uint8Array {
     const bytes = this.#out.subarray(0, this.#size)
-    this.#out = new Uint8Array(Math.min(16_384, Math.max(1024, this.#size)))
     this.#size = 0
+    if (bytes.length <= SMALL) return smallCopy(bytes)
+    this.#out = new Uint8Array(ROOM)
     return bytes
   }
 
