@@ -1,6 +1,6 @@
 /**
  * Side-by-side measurements: `npm run bench` prints the comparison and writes it to its section of `bench/RESULTS.md`,
- * within ten minutes; `npm run bench -- --quick` only prints it, from one short round, within two. Blobs have a program of
+ * within eleven minutes; `npm run bench -- --quick` only prints it, from one short round, within two. Blobs have a program of
  * their own, `npm run bench:blobs`.
  *
  * Options: `--rounds <n>` (3), `--peers <name,name>` (all), `--out <file>`.

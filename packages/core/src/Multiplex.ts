@@ -48,8 +48,13 @@ const hello = Frame.encode(HEADER, Frame.HEADER)
 export const isRequest = ({ flags, payload }: Frame.Frame): boolean =>
   (flags & Frame.HEADER) !== 0 && payload.length === HEADER.length && payload.every((byte, i) => byte === HEADER[i])
 
-/** Larger first writes are better off in a channel of their own, where they hold up nobody. @since 0.1.0 */
-export const MAX_REQUEST = 16 * 1024
+/**
+ * Larger first writes are better off in a channel of their own: crossing into the network is not what they spend their
+ * time on, and there they hold up nobody.
+ *
+ * @since 0.1.0
+ */
+export const MAX_REQUEST = 4 * 1024
 
 /** Bytes of one call that leave at a time, so that others come in between. */
 const PIECE = 16 * 1024
