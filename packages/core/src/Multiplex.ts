@@ -153,7 +153,6 @@ export const serve = (
     const stream: SharedStream = new SharedStream(channel, (call) => {
       run(handle(new MuxedChannel(stream, call)))
     })
-    yield* Effect.addFinalizer(() => stream.lose)
     // Waits until a peer that keeps too much waiting has caught up.
     const bounded = Effect.gen(function* () {
       while (stream.mux.size > MAX_WAITING) yield* stream.drained
