@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config"
 
-// Sources are read through the "source" export condition, so nothing has to be built before the tests run.
+// Sources are read through the "@aster-effect/source" export condition, so nothing has to be built before the tests run.
 export default defineConfig({
-  ssr: { resolve: { conditions: ["source"] } },
+  ssr: { resolve: { conditions: ["@aster-effect/source"] } },
   test: {
     projects: [
       {

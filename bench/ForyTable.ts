@@ -18,9 +18,13 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Document))
 /** Runs the codec measurement in a process of its own; rejects when it fails or takes longer than `limitMs`. */
 export const measureFory = async (limitMs: number): Promise<ForyTable> => {
   const program = fileURLToPath(new URL("./fory.ts", import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=source", program, "--json"], {
-    timeout: limitMs
-  }).catch((cause: unknown) => {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--conditions=@aster-effect/source", program, "--json"],
+    {
+      timeout: limitMs
+    }
+  ).catch((cause: unknown) => {
     throw new Error("bench/fory.ts did not run to its end; run it by itself to see why", { cause })
   })
   return decode(stdout)

@@ -1,7 +1,7 @@
 import { Fory, Type } from "@aster-effect/fory"
 
 // Fory against JSON, value -> bytes -> value, in one process:
-//   node --conditions=source bench/fory.ts [--json]
+//   node --conditions=@aster-effect/source bench/fory.ts [--json]
 // `--json` prints one document, as ForyTable.ts reads it, instead of a line per measurement.
 
 const Task = Type.struct({

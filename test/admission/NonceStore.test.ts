@@ -100,9 +100,13 @@ describe("NonceStore.layerFile", () => {
           (nonce) => store.consume({ nonce, expiresAt: 4102444800n })))
         console.log(JSON.stringify(await Effect.runPromise(Effect.provide(won, NonceStore.layerFile(${JSON.stringify(file)})))))`
       const run = Effect.promise(() =>
-        promisify(execFile)(process.execPath, ["--conditions=source", "--input-type=module", "-e", program], {
-          cwd: import.meta.dirname
-        })
+        promisify(execFile)(
+          process.execPath,
+          ["--conditions=@aster-effect/source", "--input-type=module", "-e", program],
+          {
+            cwd: import.meta.dirname
+          }
+        )
       ).pipe(Effect.map(({ stdout }): Array<boolean> => JSON.parse(stdout)))
       const answers = yield* Effect.all([run, run, run], { concurrency: 3 })
       for (let n = 0; n < 8; n++) assert.strictEqual(answers.filter((answer) => answer[n]).length, 1, `nonce ${n}`)

@@ -15,7 +15,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }))
 
 /** The real command in a process of its own, in an empty home directory, without a keyring. */
 const aster = (args: ReadonlyArray<string>, input = "") => {
-  const { status, stderr, stdout } = spawnSync(process.execPath, ["--conditions=source", bin, ...args], {
+  const { status, stderr, stdout } = spawnSync(process.execPath, ["--conditions=@aster-effect/source", bin, ...args], {
     cwd: home,
     env: { PATH: process.env["PATH"], HOME: home, DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/none` },
     encoding: "utf8",

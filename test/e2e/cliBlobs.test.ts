@@ -24,7 +24,7 @@ afterEach(async () => {
 
 /** Starts the real command in an empty home directory, on loopback. */
 const aster = (line: string) => {
-  const child = spawn(process.execPath, ["--conditions=source", bin, ...line.split(" ")], {
+  const child = spawn(process.execPath, ["--conditions=@aster-effect/source", bin, ...line.split(" ")], {
     cwd: home,
     env: {
       PATH: process.env["PATH"],

@@ -40,7 +40,7 @@ export const start = (
   Effect.acquireRelease(
     Effect.sync(() => {
       const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
-      const child = spawn(process.execPath, ["--conditions=source", ...nodeOptions, file, ...args], {
+      const child = spawn(process.execPath, ["--conditions=@aster-effect/source", ...nodeOptions, file, ...args], {
         cwd: directory,
         env: { ...process.env, ...environment },
         stdio: ["pipe", "pipe", "pipe"]

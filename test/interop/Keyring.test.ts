@@ -45,7 +45,7 @@ const withKeyring = Effect.gen(function* () {
   }
   return {
     file: (name: string) => path.join(home, name),
-    ours: run([process.execPath, "--conditions=source", bin]),
+    ours: run([process.execPath, "--conditions=@aster-effect/source", bin]),
     theirs: run(asterCommand)
   }
 })

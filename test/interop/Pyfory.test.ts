@@ -24,9 +24,13 @@ describe("pyfory 0.16.0", () => {
         const { script } = yield* PythonReference
         const fs = yield* FileSystem.FileSystem
         const file = yield* fs.makeTempFileScoped()
-        const made = execFileSync(process.execPath, ["--conditions=source", golden("produce.ts"), "1000", "2"], {
-          maxBuffer: 2 ** 30
-        })
+        const made = execFileSync(
+          process.execPath,
+          ["--conditions=@aster-effect/source", golden("produce.ts"), "1000", "2"],
+          {
+            maxBuffer: 2 ** 30
+          }
+        )
         writeFileSync(file, made)
         const report = yield* script(golden("generate.py"), ["--check", file])
         assert.match(report, /^1000 cases: 5000 vectors decoded, \d{4} encoded to the same bytes, 0 problems$/m)

@@ -22,7 +22,7 @@ import * as BlobHash from "./proto/BlobHash.ts"
 import * as BlobTicket from "./proto/BlobTicket.ts"
 import * as ChunkRanges from "./proto/ChunkRanges.ts"
 import * as Collection from "./proto/Collection.ts"
-import { Malformed } from "./proto/Malformed.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
 import { DownloadFailed, TransferError, type TransferFailure } from "./TransferError.ts"
 
 /** How a new blob is kept. */

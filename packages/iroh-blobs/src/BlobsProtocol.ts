@@ -15,7 +15,7 @@ import { respond, ResponseWriter } from "./internal/respond.ts"
 import * as Bitfield from "./proto/Bitfield.ts"
 import * as ChunkRanges from "./proto/ChunkRanges.ts"
 import * as ChunkRangesSeq from "./proto/ChunkRangesSeq.ts"
-import { Malformed } from "./proto/Malformed.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
 import * as Request from "./proto/Request.ts"
 
 /** The ALPN of the protocol. */

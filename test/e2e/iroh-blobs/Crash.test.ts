@@ -16,7 +16,7 @@ interface Run {
 /** Runs a worker and kills it `delay` ms after it is ready, or after its start for a kill while it opens the store. */
 const runAndKill = (directory: string, seed: number, delay: number, whileOpening: boolean): Promise<Run> =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--conditions=source", worker, directory, `${seed}`], {
+    const child = spawn(process.execPath, ["--conditions=@aster-effect/source", worker, directory, `${seed}`], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     const kill = () => setTimeout(() => child.kill("SIGKILL"), delay)

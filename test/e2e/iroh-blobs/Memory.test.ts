@@ -12,7 +12,11 @@ describe("BlobStore.layerDirectory", () => {
   it("imports and exports 1 GiB with less than 100 MiB of memory", { timeout: 300_000 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), "blobs-memory-"))
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=source", worker, directory])
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        "--conditions=@aster-effect/source",
+        worker,
+        directory
+      ])
       assert.include(stdout, "same")
       assert.isBelow(Number(/growth (\d+)/.exec(stdout)![1]), 100, stdout)
     } finally {

@@ -28,7 +28,9 @@ const programPath = (name: string) => new URL(`./programs/${name}.ts`, import.me
 
 /** Runs a program of this folder on the sources and answers what it printed. */
 const run = (name: string, ...flags: ReadonlyArray<string>) =>
-  promisify(execFile)(process.execPath, ["--conditions=source", ...flags, programPath(name)], { timeout: 30_000 })
+  promisify(execFile)(process.execPath, ["--conditions=@aster-effect/source", ...flags, programPath(name)], {
+    timeout: 30_000
+  })
 
 describe("IrohNode.layer: bound sockets", () => {
   const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === "IPv6"))
@@ -212,7 +214,7 @@ describe("IrohNode.layer: noise at the door", () => {
 describe("IrohNode.layer: a peer that dies", () => {
   it.live("is noticed", () =>
     Effect.gen(function* () {
-      const peer = spawn(process.execPath, ["--conditions=source", programPath("peer")], {
+      const peer = spawn(process.execPath, ["--conditions=@aster-effect/source", programPath("peer")], {
         stdio: ["ignore", "pipe", "inherit"]
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => peer.kill("SIGKILL")))

@@ -2,7 +2,7 @@ import { toHex, World } from "./model.ts"
 import { Random, RandomCase } from "./random.ts"
 
 // Random values with the bytes this codec makes of them, for `generate.py --check`:
-//   node --conditions=source test/fory/golden/produce.ts [number of cases] [seed] > FILE
+//   node --conditions=@aster-effect/source test/fory/golden/produce.ts [number of cases] [seed] > FILE
 
 const random = new Random(Number(process.argv[3] ?? 1))
 const cases = Array.from({ length: Number(process.argv[2] ?? 1000) }, (_, index) => {

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite"
 import type * as Bitfield from "../proto/Bitfield.ts"
 import type { BlobHash, HashAndFormat } from "../proto/BlobHash.ts"
-import { PostcardReader, PostcardWriter } from "../proto/Postcard.ts"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 import * as ChunkRanges from "../proto/ChunkRanges.ts"
 
 /** A stored blob. `data` is its content when it is complete and small enough to be kept with the metadata. */

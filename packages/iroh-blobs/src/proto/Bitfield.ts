@@ -1,8 +1,8 @@
 /** How much of a blob is there. iroh-blobs wire, observe items and bitfields. */
 import { CHUNK_SIZE } from "./Blake3.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"
-import { Malformed } from "./Malformed.ts"
-import { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /**
  * Availability of one blob. `ranges` are the chunks that are there, open-ended as soon as the last chunk is among them.

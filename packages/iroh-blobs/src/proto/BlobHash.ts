@@ -2,7 +2,7 @@
 import { base16, base32nopad } from "@scure/base"
 import { Brand } from "effect"
 import { HASH_SIZE } from "./Blake3.ts"
-import { Malformed } from "./Malformed.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
 
 /** The BLAKE3 hash of a blob as 64 lower-case hex digits. */
 export type BlobHash = Brand.Branded<string, "@aster-effect/iroh-blobs/BlobHash">

@@ -5,8 +5,8 @@ import * as SocketAddr from "@aster-effect/iroh/proto/SocketAddr"
 import { base32nopad } from "@scure/base"
 import { HASH_SIZE } from "./Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
-import { Malformed } from "./Malformed.ts"
-import { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /** A blob, how to read it, and where it can be had. */
 export interface BlobTicket extends BlobHash.HashAndFormat {

@@ -1,7 +1,7 @@
 /** Sets of chunks. iroh-blobs wire, chunk ranges and RangeSpec. */
 import { CHUNK_SIZE, GROUP_CHUNKS } from "./Blake3.ts"
-import { Malformed } from "./Malformed.ts"
-import type { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import type { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /**
  * A set of chunk indices as strictly increasing boundaries: the first switches selection on, the second off, and so

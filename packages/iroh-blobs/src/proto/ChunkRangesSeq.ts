@@ -1,6 +1,6 @@
 /** Chunk ranges for a sequence of blobs. iroh-blobs wire, ChunkRangesSeq. */
 import * as ChunkRanges from "./ChunkRanges.ts"
-import type { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import type { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /**
  * Which chunks of which blobs: logically an infinite list of sets, of which only the changes are kept. `ranges` holds

@@ -1,8 +1,8 @@
 /** Named blobs: a hash sequence whose first blob holds the names. iroh-blobs wire, collection. */
 import type { BlobHash } from "./BlobHash.ts"
 import { HashSeq } from "./HashSeq.ts"
-import { Malformed } from "./Malformed.ts"
-import { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /** An entry of a collection. Names need not be unique and may be any text. */
 export interface CollectionEntry {

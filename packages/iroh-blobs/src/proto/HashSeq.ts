@@ -1,7 +1,7 @@
 /** A blob that lists other blobs. iroh-blobs wire, HashSeq. */
 import { HASH_SIZE } from "./Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
-import { Malformed } from "./Malformed.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
 
 /** Hashes of 32 bytes one after the other. */
 export class HashSeq {

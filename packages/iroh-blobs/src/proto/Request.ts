@@ -3,8 +3,8 @@ import { HASH_SIZE } from "./Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"
 import * as ChunkRangesSeq from "./ChunkRangesSeq.ts"
-import { Malformed } from "./Malformed.ts"
-import { PostcardReader, PostcardWriter } from "./Postcard.ts"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 
 /** A blob (index 0) and, read as a hash sequence, its children (index i is the hash i - 1). */
 export interface GetRequest {

@@ -1,4 +1,8 @@
-/** The postcard serialization, as far as iroh-blobs needs it. */
+/**
+ * The postcard serialization, in which iroh's protocols write their messages (postcard wire format 1.0).
+ *
+ * @since 0.1.0
+ */
 import { Malformed } from "./Malformed.ts"
 
 const U64_MAX = 2n ** 64n - 1n
