@@ -1,5 +1,5 @@
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
-import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,7 +1,7 @@
 /** The programs of docs/blobs.md, as processes, by the commands that stand there. */
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { assert, describe, it } from "@effect/vitest"

@@ -69,7 +69,7 @@ describe("the doors of the built packages", () => {
       import { Effect, Layer } from "effect"
       import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
       import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
-      import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+      import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
       import { IrohNode } from "@aster-effect/iroh/IrohNode"
       import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
       const program = Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /** Blobs between gated producers and consumers, ours and the reference's. */
 import { AsterClient } from "@aster-effect/client/AsterClient"
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger } from "effect"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Blake3 from "@aster-effect/iroh-blobs/proto/Blake3"
-import { hashBlob, OutboardBuilder } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
+import * as Blake3 from "../../packages/iroh-blobs/src/proto/Blake3.ts"
+import { hashBlob, OutboardBuilder } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import { blake3 } from "@noble/hashes/blake3.js"
 import { blobOf, hex, vectors } from "./Vectors.ts"
 

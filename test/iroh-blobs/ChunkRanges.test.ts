@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
-import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/proto/ChunkRangesSeq"
+import * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
+import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 import { Arbitrary, Schema } from "effect"

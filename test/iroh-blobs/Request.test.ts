@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Bitfield from "@aster-effect/iroh-blobs/proto/Bitfield"
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
-import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
-import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/proto/ChunkRangesSeq"
+import * as Bitfield from "@aster-effect/iroh-blobs/Bitfield"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
+import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import { Malformed } from "@aster-effect/iroh/Malformed"
-import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
-import * as Request from "@aster-effect/iroh-blobs/proto/Request"
+import { hashBlob } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
+import * as Request from "@aster-effect/iroh-blobs/Request"
 import { blobOf, hex, rangesOf, unhex, vectors } from "./Vectors.ts"
 
 const hashOf = (n: number, k: number) => BlobHash.fromBytes(hashBlob(blobOf(n, k)).hash)

@@ -1,9 +1,9 @@
 /** Recorded vectors and what is needed to use them. */
-import * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
-import * as Bitfield from "@aster-effect/iroh-blobs/proto/Bitfield"
-import { BaoDecoder, type BaoItem } from "@aster-effect/iroh-blobs/proto/BaoDecoder"
-import { BaoEncoder } from "@aster-effect/iroh-blobs/proto/BaoEncoder"
-import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
+import * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
+import * as Bitfield from "@aster-effect/iroh-blobs/Bitfield"
+import { BaoDecoder, type BaoItem } from "../../packages/iroh-blobs/src/proto/BaoDecoder.ts"
+import { BaoEncoder } from "../../packages/iroh-blobs/src/proto/BaoEncoder.ts"
+import { hashBlob } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 

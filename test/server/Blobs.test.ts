@@ -1,7 +1,7 @@
 /** Blobs on the node of a server and of its consumers, on a network in memory. */
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
-import * as BlobTicket from "@aster-effect/iroh-blobs/proto/BlobTicket"
+import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
 import type { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe } from "@effect/vitest"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Data } from "effect"
-import type { BlobHash } from "./proto/BlobHash.ts"
+import type { BlobHash } from "./BlobHash.ts"
 
 /** The store has nothing, or not all, of a blob that was asked for as a whole. */
 export class BlobNotFound extends Data.TaggedError("BlobNotFound")<{ readonly hash: BlobHash }> {

@@ -12,11 +12,11 @@ import { ByteReader, readDelimited, type StreamEnded } from "./internal/byteRead
 import { readHashSeq } from "./internal/hashSeqBlob.ts"
 import { receiveResponse, type ReceiveOptions } from "./internal/receive.ts"
 import { respond, ResponseWriter } from "./internal/respond.ts"
-import * as Bitfield from "./proto/Bitfield.ts"
-import * as ChunkRanges from "./proto/ChunkRanges.ts"
-import * as ChunkRangesSeq from "./proto/ChunkRangesSeq.ts"
+import * as Bitfield from "./Bitfield.ts"
+import * as ChunkRanges from "./ChunkRanges.ts"
+import * as ChunkRangesSeq from "./ChunkRangesSeq.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
-import * as Request from "./proto/Request.ts"
+import * as Request from "./Request.ts"
 
 /** The ALPN of the protocol. */
 export const ALPN = "/iroh-bytes/4"

@@ -8,7 +8,7 @@ import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import { Data } from "effect"
-import * as BlobHash from "./proto/BlobHash.ts"
+import * as BlobHash from "./BlobHash.ts"
 
 /** Why a transfer with one peer ended early. What had been verified before was kept. */
 export type TransferFailure =

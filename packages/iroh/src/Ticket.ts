@@ -9,7 +9,7 @@
 import { base16, base58, base64 } from "@scure/base"
 import { Data } from "effect"
 import * as EndpointId from "./EndpointId.ts"
-import * as SocketAddr from "./proto/SocketAddr.ts"
+import * as SocketAddr from "./SocketAddr.ts"
 
 /** What the payload of a ticket is good for. `open` says that none is needed. */
 export type CredentialType = "open" | "consumer_rcan" | "enrollment" | "registry_read"

@@ -3,12 +3,12 @@
  * imports, receives, tags, untags and collects until it is killed. Exits with 1 when it finds anything wrong.
  */
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
-import { BaoDecoder, type BaoItem } from "@aster-effect/iroh-blobs/proto/BaoDecoder"
-import { BaoEncoder } from "@aster-effect/iroh-blobs/proto/BaoEncoder"
-import * as Bitfield from "@aster-effect/iroh-blobs/proto/Bitfield"
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
-import type * as ChunkRanges from "@aster-effect/iroh-blobs/proto/ChunkRanges"
-import { hashBlob } from "@aster-effect/iroh-blobs/proto/OutboardBuilder"
+import { BaoDecoder, type BaoItem } from "../../../packages/iroh-blobs/src/proto/BaoDecoder.ts"
+import { BaoEncoder } from "../../../packages/iroh-blobs/src/proto/BaoEncoder.ts"
+import * as Bitfield from "@aster-effect/iroh-blobs/Bitfield"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import type * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
+import { hashBlob } from "../../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"

@@ -1,5 +1,5 @@
 /** Where the bytes of blobs are kept. Knows neither hashes' meaning nor what is complete: that is in the metadata. */
-import type { BlobHash } from "../proto/BlobHash.ts"
+import type { BlobHash } from "../BlobHash.ts"
 
 /** A blob's content, or its outboard. */
 export type BlobPart = "data" | "outboard"

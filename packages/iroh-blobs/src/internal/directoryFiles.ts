@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises"
 import { constants } from "node:fs"
 import { join } from "node:path"
-import type { BlobHash } from "../proto/BlobHash.ts"
+import type { BlobHash } from "../BlobHash.ts"
 import type { BlobFiles, BlobPart } from "./blobFiles.ts"
 
 const extension: Readonly<Record<BlobPart, string>> = { data: ".data", outboard: ".obao4" }

@@ -1,7 +1,7 @@
 import { Effect, Queue, Semaphore, type Scope } from "effect"
 import { BlobStoreError } from "../BlobError.ts"
-import * as Bitfield from "../proto/Bitfield.ts"
-import * as BlobHash from "../proto/BlobHash.ts"
+import * as Bitfield from "../Bitfield.ts"
+import * as BlobHash from "../BlobHash.ts"
 import type { BlobFiles, BlobPart, OpenBlob } from "./blobFiles.ts"
 import type { Metadata } from "./metadata.ts"
 

@@ -1,9 +1,9 @@
 import { Effect, Semaphore } from "effect"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { GarbageReport } from "../BlobStore.ts"
-import * as Bitfield from "../proto/Bitfield.ts"
+import * as Bitfield from "../Bitfield.ts"
 import { HASH_SIZE } from "../proto/Blake3.ts"
-import * as BlobHash from "../proto/BlobHash.ts"
+import * as BlobHash from "../BlobHash.ts"
 import { attempt, attemptSync, type Entries, type Entry } from "./entries.ts"
 import { presentBytes } from "./partialBlob.ts"
 

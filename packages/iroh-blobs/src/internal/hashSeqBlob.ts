@@ -1,10 +1,10 @@
 import { Effect, type Scope } from "effect"
 import { BlobNotFound, type BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
-import { isComplete } from "../proto/Bitfield.ts"
+import { isComplete } from "../Bitfield.ts"
 import { HASH_SIZE } from "../proto/Blake3.ts"
-import type { BlobHash } from "../proto/BlobHash.ts"
-import { HashSeq } from "../proto/HashSeq.ts"
+import type { BlobHash } from "../BlobHash.ts"
+import { HashSeq } from "../HashSeq.ts"
 
 /** Largest hash sequence that is read into memory, in bytes: a million hashes. */
 export const MAX_HASH_SEQ_SIZE = 1_048_576 * HASH_SIZE

@@ -1,4 +1,4 @@
-import type { BlobHash } from "../proto/BlobHash.ts"
+import type { BlobHash } from "../BlobHash.ts"
 import type { BlobFiles, BlobPart } from "./blobFiles.ts"
 
 const PAGE_SIZE = 65_536

@@ -1,9 +1,9 @@
 /** What is known about blobs, and their tags: one SQLite database, on disk or in memory. */
 import type { DatabaseSync } from "node:sqlite"
-import type * as Bitfield from "../proto/Bitfield.ts"
-import type { BlobHash, HashAndFormat } from "../proto/BlobHash.ts"
+import type * as Bitfield from "../Bitfield.ts"
+import type { BlobHash, HashAndFormat } from "../BlobHash.ts"
 import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
-import * as ChunkRanges from "../proto/ChunkRanges.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
 
 /** A stored blob. `data` is its content when it is complete and small enough to be kept with the metadata. */
 export interface BlobRecord {

@@ -2,10 +2,10 @@ import { Effect, Semaphore, type Scope } from "effect"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { PartialBlob } from "../BlobStore.ts"
 import type { BaoItem } from "../proto/BaoDecoder.ts"
-import * as Bitfield from "../proto/Bitfield.ts"
+import * as Bitfield from "../Bitfield.ts"
 import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, PAIR_SIZE } from "../proto/Blake3.ts"
-import type { BlobHash } from "../proto/BlobHash.ts"
-import * as ChunkRanges from "../proto/ChunkRanges.ts"
+import type { BlobHash } from "../BlobHash.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
 import { attempt, attemptSync, type Entries, type Entry } from "./entries.ts"
 
 /** Bytes written before they are made durable. A crash loses no more than these. */

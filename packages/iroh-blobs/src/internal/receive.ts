@@ -8,9 +8,9 @@ import type { BlobStore } from "../BlobStore.ts"
 import { TransferError, type TransferFailure } from "../TransferError.ts"
 import { BaoDecoder, type BaoItem } from "../proto/BaoDecoder.ts"
 import { BaoMismatch } from "../proto/BaoVerifier.ts"
-import * as BlobHash from "../proto/BlobHash.ts"
-import type * as ChunkRanges from "../proto/ChunkRanges.ts"
-import { ErrorCode } from "../proto/Request.ts"
+import * as BlobHash from "../BlobHash.ts"
+import type * as ChunkRanges from "../ChunkRanges.ts"
+import { ErrorCode } from "../Request.ts"
 import type { ByteReader, StreamEnded } from "./byteReader.ts"
 
 /** Bytes of verified data that are stored at once. */

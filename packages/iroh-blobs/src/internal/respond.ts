@@ -4,9 +4,9 @@ import type { BlobNotFound, BlobStoreError } from "../BlobError.ts"
 import type { BlobPart, BlobReader, BlobStore } from "../BlobStore.ts"
 import { BaoEncoder, type BaoNeed } from "../proto/BaoEncoder.ts"
 import { BaoMismatch } from "../proto/BaoVerifier.ts"
-import * as BlobHash from "../proto/BlobHash.ts"
-import type * as ChunkRanges from "../proto/ChunkRanges.ts"
-import { ErrorCode } from "../proto/Request.ts"
+import * as BlobHash from "../BlobHash.ts"
+import type * as ChunkRanges from "../ChunkRanges.ts"
+import { ErrorCode } from "../Request.ts"
 
 /** Bytes given to the stream at once, and most that is read ahead of the data or the outboard. */
 const WRITE_SIZE = 65_536

@@ -1,7 +1,7 @@
 import { Effect, Option, Stream } from "effect"
 import { TagNotFound } from "../BlobError.ts"
 import type { TagFilter, Tags } from "../BlobStore.ts"
-import type { HashAndFormat } from "../proto/BlobHash.ts"
+import type { HashAndFormat } from "../BlobHash.ts"
 import { attempt, attemptSync } from "./entries.ts"
 import { tagNamed, tagPrefix, type Metadata, type TagRange } from "./metadata.ts"
 

@@ -1,10 +1,10 @@
 /** Verified reading of one blob's response. iroh-blobs wire, receive-side verification. */
 import { MAX_BLOB_SIZE, traverse, type BaoNode } from "./BaoTree.ts"
 import { BaoMismatch, BaoVerifier } from "./BaoVerifier.ts"
-import { chunksOf } from "./Bitfield.ts"
+import { chunksOf } from "../Bitfield.ts"
 import { CHUNK_SIZE, equal, PAIR_SIZE } from "./Blake3.ts"
-import * as BlobHash from "./BlobHash.ts"
-import * as ChunkRanges from "./ChunkRanges.ts"
+import * as BlobHash from "../BlobHash.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
 
 /** What a response holds. Pairs and data have been verified; the size is proven only by data of the last chunk. */
 export type BaoItem =

@@ -1,9 +1,9 @@
 /** Verified writing of one blob's response. iroh-blobs wire, response encoding. */
 import { traverse, type BaoNode } from "./BaoTree.ts"
 import { BaoVerifier } from "./BaoVerifier.ts"
-import { chunksOf, type Bitfield } from "./Bitfield.ts"
+import { chunksOf, type Bitfield } from "../Bitfield.ts"
 import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, HASH_SIZE, PAIR_SIZE, subtreeCv } from "./Blake3.ts"
-import * as ChunkRanges from "./ChunkRanges.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
 
 /** Stored bytes the encoder needs next: a part of the data or of the outboard, at `offset`. */
 export interface BaoNeed {

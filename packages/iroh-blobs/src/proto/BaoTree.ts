@@ -1,6 +1,6 @@
 /** The order in which a blob's tree travels. iroh-blobs wire, traversal. */
 import { GROUP_CHUNKS, GROUP_SIZE, PAIR_SIZE } from "./Blake3.ts"
-import * as ChunkRanges from "./ChunkRanges.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
 
 /** Largest blob in bytes: sizes are safe integers. */
 export const MAX_BLOB_SIZE = Number.MAX_SAFE_INTEGER

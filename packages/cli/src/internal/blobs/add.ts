@@ -1,4 +1,4 @@
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as Effect from "effect/Effect"
 import { refused } from "../../CliFailure.ts"
 import { Locations, resolve } from "../../Locations.ts"

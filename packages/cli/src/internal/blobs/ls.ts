@@ -1,6 +1,6 @@
 import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore, Tag } from "@aster-effect/iroh-blobs/BlobStore"
-import * as BlobHash from "@aster-effect/iroh-blobs/proto/BlobHash"
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

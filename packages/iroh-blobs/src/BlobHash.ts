@@ -1,7 +1,8 @@
 /** Names of blobs. iroh-blobs wire, text forms. */
 import { base16, base32nopad } from "@scure/base"
 import { Brand } from "effect"
-import { HASH_SIZE } from "./Blake3.ts"
+import { HASH_SIZE } from "./proto/Blake3.ts"
+import { hashBlob } from "./proto/OutboardBuilder.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 
 /** The BLAKE3 hash of a blob as 64 lower-case hex digits. */
@@ -55,3 +56,6 @@ export const short = (hash: BlobHash): string => hash.slice(0, 10)
 
 /** The blob of no bytes. It is in every store. */
 export const emptyBlob: BlobHash = parse("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262")
+
+/** The hash of bytes in memory; hashing them takes the thread about two seconds per gigabyte. */
+export const of = (bytes: Uint8Array): BlobHash => fromBytes(hashBlob(bytes).hash)

@@ -1,5 +1,5 @@
 /** A blob that lists other blobs. iroh-blobs wire, HashSeq. */
-import { HASH_SIZE } from "./Blake3.ts"
+import { HASH_SIZE } from "./proto/Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 

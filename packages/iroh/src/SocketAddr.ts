@@ -1,3 +1,9 @@
+/**
+ * Addresses of sockets, in the text that iroh reads and writes.
+ *
+ * @since 0.1.0
+ */
+
 /** An IP address and a UDP port, read and written as iroh does: `1.2.3.4:5` or `[2001:db8::1]:5`. */
 export interface SocketAddr {
   /** 4 bytes for IPv4, 16 for IPv6, in network order. */

@@ -1,9 +1,9 @@
 /** All that is needed to fetch a blob, in one word. iroh-blobs wire, BlobTicket. */
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as SocketAddr from "@aster-effect/iroh/proto/SocketAddr"
+import * as SocketAddr from "@aster-effect/iroh/SocketAddr"
 import { base32nopad } from "@scure/base"
-import { HASH_SIZE } from "./Blake3.ts"
+import { HASH_SIZE } from "./proto/Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"

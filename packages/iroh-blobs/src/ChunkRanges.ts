@@ -1,5 +1,5 @@
 /** Sets of chunks. iroh-blobs wire, chunk ranges and RangeSpec. */
-import { CHUNK_SIZE, GROUP_CHUNKS } from "./Blake3.ts"
+import { CHUNK_SIZE, GROUP_CHUNKS } from "./proto/Blake3.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import type { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 

@@ -1,5 +1,5 @@
 /** Requests of the iroh-blobs protocol. iroh-blobs wire, requests. */
-import { HASH_SIZE } from "./Blake3.ts"
+import { HASH_SIZE } from "./proto/Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"
 import * as ChunkRangesSeq from "./ChunkRangesSeq.ts"

@@ -1,5 +1,5 @@
 /** How much of a blob is there. iroh-blobs wire, observe items and bitfields. */
-import { CHUNK_SIZE } from "./Blake3.ts"
+import { CHUNK_SIZE } from "./proto/Blake3.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"

@@ -1,0 +1,144 @@
+import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Bitfield from "../Bitfield.ts"
+import type { BlobNotFound, BlobStoreError, MalformedBlob } from "../BlobError.ts"
+import * as BlobHash from "../BlobHash.ts"
+import type {
+  BlobName,
+  ByteRange,
+  Downloaded,
+  DownloadedMany,
+  DownloadManyOptions,
+  DownloadOptions,
+  Progress
+} from "../Blobs.ts"
+import type { BlobStore } from "../BlobStore.ts"
+import * as BlobTicket from "../BlobTicket.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
+import { DownloadFailed, type TransferError } from "../TransferError.ts"
+import { fetchMany, fetchMissing, missing } from "./fetch.ts"
+import { readHashSeq } from "./hashSeqBlob.ts"
+import { parsed } from "./parsed.ts"
+import type { Peers } from "./peers.ts"
+import type { ReceiveOptions } from "./receive.ts"
+import { keep } from "./tagging.ts"
+
+type Store = BlobStore["Service"]
+
+/** Counts what arrives, and reports it. `total`: what is to arrive, for a blob that is said to have `size` bytes. */
+class Receiving {
+  received = 0
+  #blob: Progress["blob"]
+  readonly options: Omit<ReceiveOptions, "peer">
+
+  constructor(
+    { onProgress, stallTimeout = "30 seconds" }: Pick<DownloadOptions, "onProgress" | "stallTimeout">,
+    total?: (size: number) => number | undefined
+  ) {
+    this.options = {
+      stallTimeout,
+      onBlob: (number, of) => {
+        this.#blob = { number, of }
+      },
+      onData: (bytes, size) => {
+        this.received += bytes
+        const progress = { done: this.received, blob: this.#blob }
+        return onProgress?.(total === undefined ? progress : { ...progress, total: total(size) }) ?? Effect.void
+      }
+    }
+  }
+}
+
+/** Gets what is missing of several blobs. */
+export const downloadMany = Effect.fnUntraced(function* (
+  store: Store,
+  peers: Peers,
+  hashes: Iterable<BlobHash.BlobHash>,
+  options: DownloadManyOptions
+): Effect.fn.Return<DownloadedMany, DownloadFailed | BlobStoreError, Scope.Scope> {
+  const wanted = [...new Set(hashes)]
+  yield* Effect.forEach(wanted, (hash) => store.protect({ hash, format: "raw" }), { discard: true })
+  const receiving = new Receiving(options)
+  const firstMissing = Effect.gen(function* () {
+    for (const hash of wanted) if (!Bitfield.isComplete(yield* store.bitfield(hash))) return hash
+    return undefined
+  })
+  let failures: ReadonlyArray<TransferError> = []
+  const before = yield* firstMissing
+  if (before !== undefined) {
+    const asked = yield* peers.ask(
+      before,
+      options.from ?? [],
+      receiving.options,
+      () => receiving.received,
+      (connection, options) => fetchMany(store, connection, wanted, options)
+    )
+    failures = asked.failures
+    const hash = yield* firstMissing
+    if (hash !== undefined) return yield* new DownloadFailed({ hash, failures })
+  }
+  yield* Effect.forEach(wanted, (hash) => keep(store.tags, options.tag, { hash, format: "raw" }), { discard: true })
+  return { received: receiving.received, failures }
+}, Effect.scoped)
+
+/** Gets what is missing of a blob, or of a hash sequence and all that it lists. */
+export const download = Effect.fnUntraced(
+  function* (
+    store: Store,
+    peers: Peers,
+    name: BlobName,
+    options: DownloadOptions
+  ): Effect.fn.Return<Downloaded, DownloadFailed | BlobNotFound | BlobStoreError | MalformedBlob, Scope.Scope> {
+    const { addr, format, hash } = yield* parsed(() => parseName(name))
+    const content = { hash, format }
+    // From here on nothing takes away what arrives: that the root is not found would be a bug.
+    yield* store.protect(content)
+    const ranges = format === "hashSeq" ? [{}] : (options.ranges ?? [{}])
+    const wanted = ranges
+      .map(({ end, start = 0 }: ByteRange) => ChunkRanges.fromBytes(start, end))
+      .reduce(ChunkRanges.union, ChunkRanges.empty)
+    const wants = missing(yield* store.bitfield(hash), wanted)
+    const receiving = new Receiving(options, (size) => (format === "raw" ? bytesOf(wants, size) : undefined))
+    const { complete, failures } = (yield* isComplete(store, content, wanted))
+      ? { complete: true, failures: [] }
+      : yield* peers.ask(
+          hash,
+          [...(addr === undefined ? [] : [addr]), ...(options.from ?? [])],
+          receiving.options,
+          () => receiving.received,
+          (connection, options) => fetchMissing(store, connection, content, wanted, options)
+        )
+    if (!complete) return yield* new DownloadFailed({ hash, failures })
+    yield* keep(store.tags, options.tag, content)
+    return { ...content, received: receiving.received, failures }
+  },
+  Effect.scoped,
+  Effect.catchTag("BlobNotFound", Effect.die)
+)
+
+const isComplete = Effect.fnUntraced(function* (
+  store: Store,
+  content: BlobHash.HashAndFormat,
+  wanted: ChunkRanges.ChunkRanges
+) {
+  if (missing(yield* store.bitfield(content.hash), wanted).length > 0) return false
+  if (content.format === "raw") return true
+  for (const hash of yield* readHashSeq(store, content.hash)) {
+    if (!Bitfield.isComplete(yield* store.bitfield(hash))) return false
+  }
+  return true
+})
+
+/** Bytes that chunk ranges hold of a blob of `size` bytes. */
+const bytesOf = (ranges: ChunkRanges.ChunkRanges, size: number): number => {
+  const selected = ChunkRanges.select(ranges, Bitfield.chunksOf(size))
+  let sum = 0
+  for (let i = 0; i < selected.length; i += 2) sum += Math.min(selected[i + 1]! * 1024, size) - selected[i]! * 1024
+  return sum
+}
+
+const parseName = (name: BlobName): BlobHash.HashAndFormat & { readonly addr?: NodeAddr | undefined } => {
+  if (typeof name !== "string") return name
+  return name.startsWith("blob") ? BlobTicket.decode(name) : BlobHash.parseWithFormat(name)
+}
