@@ -20,7 +20,7 @@ process.on("message", () => tell({ kind: "time", thread: threadTime(), process: 
 const program = Effect.gen(function* () {
   const bytes = content(TRANSFER)
   const blobs = yield* Blobs
-  yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: BlobsProtocol.handler() } })
+  yield* Router.serve({ protocols: [BlobsProtocol.protocol()] })
   const ticket = yield* blobs.share((yield* blobs.addBytes(bytes)).hash)
   tell({ kind: "serving", bare: yield* Effect.promise(() => bare.provide(bytes)), ticket })
   return yield* Effect.never

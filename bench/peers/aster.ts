@@ -3,9 +3,9 @@
  * nodes, or have one each as with peers of release 0.1.2.
  */
 import * as AsterClient from "@aster-effect/client/AsterClient"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"

@@ -1,11 +1,11 @@
 /**
  * One service with all four patterns and every wire kind, and methods that fail in every way.
  */
-import { CallContext } from "@aster-effect/core/CallContext"
-import * as Rpc from "@aster-effect/core/Rpc"
-import { RpcError } from "@aster-effect/core/RpcError"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import { CallContext } from "@aster-effect/core/service/CallContext"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

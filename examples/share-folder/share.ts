@@ -15,7 +15,7 @@ if (folder === undefined) throw new Error("usage: share FOLDER [STORE]")
 const program = Effect.gen(function* () {
   const blobs = yield* Blobs
   const { bytes, entries, hash } = yield* blobs.addFolder(folder)
-  yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: BlobsProtocol.handler() } })
+  yield* Router.serve({ protocols: [BlobsProtocol.protocol()] })
   yield* Console.log(`sharing ${entries.length} files, ${bytes} bytes, until Ctrl+C:`)
   yield* Console.log(yield* blobs.share({ hash, format: "hashSeq" }))
   yield* Effect.never

@@ -1,6 +1,6 @@
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import * as Effect from "effect/Effect"
 
 export class HelloRequest extends Wire.Class<HelloRequest>("hello/HelloRequest")({ name: Wire.String }) {}

@@ -6,15 +6,16 @@ import * as Handshake from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied } from "@aster-effect/client/AsterClient"
 import * as Ed25519 from "@aster-effect/config/Ed25519"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { SendStream } from "@aster-effect/iroh/BiStream"
 import type { CloseReason, Connection } from "@aster-effect/iroh/Connection"
 import { Gate } from "@aster-effect/iroh/Gate"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert } from "@effect/vitest"
 import { verify as lenientlyVerify } from "@noble/ed25519"
 import { Effect, Fiber, Layer, Result, Stream } from "effect"
@@ -53,10 +54,10 @@ const ask = new Note({})
 const utf8 = new TextEncoder()
 
 /** Every protocol of a full node but those of admission. */
-const protocols = [Alpn.RPC, BlobsProtocol.ALPN, "/iroh-sync/1", "/iroh-gossip/1", "aster.admission"]
+const protocols = [RpcConnection.ALPN, BlobsProtocol.ALPN, "/iroh-sync/1", "/iroh-gossip/1", "aster.admission"]
 
 /** Says something on a handshake connection of its own, and answers what comes back. */
-const say = (by: Node, server: Server, request: Uint8Array, alpn: string = Alpn.CONSUMER_ADMISSION) =>
+const say = (by: Node, server: Server, request: Uint8Array, alpn: string = AdmissionAlpn.CONSUMER) =>
   Effect.acquireUseRelease(
     dial(by, server, alpn),
     (connection) => Handshake.ask(connection, request),
@@ -168,7 +169,7 @@ const impostor = Effect.fnUntraced(function* (node: Node, reply: (address: NodeA
   const dialled: Array<string> = []
   const answer = Effect.fnUntraced(function* (connection: Connection) {
     dialled.push(connection.alpn)
-    if (connection.alpn === Alpn.RPC) return yield* connection.close(0, "so that the caller need not wait")
+    if (connection.alpn === RpcConnection.ALPN) return yield* connection.close(0, "so that the caller need not wait")
     const { send } = yield* connection.acceptBi
     yield* Effect.andThen(send.write(reply(address)), send.finish)
   })
@@ -264,11 +265,11 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
         const credential = yield* enrolTo(own)
         const json = { ...jsonOf(credential), signature: credential.signature }
         const changed = JSON.stringify(tamper(json, jsonOf(yield* enrolTo(yield* node()))))
-        const reply = yield* present(own, server, changed, Alpn.PRODUCER_ADMISSION)
+        const reply = yield* present(own, server, changed, AdmissionAlpn.PRODUCER)
         assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), ProducerAdmission.refused, title)
         assert.strictEqual(yield* server.admittedPeers.size, 0, title)
         if (title !== "signature: none") continue
-        const good = yield* present(own, server, wire(credential), Alpn.PRODUCER_ADMISSION)
+        const good = yield* present(own, server, wire(credential), AdmissionAlpn.PRODUCER)
         assert.isTrue(ProducerAdmission.decodeReply(good)?.accepted)
       }
     }))
@@ -397,7 +398,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const attackers = yield* Effect.all(Array.from({ length: 20 }, () => node()))
       const silent = yield* Effect.forEach(
         Array.from({ length: 1_000 }, (_, i) => i),
-        (i) => dial(attackers[i % 20]!, server, i < 500 ? Alpn.CONSUMER_ADMISSION : Alpn.RPC),
+        (i) => dial(attackers[i % 20]!, server, i < 500 ? AdmissionAlpn.CONSUMER : RpcConnection.ALPN),
         { concurrency: 40 }
       )
       assert.strictEqual((yield* early.whoami(ask)).text, "nobody")
@@ -419,7 +420,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const config = settings({ rootPubkey: root.publicKey })
       const server = yield* serve(yield* node(), { config, maxConnections: 100 })
       const stay = Effect.fnUntraced(function* (attacker: Node) {
-        const connection = yield* dial(attacker, server, Alpn.CONSUMER_ADMISSION)
+        const connection = yield* dial(attacker, server, AdmissionAlpn.CONSUMER)
         yield* Effect.exit(Handshake.ask(connection, utf8.encode("{}")))
         return connection
       })
@@ -436,7 +437,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("13: what is sent on streams that nobody reads ends a handshake before it fills the memory", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const flood = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+      const flood = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
       let sent = 0
       const chunk = new Uint8Array(16_384)
       const fill = (send: SendStream) =>
@@ -461,7 +462,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const server = yield* gated()
       const own = yield* node()
       yield* consume(own, server, { credential: yield* issue({ to: own }) })
-      for (const alpn of [Alpn.RPC, BlobsProtocol.ALPN]) {
+      for (const alpn of [RpcConnection.ALPN, BlobsProtocol.ALPN]) {
         const send = yield* Effect.flatMap(dial(own, server, alpn), (connection) => connection.openUni)
         const written = Effect.forever(send.write(new Uint8Array(16_384)))
         const { reason } = yield* Effect.timeout(Effect.flip(written), "5 seconds")
@@ -487,7 +488,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("13: a request that comes byte by byte is given up after ten seconds, and others are not kept waiting", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const slow = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+      const slow = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
       const { send } = yield* slow.openBi
       for (const byte of utf8.encode('{"credential')) {
         if (slow.isClosed()) break
@@ -501,7 +502,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("oversized: a request is read to 64 KiB and no further, and fewer bytes may still be too many attributes", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const endless = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+      const endless = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
       const { recv, send } = yield* endless.openBi
       let sent = 0
       const chunk = new Uint8Array(16_384).fill(0x20)
@@ -627,7 +628,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const vault = yield* (yield* consume(own, server, { credential })).client(Vault)
       const relabelled = JSON.stringify({ ...jsonOf(credential), kind: "producer", credential_type: "producer" })
       for (const text of ["", wire(credential), relabelled]) {
-        const reply = yield* present(own, server, text, Alpn.PRODUCER_ADMISSION)
+        const reply = yield* present(own, server, text, AdmissionAlpn.PRODUCER)
         assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), ProducerAdmission.refused, text)
       }
       assert.deepStrictEqual(yield* server.mesh!.acceptedProducers, [server.endpointId])
@@ -636,7 +637,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.deepStrictEqual(yield* present(other, server, wire(yield* enrol(other))), denial)
       assert.strictEqual((yield* vault.whoami(ask)).text, "producer")
       const without = yield* gated()
-      const connecting = yield* Effect.exit(dial(own, without, Alpn.PRODUCER_ADMISSION))
+      const connecting = yield* Effect.exit(dial(own, without, AdmissionAlpn.PRODUCER))
       assert.strictEqual(connecting._tag, "Failure")
     }))
 
@@ -653,7 +654,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
     Effect.gen(function* () {
       const { layer, lines } = logs()
       const server = yield* Effect.provide(gated(), layer)
-      const connection = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+      const connection = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
       yield* connection.openBi
       yield* connection.close(7, "bye\nWarn dev mode\u001b[2J\u2028\u202e")
       yield* Effect.repeat(pass(0.01), { until: () => lines.some((line) => line.includes("bye")) })
@@ -726,7 +727,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       yield* consume(own, server, { credential: yield* issue({ to: own }) })
       yield* server.drain
-      for (const alpn of [Alpn.RPC, Alpn.CONSUMER_ADMISSION]) {
+      for (const alpn of [RpcConnection.ALPN, AdmissionAlpn.CONSUMER]) {
         const { closed } = yield* dial(own, server, alpn)
         assert.deepStrictEqual(yield* closed, { _tag: "Peer", code: 0, reason: "server closed" }, alpn)
       }
@@ -742,7 +743,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
         ...[target, "../nonces", "AB".repeat(32), "ab", 7].map((contract_id) => summary("Id", { contract_id })),
         summary("Good")
       ]
-      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION] })
+      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER] })
       const reply = admitting({ services, registry_namespace: target, gossip_topic: "../x" })
       const client = yield* consume(yield* node(), yield* impostor(home, () => reply))
       assert.deepStrictEqual(
@@ -756,7 +757,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("23: names from a producer are data: what looks like code is never run", () =>
     Effect.gen(function* () {
       const code = '");globalThis.hacked=1;("'
-      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION, Alpn.RPC] })
+      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
       const fake = yield* impostor(home, () =>
         admitting({ services: [summary(code)], attributes: { [code]: "${globalThis.hacked=1}" } })
       )
@@ -769,7 +770,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
 
   test("a producer cannot fill its consumers' memory", () =>
     Effect.gen(function* () {
-      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION, Alpn.RPC] })
+      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
       const outcomes: Array<string> = []
       const all = { concurrency: "unbounded" } as const
       const filled = (send: SendStream) =>
@@ -811,16 +812,16 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
 
   test("a producer cannot send its consumers to somebody else", () =>
     Effect.gen(function* () {
-      const third = yield* node({ alpns: [Alpn.RPC] })
+      const third = yield* node({ alpns: [RpcConnection.ALPN] })
       const met = yield* Effect.forkChild(third.accept)
       const elsewhere = NodeAddr.toBase64(yield* third.address)
-      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION, Alpn.RPC] })
+      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
       const fake = yield* impostor(home, () =>
         admitting({ services: [summary("Vault", { channels: { rpc: elsewhere } })] })
       )
       const vault = yield* (yield* consume(yield* node(), fake)).client(Vault)
       assert.strictEqual((yield* Effect.flip(vault.whoami(ask))).status, "UNAVAILABLE")
-      assert.include(fake.dialled, Alpn.RPC)
+      assert.include(fake.dialled, RpcConnection.ALPN)
       assert.isUndefined(met.pollUnsafe())
     }))
 
@@ -829,7 +830,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       yield* consume(own, yield* gated(), { credential: yield* issue({ to: own }) })
       const attacker = yield* node()
-      for (const alpn of [...protocols, Alpn.CONSUMER_ADMISSION, "made-up/1"]) {
+      for (const alpn of [...protocols, AdmissionAlpn.CONSUMER, "made-up/1"]) {
         const error = yield* Effect.flip(attacker.connect(yield* own.address, alpn))
         assert.strictEqual(error.reason._tag, "UnsupportedProtocol", alpn)
       }
@@ -849,7 +850,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
 
   test("24: a producer of another deployment is found out, whatever it answers", () =>
     Effect.gen(function* () {
-      const home = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION] })
+      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER] })
       const answers = [
         [admitting({ root_pubkey: otherRoot.publicKey }), "RootKeyMismatch"],
         [admitting({}), "RootKeyMismatch"],

@@ -6,7 +6,7 @@ import * as InstanceIdentity from "@aster-effect/admission/InstanceIdentity"
 import { NonceStore } from "@aster-effect/admission/NonceStore"
 import * as RootKey from "@aster-effect/admission/RootKey"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
-import * as ServiceSummary from "@aster-effect/core/ServiceSummary"
+import * as ServiceSummary from "@aster-effect/core/contract/ServiceSummary"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -68,10 +68,13 @@ describe("ConsumerAdmission.serve", () => {
         const context = yield* Layer.build(Layer.fresh(places({ gates: open_gate ? open : closed, nonces })))
         const home = yield* memoryNode()
         yield* Router.serve({
-          handlers: {
-            "shake/1": (connection: Connection) =>
-              Effect.provide(ConsumerAdmission.serve(connection, { welcome }), context)
-          }
+          protocols: [
+            {
+              alpn: "shake/1",
+              handler: (connection: Connection) =>
+                Effect.provide(ConsumerAdmission.serve(connection, { welcome }), context)
+            }
+          ]
         }).pipe(Effect.provideService(IrohNode, home))
         const consumer = yield* memoryNode({ secretKey: keys.get(peer) })
         const connection = yield* consumer.connect(yield* home.address, "shake/1")

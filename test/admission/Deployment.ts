@@ -12,10 +12,10 @@ import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as NodeKey from "@aster-effect/config/NodeKey"
 import type { SettingsInput } from "@aster-effect/config/Settings"
-import { CallContext } from "@aster-effect/core/CallContext"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import { CallContext } from "@aster-effect/core/service/CallContext"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
@@ -23,7 +23,7 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { AsterServer, type Options as ServerOptions, type StartError } from "@aster-effect/server/AsterServer"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { it } from "@effect/vitest"
 import { Clock, Context, Effect, Layer, Logger, Result, type Scope, Stream } from "effect"
 import { Hex } from "effect/encoding"
@@ -119,7 +119,7 @@ export const consume = (
 export const dial = (
   node: IrohNode["Service"],
   server: { readonly address: string },
-  alpn: string = Alpn.RPC
+  alpn: string = RpcConnection.ALPN
 ): Effect.Effect<Connection> => Effect.orDie(node.connect(NodeAddr.parse(server.address), alpn))
 
 export interface Issue {

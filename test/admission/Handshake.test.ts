@@ -19,7 +19,9 @@ const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effe
       return new TextEncoder().encode(`ok${" ".repeat(padding)}`)
     })
   yield* Router.serve({
-    handlers: { "shake/1": (connection: Connection) => Effect.provide(serve(connection, reply), limits) }
+    protocols: [
+      { alpn: "shake/1", handler: (connection: Connection) => Effect.provide(serve(connection, reply), limits) }
+    ]
   }).pipe(Effect.provideService(IrohNode, home))
   return { address: yield* home.address, answered }
 })

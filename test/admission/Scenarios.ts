@@ -5,7 +5,7 @@ import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied } from "@aster-effect/client/AsterClient"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, type Scope, Stream } from "effect"
 import {
@@ -57,7 +57,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       const error = yield* Effect.flip(consume(own, server))
       assert.instanceOf(error, AdmissionDenied)
-      const admission = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
+      const admission = yield* dial(own, server, AdmissionAlpn.CONSUMER)
       const stolen = yield* issue({ to: server })
       const reply = yield* ConsumerAdmission.request(admission, { request: asking(stolen) })
       assert.deepStrictEqual(reply, ConsumerAdmission.denied(root.publicKey))
@@ -126,7 +126,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const credential = yield* issue({ nonce: nonce(7) })
       const present = (at: { readonly address: string }) =>
         Effect.acquireUseRelease(
-          Effect.flatMap(node(), (own) => dial(own, at, Alpn.CONSUMER_ADMISSION)),
+          Effect.flatMap(node(), (own) => dial(own, at, AdmissionAlpn.CONSUMER)),
           (connection) => ConsumerAdmission.request(connection, { request: asking(credential) }),
           (connection) => connection.close(0, "done")
         )
@@ -148,7 +148,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const thief = yield* node()
       const credential = yield* enrol(own)
       const present = (by: typeof own) =>
-        Effect.flatMap(dial(by, server, Alpn.PRODUCER_ADMISSION), (connection) =>
+        Effect.flatMap(dial(by, server, AdmissionAlpn.PRODUCER), (connection) =>
           ProducerAdmission.request(connection, { request: asking(credential) })
         )
       assert.deepStrictEqual(yield* present(thief), ProducerAdmission.refused)
@@ -167,7 +167,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const server = yield* serve(yield* node())
       const own = yield* node()
       const attempt = Effect.gen(function* () {
-        const connection = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
+        const connection = yield* dial(own, server, AdmissionAlpn.CONSUMER)
         const outcome = yield* Effect.result(ConsumerAdmission.request(connection, { request: asking() }))
         yield* connection.close(0, "done")
         if (outcome._tag === "Success") return "answered"
@@ -182,12 +182,12 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const server = yield* serve(yield* node())
       const send = (bytes: Uint8Array) =>
         Effect.gen(function* () {
-          const connection = yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)
+          const connection = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
           const stream = yield* connection.openBi
           yield* Effect.ignore(Effect.andThen(stream.send.write(bytes), stream.send.finish))
           return yield* stream.recv.read()
         })
-      const empty = yield* (yield* dial(yield* node(), server, Alpn.CONSUMER_ADMISSION)).openBi
+      const empty = yield* (yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)).openBi
       yield* empty.send.finish
       assert.isUndefined(yield* empty.recv.read())
       assert.isUndefined(yield* send(new Uint8Array(70_000).fill(0x20)))
@@ -213,7 +213,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
       const open = yield* serve(yield* node(), { config: settings({ allowAllConsumers: true }) })
       const error = yield* Effect.flip(consume(yield* node(), open, { rootPubkey: root.publicKey }))
       assert.strictEqual(error._tag, "RootKeyMismatch")
-      const mute = yield* node({ alpns: [Alpn.CONSUMER_ADMISSION] })
+      const mute = yield* node({ alpns: [AdmissionAlpn.CONSUMER] })
       const answering = yield* Effect.forkChild(
         Effect.gen(function* () {
           const connection = yield* mute.accept
@@ -223,7 +223,7 @@ export const scenarios = <R>({ node, pass, test }: Transport<R>): void => {
         })
       )
       const own = yield* node()
-      const connection = yield* own.connect(yield* mute.address, Alpn.CONSUMER_ADMISSION)
+      const connection = yield* own.connect(yield* mute.address, AdmissionAlpn.CONSUMER)
       const silent = yield* Effect.flip(ConsumerAdmission.request(connection, { request: asking() }))
       assert.instanceOf(silent, HandshakeError)
       assert.strictEqual(silent.reason, "NoAnswer")

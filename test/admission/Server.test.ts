@@ -5,14 +5,15 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import { Gates } from "@aster-effect/admission/Gates"
 import { NonceStore } from "@aster-effect/admission/NonceStore"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
-import * as Manifest from "@aster-effect/core/Manifest"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
+import * as Manifest from "@aster-effect/core/contract/Manifest"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
 import { Gate } from "@aster-effect/iroh/Gate"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { AsterServer, type StartError } from "@aster-effect/server/AsterServer"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
@@ -125,7 +126,7 @@ describe("the gates of a server", () => {
       const server = yield* serve(yield* memoryNode({ alpns }), { config })
       assert.strictEqual(server.mode, "open-gate")
       const own = yield* memoryNode()
-      for (const alpn of [...alpns, Alpn.RPC]) {
+      for (const alpn of [...alpns, RpcConnection.ALPN]) {
         assert.deepStrictEqual(yield* (yield* dial(own, server, alpn)).closed, refused, alpn)
       }
       const vault = yield* (yield* consume(own, server)).client(Vault)
@@ -139,7 +140,7 @@ describe("the gates of a server", () => {
     Effect.gen(function* () {
       const server = yield* serve(yield* memoryNode())
       const own = yield* memoryNode()
-      const exit = yield* Effect.exit(dial(own, server, Alpn.PRODUCER_ADMISSION))
+      const exit = yield* Effect.exit(dial(own, server, AdmissionAlpn.PRODUCER))
       assert.isTrue(Exit.isFailure(exit))
     })
   )
@@ -200,7 +201,7 @@ describe("the gates of a server", () => {
     Effect.gen(function* () {
       const gates = yield* Gates
       assert.deepStrictEqual([gates.active, gates.root], [false, undefined])
-      assert.isTrue(yield* gates.admit(SecretKey.toEndpointId(keyA), Alpn.RPC))
+      assert.isTrue(yield* gates.admit(SecretKey.toEndpointId(keyA), RpcConnection.ALPN))
     }).pipe(Effect.provide(Gates.layerOpen.pipe(Layer.provideMerge(AdmittedPeers.layer()))))
   )
 })
@@ -358,7 +359,7 @@ describe("starting", () => {
       const home = yield* memoryNode()
       const server: AsterServer["Service"] = yield* serve(home, { config })
       const own = yield* memoryNode()
-      const connection = yield* dial(own, server, Alpn.CONSUMER_ADMISSION)
+      const connection = yield* dial(own, server, AdmissionAlpn.CONSUMER)
       const request = asking(yield* issue({ nonce: nonce(3) }))
       assert.isTrue((yield* ConsumerAdmission.request(connection, { request })).admitted)
       const files = yield* Effect.promise(() => fs.readdir(storagePath))

@@ -1,4 +1,4 @@
-import * as Manifest from "@aster-effect/core/Manifest"
+import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"

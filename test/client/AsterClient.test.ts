@@ -4,7 +4,7 @@ import * as Router from "@aster-effect/iroh/Router"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
@@ -21,7 +21,9 @@ const answering = Effect.fnUntraced(function* (answer: Uint8Array) {
       yield* Effect.ignore(Effect.andThen(send.write(answer), send.finish))
       yield* connection.closed
     })
-  yield* Router.serve({ handlers: { [Alpn.CONSUMER_ADMISSION]: handler } }).pipe(Effect.provideService(IrohNode, node))
+  yield* Router.serve({ protocols: [{ alpn: AdmissionAlpn.CONSUMER, handler }] }).pipe(
+    Effect.provideService(IrohNode, node)
+  )
   return { address: NodeAddr.toTicket(yield* node.address) }
 })
 

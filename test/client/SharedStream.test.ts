@@ -1,8 +1,8 @@
 /** When small calls share a stream: a hundred calls with streams of their own fill a connection, shared ones do not. */
-import type { RpcError } from "@aster-effect/core/RpcError"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { consume, issue, memoryNode, scenario, serve } from "../admission/Deployment.ts"

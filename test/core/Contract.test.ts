@@ -1,7 +1,13 @@
-import { fromDescription } from "@aster-effect/core/Contract"
-import { ContractError } from "@aster-effect/core/ContractError"
-import type { FieldDefJson } from "@aster-effect/core/ContractIdentity"
-import type { Field, MethodDescription, ServiceDescription, StructType, WireType } from "@aster-effect/core/WireType"
+import { fromDescription } from "@aster-effect/core/contract/Contract"
+import { ContractError } from "@aster-effect/core/contract/ContractError"
+import type { FieldDefJson } from "@aster-effect/core/contract/ContractIdentity"
+import type {
+  Field,
+  MethodDescription,
+  ServiceDescription,
+  StructType,
+  WireType
+} from "@aster-effect/core/message/WireType"
 import { assert, describe, it } from "@effect/vitest"
 import { describeService } from "./Descriptions.ts"
 import { hex } from "./Reference.ts"

@@ -1,5 +1,11 @@
-import { ContractError } from "@aster-effect/core/ContractError"
-import { canonicalBytes, contractId, hash, type StructureName, typeHash } from "@aster-effect/core/ContractIdentity"
+import { ContractError } from "@aster-effect/core/contract/ContractError"
+import {
+  canonicalBytes,
+  contractId,
+  hash,
+  type StructureName,
+  typeHash
+} from "@aster-effect/core/contract/ContractIdentity"
 import { assert, describe, it } from "@effect/vitest"
 import { hex, Random, reference, unhex } from "./Reference.ts"
 import { identity } from "./Vectors.ts"

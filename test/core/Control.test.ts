@@ -1,7 +1,7 @@
-import { CodecError } from "@aster-effect/core/CodecError"
-import * as Control from "@aster-effect/core/Control"
-import * as Frame from "@aster-effect/core/Frame"
-import { RpcError } from "@aster-effect/core/RpcError"
+import { CodecError } from "@aster-effect/core/message/CodecError"
+import * as Control from "@aster-effect/core/wire/Control"
+import * as Frame from "@aster-effect/core/wire/Frame"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
 import { assert, describe, it } from "@effect/vitest"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")

@@ -1,5 +1,5 @@
 /** From the vectors' services to service descriptions. */
-import type { Field, ScalarName, ServiceDescription, StructType, WireType } from "@aster-effect/core/WireType"
+import type { Field, ScalarName, ServiceDescription, StructType, WireType } from "@aster-effect/core/message/WireType"
 import type { DefaultValue, ServiceVector, TypeExpression } from "./Vectors.ts"
 import { unhex } from "./Reference.ts"
 

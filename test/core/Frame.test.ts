@@ -1,5 +1,13 @@
-import { hash } from "@aster-effect/core/ContractIdentity"
-import { CANCEL, encode, type Frame, FrameDecoder, FrameError, TRAILER, writeHeader } from "@aster-effect/core/Frame"
+import { hash } from "@aster-effect/core/contract/ContractIdentity"
+import {
+  CANCEL,
+  encode,
+  type Frame,
+  FrameDecoder,
+  FrameError,
+  TRAILER,
+  writeHeader
+} from "@aster-effect/core/wire/Frame"
 import { MAX_FRAME_SIZE, MAX_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import { assert, describe, it } from "@effect/vitest"
 import { hex, Random, reference, unhex } from "./Reference.ts"

@@ -1,6 +1,6 @@
 /** The published native addon of release 0.1.2, which the tests compare with, and reproducible randomness for them. */
 import { createRequire } from "node:module"
-import type { StructureName } from "@aster-effect/core/ContractIdentity"
+import type { StructureName } from "@aster-effect/core/contract/ContractIdentity"
 
 export interface ReferenceAddon {
   /** Throws when it refuses the text. */

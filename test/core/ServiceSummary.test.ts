@@ -1,4 +1,4 @@
-import { encode, fromJson, listFromJson, type ServiceSummary, toJson } from "@aster-effect/core/ServiceSummary"
+import { encode, fromJson, listFromJson, type ServiceSummary, toJson } from "@aster-effect/core/contract/ServiceSummary"
 import { assert, describe, it } from "@effect/vitest"
 
 const id = "0123456789abcdef".repeat(4)

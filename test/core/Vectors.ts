@@ -1,6 +1,6 @@
 /** Recorded answers of release 0.1.2. */
-import type { ServiceContractJson, StructureName, TypeDefJson } from "@aster-effect/core/ContractIdentity"
-import type { ScalarName } from "@aster-effect/core/WireType"
+import type { ServiceContractJson, StructureName, TypeDefJson } from "@aster-effect/core/contract/ContractIdentity"
+import type { ScalarName } from "@aster-effect/core/message/WireType"
 import { readFileSync } from "node:fs"
 
 /** A value that travels, as the vectors spell a Python annotation. */

@@ -1,7 +1,7 @@
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
-import type { StructType, WireType } from "@aster-effect/core/WireType"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
+import type { StructType, WireType } from "@aster-effect/core/message/WireType"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 

@@ -1,5 +1,5 @@
 /** Calls that are given up: by the client, by a deadline, by the loss of the connection. Over real QUIC. */
-import { StatusCode } from "@aster-effect/core/Status"
+import { StatusCode } from "@aster-effect/core/wire/Status"
 import type { AsterClient, NodeClientOptions } from "@aster-effect/client/AsterClient"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"

@@ -17,7 +17,7 @@ const run = (script: string): unknown =>
 describe("the doors of the built packages", () => {
   it("core/ContractIdentity takes the vectors' inputs", () => {
     const wrong = run(`
-      import { canonicalBytes, contractId } from "@aster-effect/core/ContractIdentity"
+      import { canonicalBytes, contractId } from "@aster-effect/core/contract/ContractIdentity"
       const { cases } = ${vectors("test/core/vectors/contract-identity.json")}
       const hex = (bytes) => Buffer.from(bytes).toString("hex")
       console.log(JSON.stringify(cases.filter((c) => c.id !== "md-timeout-negzero" && (
@@ -29,7 +29,7 @@ describe("the doors of the built packages", () => {
 
   it("core/Frame encodes, and decodes what is pushed", () => {
     const frame = run(`
-      import { FrameDecoder, encode, HEADER } from "@aster-effect/core/Frame"
+      import { FrameDecoder, encode, HEADER } from "@aster-effect/core/wire/Frame"
       const bytes = encode(new TextEncoder().encode("Hi"), HEADER)
       const decoder = new FrameDecoder()
       decoder.push(bytes.subarray(0, 3))

@@ -11,7 +11,7 @@ import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import type { NodeServerOptions, StartError } from "@aster-effect/server/AsterServer"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import type { Scope } from "effect"
 import { Context, Effect, Layer } from "effect"
 import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
@@ -53,6 +53,6 @@ export const consume = (
 export const dial = (
   node: IrohNode["Service"],
   server: { readonly address: string },
-  alpn: string = Alpn.RPC
+  alpn: string = RpcConnection.ALPN
 ): Effect.Effect<Connection, ConnectError, Scope.Scope> =>
   Effect.acquireRelease(node.connect(NodeAddr.parse(server.address), alpn), (connection) => connection.close(0, "done"))

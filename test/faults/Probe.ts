@@ -1,9 +1,9 @@
 /**
  * A service whose handlers never come to an end by themselves, and tell how they ended.
  */
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import { Cause, Effect, Exit, type Layer, Queue, Stream } from "effect"
 
 export class Item extends Wire.Class<Item>("probe/Item")({ value: Wire.Int }) {}

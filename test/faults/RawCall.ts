@@ -2,11 +2,11 @@
  * Calls with bytes by hand: what a peer sends that does not keep to the rules, and what it gets for it.
  */
 import { zstdDecompressSync } from "node:zlib"
-import { decodeStatus, encodeHeader, encodingOf, SERIALIZATION_MODE } from "@aster-effect/core/Control"
-import type { RpcStatus, StreamHeader } from "@aster-effect/core/Control"
-import * as Frame from "@aster-effect/core/Frame"
-import * as MessageCodec from "@aster-effect/core/MessageCodec"
-import type { Encoding } from "@aster-effect/core/MessageCodec"
+import { decodeStatus, encodeHeader, encodingOf, SERIALIZATION_MODE } from "@aster-effect/core/wire/Control"
+import type { RpcStatus, StreamHeader } from "@aster-effect/core/wire/Control"
+import * as Frame from "@aster-effect/core/wire/Frame"
+import * as MessageCodec from "@aster-effect/core/message/MessageCodec"
+import type { Encoding } from "@aster-effect/core/message/MessageCodec"
 import { Writer } from "@aster-effect/fory"
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"

@@ -1,8 +1,9 @@
 import { zstdCompressSync } from "node:zlib"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { BiStream } from "@aster-effect/iroh/BiStream"
-import * as Frame from "@aster-effect/core/Frame"
+import * as Frame from "@aster-effect/core/wire/Frame"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule, type Scope } from "effect"
 import { HelloReply, HelloRequest, KitchenSink, Text } from "../../examples/kitchen-sink/KitchenSink.ts"
@@ -48,7 +49,7 @@ const withstands = (attack: (victim: Victim) => Effect.Effect<void, unknown, Sco
       const reply = yield* kitchen.say_hello(new HelloRequest({ name: "x" }), { timeout: "1 second" })
       assert.deepStrictEqual(reply, new HelloReply({ message: "Hello, x!" }))
     })
-    const connections = (count: number, alpn: string = Alpn.RPC, perNode = 50) =>
+    const connections = (count: number, alpn: string = RpcConnection.ALPN, perNode = 50) =>
       Effect.map(
         Effect.forEach(Array.from({ length: Math.ceil(count / perNode) }), (_, i) =>
           Effect.flatMap(node, (from) =>
@@ -219,7 +220,7 @@ describe("a server", () => {
     withstands(
       Effect.fnUntraced(function* ({ address, connections, serves }) {
         // As many as a peer may have under way from each node, and four more than the server takes of all.
-        const asking = yield* connections(68, Alpn.CONSUMER_ADMISSION, 4)
+        const asking = yield* connections(68, AdmissionAlpn.CONSUMER, 4)
         // Those that it has waited for longest make room: the first four for the last, one more for a consumer.
         yield* Effect.timeout(consume({ address }), "5 seconds")
         const begun = yield* opened(asking.slice(10, 30), 20, [Uint8Array.of(0x7b)])

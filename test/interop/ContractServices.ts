@@ -2,9 +2,9 @@
  * The services of `contract_services.py` and `contract_postponed.py`, written with our schemas. Fields, methods and
  * their order are those of the Python classes.
  */
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import { Schema } from "effect"
 
 /** The names of a class of `contract_services.py`; they order the published types and name recursive ones. */

@@ -1,6 +1,6 @@
-import * as Rpc from "@aster-effect/core/Rpc"
-import { RpcError } from "@aster-effect/core/RpcError"
-import * as Service from "@aster-effect/core/Service"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
+import * as Service from "@aster-effect/core/service/Service"
 import { Effect, Stream } from "effect"
 import { CountRequest, FailRequest, HelloReply, Number, SlowRequest } from "../../examples/kitchen-sink/KitchenSink.ts"
 

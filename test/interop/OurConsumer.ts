@@ -1,5 +1,5 @@
 import { AsterClient } from "@aster-effect/client/AsterClient"
-import { RpcError } from "@aster-effect/core/RpcError"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { loopback } from "../../examples/loopback.ts"

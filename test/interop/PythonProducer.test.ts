@@ -1,12 +1,12 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { AdmissionDenied, AsterClient, ServiceNotOffered } from "@aster-effect/client/AsterClient"
-import * as Caller from "@aster-effect/core/Caller"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import { StatusCode } from "@aster-effect/core/Status"
+import * as Caller from "@aster-effect/core/call/Caller"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import { StatusCode } from "@aster-effect/core/wire/Status"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as IrohChannel from "@aster-effect/transport/IrohChannel"
 import { assert, layer } from "@effect/vitest"
 import { Arbitrary, Cause, Clock, Effect, Layer, Queue, Schema, Stream } from "effect"
@@ -369,7 +369,7 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
   it.effect("a method, a service, a version and a scope that the producer does not know", () =>
     Effect.gen(function* () {
       const { node, services } = yield* AsterClient
-      const connection = yield* node.connect(NodeAddr.parse(services[0]!.channels["rpc"]!), Alpn.RPC)
+      const connection = yield* node.connect(NodeAddr.parse(services[0]!.channels["rpc"]!), RpcConnection.ALPN)
       const call = (service: string, method: string, version: number) => {
         const definition = Service.make(service).add(Rpc.unary("call", { request: Number, response: Number }))
         const open = Effect.map(Effect.orDie(connection.openBi), IrohChannel.make)

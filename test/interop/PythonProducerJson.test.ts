@@ -1,6 +1,6 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { AsterClient, ServiceNotOffered } from "@aster-effect/client/AsterClient"
-import type { RpcError } from "@aster-effect/core/RpcError"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Inner, KitchenJson, Plain } from "../../examples/kitchen-sink/KitchenSink.ts"

@@ -4,9 +4,9 @@ import type * as Credential from "@aster-effect/admission/Credential"
 import type { AdmissionRequest } from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied, AsterClient, type NodeClientOptions } from "@aster-effect/client/AsterClient"
-import type { RpcError } from "@aster-effect/core/RpcError"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Stream } from "effect"
 import { loopback } from "../../examples/loopback.ts"
@@ -151,7 +151,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         const own = yield* quicNode({ secretKey: keyA })
         const present = (request: AdmissionRequest, by: IrohNode["Service"] = own) =>
           Effect.acquireUseRelease(
-            dial(by, { address }, Alpn.CONSUMER_ADMISSION),
+            dial(by, { address }, AdmissionAlpn.CONSUMER),
             (connection) => ConsumerAdmission.request(connection, { request }),
             (connection) => connection.close(0, "done")
           )
@@ -213,7 +213,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         assert.deepStrictEqual(yield* bare.closed, { _tag: "Peer", code: 403, reason: "not admitted" })
         const join = (credential: Credential.Credential) =>
           Effect.acquireUseRelease(
-            dial(own, { address }, Alpn.PRODUCER_ADMISSION),
+            dial(own, { address }, AdmissionAlpn.PRODUCER),
             (connection) => ProducerAdmission.request(connection, { request: asking(credential) }),
             (connection) => connection.close(0, "done")
           )

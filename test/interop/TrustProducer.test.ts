@@ -7,7 +7,7 @@ import { AsterClient, type Options as ClientOptions } from "@aster-effect/client
 import * as NodeKey from "@aster-effect/config/NodeKey"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { AsterServer } from "@aster-effect/server/AsterServer"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import { Hex } from "effect/encoding"
@@ -319,7 +319,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         const ours = wire(yield* enrol(own))
         assert.strictEqual((yield* join({ address, secret_key, credential: ours })).salt, reply.salt)
         // Everybody else meets Gate 0.
-        assert.match((yield* knock({ address, alpn: Alpn.RPC })).closed, /not admitted.*403/)
+        assert.match((yield* knock({ address, alpn: RpcConnection.ALPN })).closed, /not admitted.*403/)
         assert.isFalse((yield* consume({ address, calls: [] })).admitted)
       })
     )

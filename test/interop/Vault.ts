@@ -1,9 +1,9 @@
 /** The services of `vault.py`, which ask roles of their callers. */
 import * as Capability from "@aster-effect/admission/Capability"
-import { CallContext } from "@aster-effect/core/CallContext"
-import * as Rpc from "@aster-effect/core/Rpc"
-import * as Service from "@aster-effect/core/Service"
-import * as Wire from "@aster-effect/core/Wire"
+import { CallContext } from "@aster-effect/core/service/CallContext"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
+import * as Wire from "@aster-effect/core/message/Wire"
 import { Effect, Layer, Stream } from "effect"
 
 export class Note extends Wire.Class<Note>("trust/Note")({ text: Wire.String.pipe(Wire.withDefault("")) }) {}

@@ -23,9 +23,9 @@ export const makePeer = Effect.fnUntraced(function* (
     Layer.fresh(IrohNode.layerMemory()).pipe(Layer.provide(network))
   )
   const context = yield* Layer.build(Layer.fresh(Blobs.layerWith(options)).pipe(Layer.provideMerge(base)))
-  const handlers = { [BlobsProtocol.ALPN]: options.handler ?? BlobsProtocol.handler(options) }
+  const protocols = [{ alpn: BlobsProtocol.ALPN, handler: options.handler ?? BlobsProtocol.handler(options) }]
   const router = yield* Effect.provideContext(
-    Router.serve({ handlers, gracePeriod: "1 second", linger: "50 millis" }),
+    Router.serve({ protocols, gracePeriod: "1 second", linger: "50 millis" }),
     context
   )
   const node = Context.get(context, IrohNode)

@@ -13,8 +13,8 @@ const makeServer = node(server)
 const makeClient = node(IrohNode.layerMemory())
 
 /** A router on a node of its own, and a way to connect to it. */
-const routed = Effect.fnUntraced(function* <const H extends Readonly<Record<string, Router.Handler<never>>>>(
-  options: Router.RouterOptions<H>
+const routed = Effect.fnUntraced(function* <const P extends ReadonlyArray<Router.Protocol>>(
+  options: Router.RouterOptions<P>
 ) {
   const home = yield* makeServer
   const router = yield* Effect.provideService(Router.serve(options), IrohNode, home)
@@ -58,7 +58,12 @@ describe("Router", () => {
           yield* send.finish
           yield* connection.closed
         })
-      const { connect, router } = yield* routed({ handlers: { "hello/1": greet("hello"), "bye/1": greet("bye") } })
+      const { connect, router } = yield* routed({
+        protocols: [
+          { alpn: "hello/1", handler: greet("hello") },
+          { alpn: "bye/1", handler: greet("bye") }
+        ]
+      })
       const hello = yield* connect("hello/1")
       const bye = yield* connect("bye/1")
       assert.strictEqual(yield* ask(bye.connection, "ann"), "bye ann")
@@ -72,7 +77,7 @@ describe("Router", () => {
 
   test("closes what it has no handler for", () =>
     Effect.gen(function* () {
-      const { connect } = yield* routed({ handlers: { "echo/1": echo } })
+      const { connect } = yield* routed({ protocols: [{ alpn: "echo/1", handler: echo }] })
       const { connection } = yield* connect("unhandled/1")
       assert.deepStrictEqual(yield* connection.closed, {
         _tag: "Peer",
@@ -93,7 +98,7 @@ describe("Router", () => {
           yield* send.write(text(yield* Name))
           yield* send.finish
         })
-      yield* Router.serve({ handlers: { "name/1": handler } }).pipe(
+      yield* Router.serve({ protocols: [{ alpn: "name/1", handler }] }).pipe(
         Effect.provideService(IrohNode, home),
         Effect.provideService(Name, "alice")
       )
@@ -115,7 +120,16 @@ describe("Router", () => {
           Effect.sync(() => accepted.push(connection.remoteId)),
           echo(connection)
         )
-      const made = yield* Effect.provideService(routed({ handlers: { "echo/1": handler, "open/1": echo } }), Gate, gate)
+      const made = yield* Effect.provideService(
+        routed({
+          protocols: [
+            { alpn: "echo/1", handler },
+            { alpn: "open/1", handler: echo }
+          ]
+        }),
+        Gate,
+        gate
+      )
       return { ...made, accepted }
     })
 
@@ -175,14 +189,17 @@ describe("Router", () => {
         const { layer, lines } = errors()
         const { connect, router } = yield* Effect.provide(
           routed({
-            handlers: {
-              "die/1": () => Effect.die(new Error("broken handler")),
-              "fail/1": () => Effect.fail(new Error("failed handler")),
-              "throw/1": () => {
-                throw new Error("thrown handler")
+            protocols: [
+              { alpn: "die/1", handler: () => Effect.die(new Error("broken handler")) },
+              { alpn: "fail/1", handler: () => Effect.fail(new Error("failed handler")) },
+              {
+                alpn: "throw/1",
+                handler: () => {
+                  throw new Error("thrown handler")
+                }
               },
-              "echo/1": echo
-            }
+              { alpn: "echo/1", handler: echo }
+            ]
           }),
           layer
         )
@@ -204,7 +221,10 @@ describe("Router", () => {
     test("a peer that leaves is no error", () =>
       Effect.gen(function* () {
         const { layer, lines } = errors()
-        const { connect, router } = yield* Effect.provide(routed({ handlers: { "echo/1": echo } }), layer)
+        const { connect, router } = yield* Effect.provide(
+          routed({ protocols: [{ alpn: "echo/1", handler: echo }] }),
+          layer
+        )
         const { connection } = yield* connect("echo/1")
         assert.strictEqual(yield* ask(connection, "hi"), "hi")
         yield* connection.close(3, "bye")
@@ -215,7 +235,7 @@ describe("Router", () => {
 
     test("serves no more than maxConnections at a time", () =>
       Effect.gen(function* () {
-        const { connect, router } = yield* routed({ handlers: { "echo/1": echo }, maxConnections: 2 })
+        const { connect, router } = yield* routed({ protocols: [{ alpn: "echo/1", handler: echo }], maxConnections: 2 })
         const first = yield* connect("echo/1")
         yield* connect("echo/1")
         const third = yield* connect("echo/1")
@@ -248,7 +268,7 @@ describe("Router", () => {
       Effect.gen(function* () {
         const log: Array<string> = []
         const { connect, home, router } = yield* routed({
-          handlers: { "work/1": worker(log) },
+          protocols: [{ alpn: "work/1", handler: worker(log) }],
           gracePeriod: "10 seconds"
         })
         const quick = yield* Effect.forkChild(ask((yield* connect("work/1")).connection, "3"))
@@ -285,7 +305,7 @@ describe("Router", () => {
         const log: Array<string> = []
         const home = yield* makeServer
         const scope = yield* Scope.make()
-        yield* Router.serve({ handlers: { "work/1": worker(log) }, gracePeriod: "10 seconds" }).pipe(
+        yield* Router.serve({ protocols: [{ alpn: "work/1", handler: worker(log) }], gracePeriod: "10 seconds" }).pipe(
           Effect.provideService(IrohNode, home),
           Scope.provide(scope)
         )
@@ -303,14 +323,14 @@ describe("Router", () => {
 
     test("with nobody there takes no time", () =>
       Effect.gen(function* () {
-        const { router } = yield* routed({ handlers: { "echo/1": echo } })
+        const { router } = yield* routed({ protocols: [{ alpn: "echo/1", handler: echo }] })
         yield* router.drain
       }))
   })
 
   it.effect("several layers share one router's node", () =>
     Effect.gen(function* () {
-      const program = Layer.effectDiscard(Router.serve({ handlers: { "echo/1": echo } })).pipe(
+      const program = Layer.effectDiscard(Router.serve({ protocols: [{ alpn: "echo/1", handler: echo }] })).pipe(
         Layer.provideMerge(server)
       )
       const context = yield* Layer.build(program)

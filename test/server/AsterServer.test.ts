@@ -1,6 +1,6 @@
 /** Starting and ending of a server, on a network in memory. */
 import type { AsterClient } from "@aster-effect/client/AsterClient"
-import { StatusCode } from "@aster-effect/core/Status"
+import { StatusCode } from "@aster-effect/core/wire/Status"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"

@@ -3,15 +3,15 @@
  *
  * @since 0.1.0
  */
-import type { Call } from "@aster-effect/core/CallContext"
-import type { Interceptor } from "@aster-effect/core/Interceptor"
-import { problemOf, type Requirement } from "@aster-effect/core/Requirement"
-import { RpcError } from "@aster-effect/core/RpcError"
-import type * as Service from "@aster-effect/core/Service"
+import type { Call } from "@aster-effect/core/service/CallContext"
+import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import { problemOf, type Requirement } from "@aster-effect/core/service/Requirement"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
+import type * as Service from "@aster-effect/core/service/Service"
 import { Effect } from "effect"
 
 /** A requirement, as services and methods carry it. @since 0.1.0 */
-export type { Requirement } from "@aster-effect/core/Requirement"
+export type { Requirement } from "@aster-effect/core/service/Requirement"
 
 /** A role no attribute can hold would lock everybody out unnoticed, so it is refused where it is declared. */
 const declare = (kind: Requirement["kind"], roles: ReadonlyArray<string>): Requirement => {

@@ -4,11 +4,13 @@
  *
  * @since 0.1.0
  */
-import * as ServiceSummary from "@aster-effect/core/ServiceSummary"
+import * as ServiceSummary from "@aster-effect/core/contract/ServiceSummary"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import type * as Router from "@aster-effect/iroh/Router"
 import { Clock, type Duration, Effect, Metric, Result } from "effect"
+import * as AdmissionAlpn from "./AdmissionAlpn.ts"
 import { type AdmissionPath, AdmittedPeers } from "./AdmittedPeers.ts"
 import * as Credential from "./Credential.ts"
 import { Gates } from "./Gates.ts"
@@ -183,6 +185,24 @@ export const deniedConsumers = Metric.counter("aster_admission_consumer_denied_t
 export type Welcome = Pick<AdmissionReply, "services" | "registryNamespace" | "gossipTopic">
 
 /**
+ * The handshake as a protocol of a router.
+ *
+ * @since 0.1.0
+ */
+export const protocol = <R>(
+  options: ServeOptions<R>
+): Router.Protocol<R | Gates | AdmittedPeers | NonceStore | Handshake.HandshakeLimits> => ({
+  alpn: AdmissionAlpn.CONSUMER,
+  handler: (connection) => serve(connection, options)
+})
+
+/** What a handshake is served with. @since 0.1.0 */
+export interface ServeOptions<R> extends Handshake.ServeOptions {
+  /** What an admitted consumer is told. */
+  readonly welcome: (consumer: EndpointId) => Effect.Effect<Welcome, never, R>
+}
+
+/**
  * Serves one connection of the consumer admission protocol. Malformed requests are denied like any other; see
  * `Handshake.serve` for empty, over-long, slow and too many ones.
  *
@@ -191,9 +211,7 @@ export type Welcome = Pick<AdmissionReply, "services" | "registryNamespace" | "g
  */
 export const serve = <R>(
   connection: Connection,
-  options: Handshake.ServeOptions & {
-    readonly welcome: (consumer: EndpointId) => Effect.Effect<Welcome, never, R>
-  }
+  options: ServeOptions<R>
 ): Effect.Effect<void, never, R | Gates | AdmittedPeers | NonceStore | Handshake.HandshakeLimits> =>
   Handshake.serve(
     connection,

@@ -7,7 +7,7 @@ import type { Gate as GateState, Root } from "@aster-effect/config/Gates"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "./AdmissionAlpn.ts"
 import { Context, Effect, Layer } from "effect"
 import { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { Attributes } from "./Credential.ts"
@@ -61,7 +61,7 @@ export class Gates extends Context.Service<
 }
 
 /** The protocols by which peers get admitted. */
-const admissionProtocols: ReadonlySet<string> = new Set([Alpn.CONSUMER_ADMISSION, Alpn.PRODUCER_ADMISSION])
+const admissionProtocols: ReadonlySet<string> = new Set([AdmissionAlpn.CONSUMER, AdmissionAlpn.PRODUCER])
 
 const make = Effect.fnUntraced(function* ({ consumers, producers, root }: Decision) {
   const peers = yield* AdmittedPeers

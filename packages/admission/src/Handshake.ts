@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import * as Json from "@aster-effect/core/Json"
+import * as Json from "@aster-effect/core/message/Json"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import type { BiStream, RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"

@@ -7,7 +7,9 @@
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
+import type * as Router from "@aster-effect/iroh/Router"
 import { Clock, type Duration, Effect, Metric, Result } from "effect"
+import * as AdmissionAlpn from "./AdmissionAlpn.ts"
 import { type AdmissionPath, AdmittedPeers } from "./AdmittedPeers.ts"
 import * as Credential from "./Credential.ts"
 import { Gates } from "./Gates.ts"
@@ -98,6 +100,18 @@ const refusals = { AdmittedPeersFull: "Full", PeerRevoked: "Revoked", MeshError:
 export const admittedProducers = Metric.counter("aster_admission_producer_admitted_total", { incremental: true })
 /** @since 0.1.0 */
 export const deniedProducers = Metric.counter("aster_admission_producer_denied_total", { incremental: true })
+
+/**
+ * The handshake that admits into a mesh, as a protocol of a router.
+ *
+ * @since 0.1.0
+ */
+export const protocol = (
+  mesh: ProducerMesh["Service"]
+): Router.Protocol<Gates | AdmittedPeers | Handshake.HandshakeLimits> => ({
+  alpn: AdmissionAlpn.PRODUCER,
+  handler: (connection) => Effect.provideService(serve(connection), ProducerMesh, mesh)
+})
 
 /** Serves one connection of the producer admission protocol, within the limits of `Handshake.serve`. @since 0.1.0 */
 export const serve = (

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as Service from "@aster-effect/core/Service"
+import type * as Service from "@aster-effect/core/service/Service"
 import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import * as path from "node:path"

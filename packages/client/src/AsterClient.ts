@@ -21,13 +21,13 @@ import * as NodeConfig from "@aster-effect/admission/NodeConfig"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as ClientTrust from "@aster-effect/config/ClientTrust"
-import * as Caller from "@aster-effect/core/Caller"
-import type { Interceptor } from "@aster-effect/core/Interceptor"
-import type { Encoding } from "@aster-effect/core/MessageCodec"
-import type * as Rpc from "@aster-effect/core/Rpc"
-import { RpcError } from "@aster-effect/core/RpcError"
-import type * as Service from "@aster-effect/core/Service"
-import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
+import * as Caller from "@aster-effect/core/call/Caller"
+import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import type { Encoding } from "@aster-effect/core/message/MessageCodec"
+import type * as Rpc from "@aster-effect/core/service/Rpc"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
+import type * as Service from "@aster-effect/core/service/Service"
+import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
@@ -38,7 +38,7 @@ import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import { TicketError } from "@aster-effect/iroh/Ticket"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -49,7 +49,7 @@ import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as DynamicClient from "./DynamicClient.ts"
 import * as Presentation from "./Presentation.ts"
-import * as RpcDialer from "./RpcDialer.ts"
+import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 
 /**
  * The producer does not let this consumer in. Producers never say why, so the message lists what can be the matter as
@@ -384,7 +384,7 @@ const admit = Effect.fnUntraced(function* ({
           iidToken: config.enrollmentCredentialIid === undefined ? "" : Redacted.value(config.enrollmentCredentialIid)
         }
   const dial = Effect.acquireRelease(
-    node.connect(producer, Alpn.CONSUMER_ADMISSION, { timeout }),
+    node.connect(producer, AdmissionAlpn.CONSUMER, { timeout }),
     (connection) => connection.close(0, "done"),
     { interruptible: true }
   )

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { RpcError } from "@aster-effect/core/RpcError"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { TransferError } from "@aster-effect/iroh-blobs/TransferError"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"

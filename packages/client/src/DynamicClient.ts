@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
-import * as Caller from "@aster-effect/core/Caller"
-import * as MessageCodec from "@aster-effect/core/MessageCodec"
-import * as Rpc from "@aster-effect/core/Rpc"
-import type { RpcError } from "@aster-effect/core/RpcError"
-import * as Wire from "@aster-effect/core/Wire"
+import * as Caller from "@aster-effect/core/call/Caller"
+import * as MessageCodec from "@aster-effect/core/message/MessageCodec"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
+import * as Wire from "@aster-effect/core/message/Wire"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 

@@ -1,34 +1,30 @@
 /** @since 0.1.0 */
-export * as CallChannel from "./CallChannel.ts"
+export * as CallChannel from "./wire/CallChannel.ts"
 /** @since 0.1.0 */
-export { type Call, CallContext } from "./CallContext.ts"
+export { type Call, CallContext } from "./service/CallContext.ts"
 /** @since 0.1.0 */
-export * as Caller from "./Caller.ts"
+export * as Caller from "./call/Caller.ts"
 /** @since 0.1.0 */
-export * as ContractIdentity from "./ContractIdentity.ts"
+export * as ContractIdentity from "./contract/ContractIdentity.ts"
 /** @since 0.1.0 */
-export * as Dispatcher from "./Dispatcher.ts"
+export * as Dispatcher from "./call/Dispatcher.ts"
 /** @since 0.1.0 */
-export * as Frame from "./Frame.ts"
+export * as Frame from "./wire/Frame.ts"
 /** @since 0.1.0 */
-export * as Interceptor from "./Interceptor.ts"
+export * as Interceptor from "./interceptor/Interceptor.ts"
 /** @since 0.1.0 */
-export * as LocalTransport from "./LocalTransport.ts"
+export * as Manifest from "./contract/Manifest.ts"
 /** @since 0.1.0 */
-export * as Manifest from "./Manifest.ts"
+export * as Requirement from "./service/Requirement.ts"
 /** @since 0.1.0 */
-export * as Multiplex from "./Multiplex.ts"
+export * as Rpc from "./service/Rpc.ts"
 /** @since 0.1.0 */
-export * as Requirement from "./Requirement.ts"
+export { RpcError } from "./wire/RpcError.ts"
 /** @since 0.1.0 */
-export * as Rpc from "./Rpc.ts"
+export * as Service from "./service/Service.ts"
 /** @since 0.1.0 */
-export { RpcError } from "./RpcError.ts"
+export * as ServiceSummary from "./contract/ServiceSummary.ts"
 /** @since 0.1.0 */
-export * as Service from "./Service.ts"
+export { StatusCode, type StatusName } from "./wire/Status.ts"
 /** @since 0.1.0 */
-export * as ServiceSummary from "./ServiceSummary.ts"
-/** @since 0.1.0 */
-export { StatusCode, type StatusName } from "./Status.ts"
-/** @since 0.1.0 */
-export * as Wire from "./Wire.ts"
+export * as Wire from "./message/Wire.ts"

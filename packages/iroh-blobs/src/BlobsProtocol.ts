@@ -5,7 +5,7 @@
  */
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import type { Handler } from "@aster-effect/iroh/Router"
+import * as Router from "@aster-effect/iroh/Router"
 import { type Duration, Effect, FiberSet, Semaphore, Stream } from "effect"
 import { BlobStore } from "./BlobStore.ts"
 import { ByteReader, readDelimited, type StreamEnded } from "./internal/byteReader.ts"
@@ -52,12 +52,18 @@ export interface BlobsProtocolOptions {
   readonly writeTimeout?: Duration.Input | undefined
 }
 
+/** The blobs of the store as a protocol of a router. */
+export const protocol = (options: BlobsProtocolOptions = {}): Router.Protocol<BlobStore> => ({
+  alpn: ALPN,
+  handler: Router.bidirectional(handler(options))
+})
+
 /**
- * Serves the blobs of the store to one connection; give it to a router for {@link ALPN}. How many streams a peer may have
+ * Serves the blobs of the store to one connection. How many streams a peer may have
  * open, and so how many blobs it may observe, is for the transport to limit.
  */
 export const handler =
-  (options: BlobsProtocolOptions = {}): Handler<BlobStore> =>
+  (options: BlobsProtocolOptions = {}): Router.Handler<BlobStore> =>
   (connection, draining) =>
     Effect.gen(function* () {
       const store = yield* BlobStore

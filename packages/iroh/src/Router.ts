@@ -29,10 +29,17 @@ export const bidirectional =
       Effect.catch(refuseUni(connection), () => Effect.never)
     )
 
+/** A protocol that a router can serve. The package that speaks it exports it. */
+export interface Protocol<R = never> {
+  /** Its name in the handshake. */
+  readonly alpn: string
+  readonly handler: Handler<R>
+}
+
 /** What `serve` can be told. */
-export interface RouterOptions<Handlers extends Readonly<Record<string, Handler<unknown>>>> {
-  /** Handlers by ALPN. The node takes connections for exactly these, and those it was made with. */
-  readonly handlers: Handlers
+export interface RouterOptions<Protocols extends ReadonlyArray<Protocol<unknown>>> {
+  /** The node takes connections for exactly these, and those it was made with. Each ALPN at most once. */
+  readonly protocols: Protocols
   /** Further connections are closed with code 503. Default: 1,024. */
   readonly maxConnections?: number | undefined
   /** Of these, connections of one peer; its further ones are closed with code 503. Default: 128. */
@@ -57,8 +64,8 @@ export interface Router {
 }
 
 /** What handlers need, apart from the scope that each connection brings. */
-type Needs<Handlers extends Readonly<Record<string, Handler<unknown>>>> = Exclude<
-  Effect.Services<ReturnType<Handlers[keyof Handlers]>>,
+type Needs<Protocols extends ReadonlyArray<Protocol<unknown>>> = Exclude<
+  Effect.Services<ReturnType<Protocols[number]["handler"]>>,
   Scope.Scope
 >
 
@@ -68,13 +75,15 @@ type Needs<Handlers extends Readonly<Record<string, Handler<unknown>>>> = Exclud
  * Closed without being served: with 403 "not admitted" whom the gate denies, with 400 a protocol that has no handler,
  * with 503 what goes beyond `maxConnections` and `maxConnectionsPerPeer`, and with 0 "server closed" who comes while draining.
  */
-export const serve = Effect.fnUntraced(function* <const Handlers extends Readonly<Record<string, Handler<unknown>>>>(
-  options: RouterOptions<Handlers>
-): Effect.fn.Return<Router, never, IrohNode | Scope.Scope | Needs<Handlers>> {
+export const serve = Effect.fnUntraced(function* <const Protocols extends ReadonlyArray<Protocol<unknown>>>(
+  options: RouterOptions<Protocols>
+): Effect.fn.Return<Router, never, IrohNode | Scope.Scope | Needs<Protocols>> {
   const node = yield* IrohNode
   const gate = yield* Gate
-  // The union of what they need, which the compiler does not see through `keyof`.
-  const handlers = new Map(Object.entries(options.handlers) as Array<[string, Handler<Needs<Handlers> | Scope.Scope>]>)
+  // The union of what they need, which the compiler does not see through the index.
+  const protocols = options.protocols as ReadonlyArray<Protocol<Needs<Protocols> | Scope.Scope>>
+  const handlers = new Map(protocols.map(({ alpn, handler }) => [alpn, handler]))
+  if (handlers.size < protocols.length) return yield* Effect.die(new Error("two protocols of a router share an ALPN"))
   const maxConnections = options.maxConnections ?? 1024
   const maxConnectionsPerPeer = options.maxConnectionsPerPeer ?? 128
   const perPeer = new Map<EndpointId, number>()
@@ -103,7 +112,7 @@ export const serve = Effect.fnUntraced(function* <const Handlers extends Readonl
       Effect.raceFirst(Effect.as(connection.closed, false)) // who has left need not be decided about
     )
 
-  const handle = (connection: Connection, handler: Handler<Needs<Handlers> | Scope.Scope>) =>
+  const handle = (connection: Connection, handler: Handler<Needs<Protocols> | Scope.Scope>) =>
     Effect.suspend(() => handler(connection, Deferred.await(draining))).pipe(
       Effect.scoped,
       Effect.andThen(Effect.timeoutOption(connection.closed, options.linger ?? "1 second")),

@@ -29,13 +29,12 @@ import type { RootKey } from "@aster-effect/admission/RootKey"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
-import * as Dispatcher from "@aster-effect/core/Dispatcher"
-import * as Interceptor from "@aster-effect/core/Interceptor"
+import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
+import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
-import * as Service from "@aster-effect/core/Service"
-import type { ServiceSummary } from "@aster-effect/core/ServiceSummary"
+import * as Service from "@aster-effect/core/service/Service"
+import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
-import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { Gate } from "@aster-effect/iroh/Gate"
@@ -44,7 +43,6 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as Router from "@aster-effect/iroh/Router"
-import * as Alpn from "@aster-effect/transport/Alpn"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -57,7 +55,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
-import * as RpcConnection from "./RpcConnection.ts"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as ServerBlobs from "./ServerBlobs.ts"
 
 /**
@@ -268,20 +266,14 @@ const make = Effect.fnUntraced(function* (
   yield* warnIfTooLarge(yield* welcome(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
-  const handlers: Record<string, Router.Handler<Admission | BlobStore | Scope.Scope>> = {
-    [Alpn.RPC]: Router.bidirectional((connection, draining) =>
-      gates.whileAdmitted(connection, RpcConnection.serve(dispatcher, connection, gates.attributesOf, draining))
-    ),
-    [BlobsProtocol.ALPN]: Router.bidirectional(ServerBlobs.handler(options.blobs ?? {}, gates)),
-    [Alpn.CONSUMER_ADMISSION]: (connection) => ConsumerAdmission.serve(connection, { welcome })
-  }
-  if (gates.producers === "closed" && mesh !== undefined) {
-    handlers[Alpn.PRODUCER_ADMISSION] = (connection) =>
-      Effect.provideService(ProducerAdmission.serve(connection), ProducerMesh, mesh)
-  }
   const gate = yield* Gate
   const router = yield* Router.serve({
-    handlers,
+    protocols: [
+      RpcConnection.protocol(dispatcher, gates),
+      ServerBlobs.protocol(options.blobs ?? {}, gates),
+      ConsumerAdmission.protocol({ welcome }),
+      ...(gates.producers === "closed" && mesh !== undefined ? [ProducerAdmission.protocol(mesh)] : [])
+    ],
     gracePeriod: options.gracePeriod,
     maxConnections: options.maxConnections,
     maxConnectionsPerPeer: options.maxConnectionsPerPeer,

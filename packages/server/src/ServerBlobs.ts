@@ -13,7 +13,7 @@ import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobS
 import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import type { Handler } from "@aster-effect/iroh/Router"
+import * as Router from "@aster-effect/iroh/Router"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -41,8 +41,13 @@ export const layer = (options: BlobsOptions, config: Resolved): Layer.Layer<Blob
     })
   )
 
-/** Serves one connection for as long as its peer is admitted. @since 0.1.0 */
-export const handler = (options: BlobsOptions, gates: Gates["Service"]): Handler<BlobStore> => {
+/** Serves a connection for as long as its peer is admitted. @since 0.1.0 */
+export const protocol = (options: BlobsOptions, gates: Gates["Service"]): Router.Protocol<BlobStore> => ({
+  alpn: BlobsProtocol.ALPN,
+  handler: Router.bidirectional(handler(options, gates))
+})
+
+const handler = (options: BlobsOptions, gates: Gates["Service"]): Router.Handler<BlobStore> => {
   const { authorize, authorizePush, onServed, pushRequires, requires } = options
   const holds = (peer: EndpointId, requirement: Capability.Requirement | undefined) =>
     requirement === undefined || Capability.isSatisfied(requirement, gates.attributesOf(peer))

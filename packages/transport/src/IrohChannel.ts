@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type CallChannel, ChannelError } from "@aster-effect/core/CallChannel"
+import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import * as Effect from "effect/Effect"
 

@@ -8,7 +8,7 @@ import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
 import type { CloseReason, Connection } from "@aster-effect/iroh/Connection"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { asking, consume, issue, otherRoot, quicNode, serve } from "../../admission/Deployment.ts"
@@ -61,7 +61,7 @@ const present = ({ node }: Rust, server: IrohNode["Service"], credential: Creden
   Effect.promise(async () => {
     const connection = await node.connectNodeAddr(
       server.endpointId,
-      Buffer.from(Alpn.CONSUMER_ADMISSION),
+      Buffer.from(AdmissionAlpn.CONSUMER),
       server.boundSockets
     )
     const stream = await connection.openBi()

@@ -23,7 +23,7 @@ const withBoth = <A, E>(
   body: (rust: Effect.Success<typeof rustNode>) => Effect.Effect<A, E, Blobs | BlobStore | IrohNode>
 ) =>
   Effect.gen(function* () {
-    yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: BlobsProtocol.handler() }, gracePeriod: "1 second" })
+    yield* Router.serve({ protocols: [BlobsProtocol.protocol()], gracePeriod: "1 second" })
     return yield* body(yield* rustNode)
   }).pipe(Effect.scoped, Effect.provide(live))
 
@@ -218,10 +218,10 @@ describe("with a Rust node", () => {
 
   it.live("a Rust getter with half a blob asks for the other half only", () => {
     const served: Array<BlobsProtocol.ServedRequest> = []
-    const handler = BlobsProtocol.handler({ onServed: (request) => Effect.sync(() => served.push(request)) })
+    const protocol = BlobsProtocol.protocol({ onServed: (request) => Effect.sync(() => served.push(request)) })
     return Effect.gen(function* () {
       const blobs = yield* Blobs
-      yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: handler }, gracePeriod: "1 second" })
+      yield* Router.serve({ protocols: [protocol], gracePeriod: "1 second" })
       const rust = yield* rustNode
       const content = blobOf(300_000, 8)
       const { hash } = yield* blobs.addBytes(content)

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from "node:dgram"
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as Alpn from "@aster-effect/transport/Alpn"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { consume, issue, Note, quicNode, serve, Vault } from "../../admission/Deployment.ts"
@@ -48,7 +48,8 @@ describe("handshakes of QUIC that are begun and left", () => {
       const target = NodeAddr.make(server.endpointId, [path.address])
       for (let i = 0; i < 2; i++) {
         const attacker = yield* quicNode()
-        for (let j = 0; j < 100; j++) yield* Effect.forkScoped(Effect.exit(attacker.connect(target, Alpn.RPC)))
+        for (let j = 0; j < 100; j++)
+          yield* Effect.forkScoped(Effect.exit(attacker.connect(target, RpcConnection.ALPN)))
       }
       yield* Effect.repeat(Effect.sleep("50 millis"), { until: () => path.begun() >= 200 })
       // Without that, the server gives up the first of them after ten seconds.

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { CodecError } from "@aster-effect/core/CodecError"
-import * as Json from "@aster-effect/core/Json"
+import { CodecError } from "@aster-effect/core/message/CodecError"
+import * as Json from "@aster-effect/core/message/Json"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import * as SecretFile from "@aster-effect/config/SecretFile"
-import * as Manifest from "@aster-effect/core/Manifest"
-import { ManifestError } from "@aster-effect/core/ManifestError"
-import type * as Service from "@aster-effect/core/Service"
+import * as Manifest from "@aster-effect/core/contract/Manifest"
+import { ManifestError } from "@aster-effect/core/contract/ManifestError"
+import type * as Service from "@aster-effect/core/service/Service"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import * as Argument from "effect/cli/Argument"

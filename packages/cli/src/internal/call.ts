@@ -1,6 +1,6 @@
 import { AsterClient, type ConnectFailure, type ServiceNotOffered } from "@aster-effect/client/AsterClient"
 import type { JsonMessage } from "@aster-effect/client/DynamicClient"
-import type { RpcError } from "@aster-effect/core/RpcError"
+import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

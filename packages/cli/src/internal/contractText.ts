@@ -1,5 +1,5 @@
-import type { Manifest, ManifestMethod } from "@aster-effect/core/Manifest"
-import type { ManifestField } from "@aster-effect/core/ManifestField"
+import type { Manifest, ManifestMethod } from "@aster-effect/core/contract/Manifest"
+import type { ManifestField } from "@aster-effect/core/contract/ManifestField"
 
 /** A manifest and, where the service itself is at hand, the names of its types by hash. */
 export interface Described {

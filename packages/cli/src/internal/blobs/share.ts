@@ -42,7 +42,7 @@ export const share = Effect.fnUntraced(function* (options: Share) {
   const config = yield* clientConfig(undefined)
   const settings = yield* NodeConfig.nodeOptions(config, config.secretKey)
   const node = Context.get(yield* Layer.build(IrohNode.layer(settings)), IrohNode)
-  const handler = BlobsProtocol.handler({
+  const protocol = BlobsProtocol.protocol({
     // The store may hold more than what is shared.
     authorize: (_, request) =>
       Effect.succeed(
@@ -53,7 +53,7 @@ export const share = Effect.fnUntraced(function* (options: Share) {
     onServed: ({ outcome, peer, sent }) =>
       sent > 0 ? Console.error(`${peer.slice(0, 10)}: ${byteText(sent)} sent, ${outcome}`) : Effect.void
   })
-  yield* Router.serve({ handlers: { [BlobsProtocol.ALPN]: handler }, gracePeriod: "1 second" }).pipe(
+  yield* Router.serve({ protocols: [protocol], gracePeriod: "1 second" }).pipe(
     Effect.provide([Layer.succeed(IrohNode, node), Layer.succeed(BlobStore, store)])
   )
   const addr = settings.relayMode === "disabled" ? yield* node.address : yield* settled(node)

@@ -1,0 +1,83 @@
+/**
+ * Calls within the process: the dispatcher that serves a network serves these too, over channels in memory.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Caller from "@aster-effect/core/call/Caller"
+import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
+import { type Dispatcher, LOCAL, type Peer } from "@aster-effect/core/call/Dispatcher"
+import type * as MessageCodec from "@aster-effect/core/message/MessageCodec"
+import type * as Rpc from "@aster-effect/core/service/Rpc"
+import type * as Service from "@aster-effect/core/service/Service"
+
+/** @since 0.1.0 */
+export interface Options {
+  readonly encoding?: MessageCodec.Encoding | undefined
+  readonly interceptors?: Caller.Options["interceptors"]
+  /** Who the handlers see. Default: `Dispatcher.LOCAL`. */
+  readonly peer?: Peer | undefined
+}
+
+/**
+ * Clients of services that a dispatcher serves in this process. Calls that run when the scope closes are interrupted.
+ *
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  dispatcher: Dispatcher,
+  options?: Options
+): Effect.fn.Return<
+  <Name extends string, Methods extends Rpc.Any>(service: Service.Service<Name, Methods>) => Caller.Client<Methods>,
+  never,
+  Scope.Scope
+> {
+  const calls = yield* FiberSet.make<void>()
+  const peer = options?.peer ?? LOCAL
+  const open = Effect.gen(function* () {
+    const [client, server] = pair()
+    yield* FiberSet.run(calls, dispatcher.handle(server, peer))
+    return client
+  })
+  return (service) =>
+    Caller.make(service, {
+      open: () => open,
+      peer: peer.id,
+      version: service.version,
+      encoding: options?.encoding,
+      interceptors: options?.interceptors
+    })
+})
+
+/**
+ * The two ends of a channel in memory.
+ *
+ * @since 0.1.0
+ */
+export const pair = (): readonly [CallChannel, CallChannel] => {
+  const there = pipe()
+  const back = pipe()
+  return [end(back, there), end(there, back)]
+}
+
+type Pipe = Queue.Queue<Uint8Array, ChannelError | Cause.Done>
+
+/** Chunks that may wait for the reader. */
+const CAPACITY = 64
+
+const pipe = (): Pipe => Effect.runSync(Queue.bounded<Uint8Array, ChannelError | Cause.Done>(CAPACITY))
+
+const end = (incoming: Pipe, outgoing: Pipe): CallChannel => {
+  const gone = new ChannelError({ reason: "Reset", detail: "the other side gave up the call" })
+  return {
+    receive: Effect.catchIf(Queue.take(incoming), Cause.isDone, () => Effect.succeed(undefined)),
+    send: (bytes) => Effect.flatMap(Queue.offer(outgoing, bytes), (taken) => (taken ? Effect.void : Effect.fail(gone))),
+    finish: Effect.asVoid(Queue.end(outgoing)),
+    abort: Effect.andThen(Queue.fail(outgoing, gone), Queue.shutdown(incoming)),
+    release: Effect.andThen(Queue.end(outgoing), Queue.shutdown(incoming))
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Calls on one connection.
+ *
+ * @since 0.1.0
+ */
+import type { Dispatcher } from "@aster-effect/core/call/Dispatcher"
+import * as Multiplex from "./Multiplex.ts"
+import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import * as Router from "@aster-effect/iroh/Router"
+import * as IrohChannel from "./IrohChannel.ts"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+
+/** The ALPN of calls (Aster RPC wire, ALPNs). @since 0.1.0 */
+export const ALPN = "aster/1"
+
+/**
+ * Calls as a protocol of a router.
+ *
+ * @param options.whileAdmitted serves a connection for as long as its peer is admitted
+ * @since 0.1.0
+ */
+export const protocol = (
+  dispatcher: Dispatcher,
+  options: {
+    readonly attributesOf: (id: EndpointId) => ReadonlyMap<string, string>
+    readonly whileAdmitted: <E, R>(
+      connection: Connection,
+      serving: Effect.Effect<void, E, R>
+    ) => Effect.Effect<void, E, R>
+  }
+): Router.Protocol<Scope.Scope> => ({
+  alpn: ALPN,
+  handler: Router.bidirectional((connection, draining) =>
+    options.whileAdmitted(connection, serve(dispatcher, connection, options.attributesOf, draining))
+  )
+})
+
+/**
+ * Serves every stream the peer opens as a call, each in a fiber of its own, until the connection ends or draining
+ * begins. The end of the connection interrupts the calls that run, as there is nobody left to answer; draining waits for
+ * them. Closing the scope interrupts them.
+ *
+ * @param attributesOf what a peer is admitted with; asked again for every call
+ * @since 0.1.0
+ */
+export const serve = Effect.fnUntraced(function* (
+  dispatcher: Dispatcher,
+  connection: Connection,
+  attributesOf: (id: EndpointId) => ReadonlyMap<string, string>,
+  draining: Effect.Effect<void>
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const calls = yield* FiberSet.make<void>()
+  const peer = {
+    id: connection.remoteId,
+    get attributes() {
+      return attributesOf(connection.remoteId)
+    }
+  }
+  const handle = Multiplex.server(dispatcher, peer, draining)
+  const accept: Effect.Effect<never, ConnectionLost> = Effect.forever(
+    Effect.flatMap(connection.acceptBi, (stream) =>
+      FiberSet.run(calls, Effect.catchCause(handle(IrohChannel.make(stream)), logFailure), {
+        startImmediately: true
+      })
+    ),
+    { disableYield: true }
+  )
+  yield* Effect.raceFirst(
+    Effect.catchTag(accept, "ConnectionLost", () => Effect.void),
+    draining
+  )
+  yield* Effect.raceFirst(FiberSet.awaitEmpty(calls), connection.closed)
+})
+
+const logFailure = Effect.fnUntraced(function* (cause: Parameters<typeof Effect.logError>[0]) {
+  yield* Effect.logError("serving a call failed", cause)
+})
