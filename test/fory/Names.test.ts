@@ -1,5 +1,5 @@
-import * as MetaString from "@aster-effect/fory/proto/MetaString"
-import { murmur3 } from "@aster-effect/fory/proto/Murmur3"
+import * as MetaString from "../../packages/fory/src/proto/MetaString.ts"
+import { murmur3 } from "../../packages/fory/src/proto/Murmur3.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { fromHex, toHex } from "./golden/model.ts"
 import { Random } from "./golden/random.ts"

@@ -1,4 +1,4 @@
-import { compareFields, fingerprint, type LayoutField, schemaHash } from "@aster-effect/fory/proto/StructLayout"
+import { compareFields, fingerprint, type LayoutField, schemaHash } from "../../packages/fory/src/proto/StructLayout.ts"
 import { assert, describe, it } from "@effect/vitest"
 
 const field = (name: string, typeId: number, nullable = false): LayoutField => ({ name, typeId, nullable })

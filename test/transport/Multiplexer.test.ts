@@ -4,7 +4,7 @@ import {
   Multiplexer,
   MultiplexError,
   WINDOW
-} from "@aster-effect/transport/proto/Multiplexer"
+} from "../../packages/transport/src/proto/Multiplexer.ts"
 import { assert, describe, it } from "@effect/vitest"
 
 const DATA = 0
