@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 const Document = Schema.Struct({
   rows: Schema.Array(

@@ -9,7 +9,12 @@ import * as Wire from "@aster-effect/core/message/Wire"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"
-import { Effect, Exit, Layer, ManagedRuntime, Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Peer } from "../Peer.ts"
 
 class Payload extends Wire.Class<Payload>("bench/Payload")({ data: Wire.Bytes }) {}

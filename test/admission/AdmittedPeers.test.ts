@@ -1,8 +1,13 @@
 import { type AdmissionPath, AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, ConfigProvider, Effect, Exit, Fiber, Layer } from "effect"
-import { TestClock } from "effect/testing"
+import * as Clock from "effect/Clock"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
 
 const peer = (n: number) => EndpointId.parse(n.toString(16).padStart(64, "0"))
 const path: AdmissionPath = "consumer_admission"

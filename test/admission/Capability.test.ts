@@ -7,7 +7,9 @@ import * as Rpc from "@aster-effect/core/service/Rpc"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { Note } from "./Deployment.ts"
 import vectors from "./vectors/trust.json" with { type: "json" }
 

@@ -9,8 +9,10 @@ import * as NodeKey from "@aster-effect/config/NodeKey"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
-import { TestClock } from "effect/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
 import * as path from "node:path"
 import {
   consume,

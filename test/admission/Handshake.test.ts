@@ -4,8 +4,11 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import * as Router from "@aster-effect/iroh/Router"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer } from "effect"
-import { TestClock } from "effect/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
 import { memoryNode, scenario } from "./Deployment.ts"
 
 /** A node that answers every request with `ok`, and how many it answered. */

@@ -1,6 +1,6 @@
 import * as NodeConfig from "@aster-effect/admission/NodeConfig"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { keyA, logs, settings } from "./Deployment.ts"
 
 describe("NodeConfig.nodeOptions", () => {

@@ -1,6 +1,6 @@
 import { describe } from "@effect/vitest"
-import { TestClock } from "effect/testing"
-import { Duration } from "effect"
+import * as TestClock from "effect/testing/TestClock"
+import * as Duration from "effect/Duration"
 import { attacks } from "./Attacks.ts"
 import { memoryNode, scenario } from "./Deployment.ts"
 import { scenarios, type Transport } from "./Scenarios.ts"

@@ -7,7 +7,10 @@ import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
 import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert } from "@effect/vitest"
-import { Effect, Fiber, type Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import {
   asking,
   consume,

@@ -1,6 +1,7 @@
 import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { enrolling } from "./Sandbox.ts"
 
 describe("aster authorize", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { identityText, nodeA, rootA, rootB } from "../config/Fixture.ts"
 import { sandbox } from "./Sandbox.ts"
 

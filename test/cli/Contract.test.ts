@@ -1,6 +1,6 @@
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"

@@ -1,8 +1,11 @@
 import * as RootKey from "@aster-effect/admission/RootKey"
 import { Keyring, KeyringError } from "@aster-effect/cli/Keyring"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Redacted } from "effect"
-import { Hex } from "effect/encoding"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Hex from "effect/encoding/Hex"
 import * as fs from "node:fs/promises"
 import { sandbox, seedIn } from "./Sandbox.ts"
 

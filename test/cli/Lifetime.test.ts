@@ -1,6 +1,6 @@
 import * as Lifetime from "@aster-effect/cli/Lifetime"
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import * as Result from "effect/Result"
 
 const now = Date.UTC(2030, 0, 1, 12)
 const hour = 3600

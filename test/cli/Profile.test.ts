@@ -1,6 +1,7 @@
 import { Keyring } from "@aster-effect/cli/Keyring"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { sandbox } from "./Sandbox.ts"
 
 const settings = "~/.aster/config.toml"

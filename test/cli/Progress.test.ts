@@ -1,7 +1,8 @@
 import * as Progress from "@aster-effect/cli/Progress"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { TestClock } from "effect/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
 
 describe("Progress", () => {
   const lines: Array<string> = []

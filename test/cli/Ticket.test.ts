@@ -2,7 +2,7 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as Ticket from "@aster-effect/iroh/Ticket"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { nodeA } from "../config/Fixture.ts"
 import { sandbox } from "./Sandbox.ts"
 

@@ -4,7 +4,8 @@ import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { consume, issue, memoryNode, scenario, serve } from "../admission/Deployment.ts"
 
 class Text extends Wire.Class<Text>("shared/Text")({ text: Wire.String }) {}

@@ -1,7 +1,7 @@
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import type { SettingName } from "@aster-effect/config/Settings"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"

@@ -1,5 +1,7 @@
 import * as AsterConfig from "@aster-effect/config/AsterConfig"
-import { ConfigProvider, Effect, Logger } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"

@@ -2,7 +2,7 @@ import type { Anchor, GateDecision, GateInputs } from "@aster-effect/config/Gate
 import * as Gates from "@aster-effect/config/Gates"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import * as Result from "effect/Result"
 
 const anchor = (hex: string, source: string): Anchor => ({
   key: Result.getOrThrow(RootPublicKey.fromHex(hex)),

@@ -2,7 +2,7 @@ import { CodecError } from "@aster-effect/core/message/CodecError"
 import * as Json from "@aster-effect/core/message/Json"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { Everything, Plain } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { everything } from "./kitchen.ts"
 

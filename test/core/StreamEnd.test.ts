@@ -6,7 +6,9 @@ import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 
 class Count extends Wire.Class<Count>("stream/Count")({ to: Wire.Int }) {}
 class Item extends Wire.Class<Item>("stream/Item")({ value: Wire.Int }) {}

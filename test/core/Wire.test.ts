@@ -3,7 +3,7 @@ import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
 import type { StructType, WireType } from "@aster-effect/core/message/WireType"
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 class Leaf extends Wire.Class<Leaf>("shop/Leaf")({ label: Wire.String }) {}
 

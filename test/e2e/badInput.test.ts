@@ -13,8 +13,15 @@ import * as Wire from "@aster-effect/core/message/Wire"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"
-import type { Scope } from "effect"
-import { Context, Effect, Exit, Layer, Logger, Metric, References, Stream } from "effect"
+import type * as Scope from "effect/Scope"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
+import * as References from "effect/References"
+import * as Stream from "effect/Stream"
 import {
   CountRequest,
   FailRequest,

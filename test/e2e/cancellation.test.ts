@@ -4,7 +4,12 @@ import type { AsterClient, NodeClientOptions } from "@aster-effect/client/AsterC
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, References, Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { consume, loopback, serve } from "../faults/Kitchen.ts"
 import * as Watched from "../faults/Probe.ts"
 

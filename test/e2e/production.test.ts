@@ -1,6 +1,6 @@
 /** docs/production.md, by its commands and the output it shows. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
 import { readFileSync, symlinkSync } from "node:fs"
 import { join } from "node:path"

@@ -1,7 +1,12 @@
 /** Starting and ending of a server on real sockets. */
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, References, Scope } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import * as Scope from "effect/Scope"
 import { HelloRequest, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { bare, consume, kitchen, loopback, serve } from "../faults/Kitchen.ts"
 

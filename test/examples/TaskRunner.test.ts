@@ -3,7 +3,8 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { TaskRequest, TaskRunner, TaskRunnerLive } from "../../examples/task-runner/TaskRunner.ts"
 
 // The same server and client, each on a node of a network in memory: gates, streams and cancellation are the real ones.

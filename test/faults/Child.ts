@@ -5,8 +5,10 @@ import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
-import type { Cause, Scope } from "effect"
-import { Effect, Queue } from "effect"
+import type * as Cause from "effect/Cause"
+import type * as Scope from "effect/Scope"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 
 /** How a process ended. */
 export interface Ended {

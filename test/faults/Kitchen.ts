@@ -12,8 +12,10 @@ import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import type { NodeServerOptions, StartError } from "@aster-effect/server/AsterServer"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
-import type { Scope } from "effect"
-import { Context, Effect, Layer } from "effect"
+import type * as Scope from "effect/Scope"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
 
 export const loopback: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }

@@ -10,8 +10,9 @@ import type { Encoding } from "@aster-effect/core/message/MessageCodec"
 import { Writer } from "@aster-effect/fory"
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
-import type { Duration, Schema } from "effect"
-import { Effect } from "effect"
+import type * as Duration from "effect/Duration"
+import type * as Schema from "effect/Schema"
+import * as Effect from "effect/Effect"
 
 /** A header frame of a call of `KitchenSink.say_hello`, but for what is given. */
 export const header = (fields: Partial<StreamHeader> = {}, encoding: Encoding = "json"): Uint8Array =>

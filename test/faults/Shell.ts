@@ -1,5 +1,6 @@
 /** The commands of a page of the docs, as processes in a place of their own. */
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { assert } from "@effect/vitest"
 import { join } from "node:path"
 import { directory } from "../admission/Deployment.ts"

@@ -4,7 +4,8 @@
  */
 import { createInterface } from "node:readline"
 import type { Options } from "@aster-effect/server/AsterServer"
-import { Effect, References } from "effect"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import { runMain } from "../../examples/runMain.ts"
 import { serve } from "./Kitchen.ts"
 import { measure } from "./Memory.ts"

@@ -1,6 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
-import type { Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { Check } from "./ConsumerScenarios.ts"
 import { type Outcome, PythonReference } from "./PythonReference.ts"
 

@@ -5,7 +5,7 @@
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** The names of a class of `contract_services.py`; they order the published types and name recursive ones. */
 const named = (className: string) => ({ qualifiedName: `contract_services.${className}` })

@@ -3,7 +3,7 @@
  * `dbus-run-session` and `gnome-keyring-daemon`.
  */
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import * as path from "node:path"

@@ -1,7 +1,8 @@
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { CountRequest, FailRequest, HelloReply, Number, SlowRequest } from "../../examples/kitchen-sink/KitchenSink.ts"
 
 /** The session-scoped service of `kitchen_sink.py`. */

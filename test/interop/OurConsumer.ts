@@ -1,7 +1,9 @@
 import { AsterClient } from "@aster-effect/client/AsterClient"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import { assert } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { loopback } from "../../examples/loopback.ts"
 import { PythonReference } from "./PythonReference.ts"
 

@@ -9,7 +9,14 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as IrohChannel from "@aster-effect/transport/IrohChannel"
 import { assert, layer } from "@effect/vitest"
-import { Arbitrary, Cause, Clock, Effect, Layer, Queue, Schema, Stream } from "effect"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import {
   Blob,
   CountRequest,

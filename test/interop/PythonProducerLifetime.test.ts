@@ -3,7 +3,12 @@ import { randomBytes } from "node:crypto"
 import { AsterClient } from "@aster-effect/client/AsterClient"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import {
   CountRequest,
   HelloReply,

@@ -1,9 +1,20 @@
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, Effect, Fiber, FileSystem, Layer, Queue, Schema, Semaphore, Stream } from "effect"
-import type { Cause, PlatformError, Scope } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import type * as Cause from "effect/Cause"
+import type * as PlatformError from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
+import * as ChildProcess from "effect/process/ChildProcess"
+import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 
 /** The reference could not be installed or run; `message` carries what the command printed. */
 export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFailed", { message: Schema.String }) {}

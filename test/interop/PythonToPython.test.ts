@@ -1,5 +1,5 @@
 import { describe } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { testScenarios } from "./ConsumerOutcomes.ts"
 import { ofReference, scenarios, sessions } from "./ConsumerScenarios.ts"
 import { PythonReference } from "./PythonReference.ts"

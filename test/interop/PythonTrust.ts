@@ -1,7 +1,8 @@
 /** What tests of trust need of the reference: typed operations of `trust.py`, and a directory both commands work in. */
 import { Keyring } from "@aster-effect/cli/Keyring"
 import { assert } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { type Outcome, sandbox } from "../cli/Sandbox.ts"
 import { type Ask, PythonReference, type Ran } from "./PythonReference.ts"
 

@@ -8,7 +8,11 @@ import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Stream } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
 import { loopback } from "../../examples/loopback.ts"
 import {
   asking,

@@ -4,7 +4,9 @@ import { CallContext } from "@aster-effect/core/service/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
-import { Effect, Layer, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 
 export class Note extends Wire.Class<Note>("trust/Note")({ text: Wire.String.pipe(Wire.withDefault("")) }) {}
 

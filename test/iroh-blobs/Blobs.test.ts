@@ -10,7 +10,10 @@ import type * as Request from "@aster-effect/iroh-blobs/Request"
 import type { TransferError } from "@aster-effect/iroh-blobs/TransferError"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { Handler } from "@aster-effect/iroh/Router"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import {
   existsSync,
   mkdirSync,

@@ -7,7 +7,11 @@ import * as Router from "@aster-effect/iroh/Router"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
-import { Context, type Duration, Effect, Layer, type Scope } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 
 /** A node with a store that serves its blobs, by the given handler if any. */
 export const makePeer = Effect.fnUntraced(function* (

@@ -1,8 +1,10 @@
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { MemoryNetwork, type MemoryNetworkOptions } from "@aster-effect/iroh/MemoryNetwork"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
-import { TestClock } from "effect/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { alpn, connected, contract, node, pattern, readAll, text } from "./contract.ts"
 
 contract("memory", (options) => IrohNode.layerMemory(options), MemoryNetwork.layer())

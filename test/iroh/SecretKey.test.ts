@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
-import { Effect, Redacted } from "effect"
-import { SecureRandom } from "effect/crypto"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { inspect } from "node:util"
 
 // RFC 8032, section 7.1, tests 1 and 2

@@ -7,7 +7,12 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 
 /** Makes a node of the transport under test. */
 export type MakeLayer = (options: NodeOptions) => Layer.Layer<IrohNode, unknown, MemoryNetwork>

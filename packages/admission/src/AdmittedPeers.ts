@@ -1,5 +1,12 @@
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { Clock, Config, Context, Deferred, Duration, Effect, Layer, Schema } from "effect"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type { Attributes } from "./Credential.ts"
 
 /** The handshake that let a peer in. @since 0.1.0 */

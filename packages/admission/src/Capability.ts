@@ -8,7 +8,7 @@ import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import { problemOf, type Requirement } from "@aster-effect/core/service/Requirement"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import type * as Service from "@aster-effect/core/service/Service"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** A requirement, as services and methods carry it. @since 0.1.0 */
 export type { Requirement } from "@aster-effect/core/service/Requirement"

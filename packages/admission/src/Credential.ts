@@ -9,8 +9,9 @@
  */
 import * as Ed25519 from "@aster-effect/config/Ed25519"
 import { type RootPublicKey, toBytes } from "@aster-effect/config/RootPublicKey"
-import { Result, Schema } from "effect"
-import { Hex } from "effect/encoding"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Hex from "effect/encoding/Hex"
 import { canonicalAttributes } from "./internal/canonicalAttributes.ts"
 import { parseJson } from "./internal/losslessJson.ts"
 

@@ -9,7 +9,9 @@
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
-import { Effect, Result, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import {
   type Attributes,
   type Credential,

@@ -9,7 +9,8 @@
  * @since 0.1.0
  */
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { Context, Effect } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import type { Attributes } from "./Credential.ts"
 
 /** What the token has to prove; absent parts are not asked for. @since 0.1.0 */

@@ -10,7 +10,9 @@ import * as SecretFile from "@aster-effect/config/SecretFile"
 import type { SettingName } from "@aster-effect/config/Settings"
 import type { IrohNodeOptions, RelayMode } from "@aster-effect/iroh/NodeOptions"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
-import { Effect, Option, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as nodePath from "node:path"
 
 /** @since 0.1.0 */

@@ -1,5 +1,11 @@
 import * as SecretFile from "@aster-effect/config/SecretFile"
-import { Clock, Context, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { withFileLock } from "./internal/fileLock.ts"
 
 /**

@@ -9,9 +9,15 @@ import { type RootPublicKey, toBytes } from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { blake3 } from "@noble/hashes/blake3.js"
-import { Clock, Context, Effect, Layer, Option, Schema, Semaphore } from "effect"
-import { Hex } from "effect/encoding"
-import { SecureRandom } from "effect/crypto"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as Hex from "effect/encoding/Hex"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 
 /**
  * The mesh cannot take anybody in, or its state cannot be used.

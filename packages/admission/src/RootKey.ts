@@ -7,8 +7,11 @@ import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as Ed25519 from "@aster-effect/config/Ed25519"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as SecretFile from "@aster-effect/config/SecretFile"
-import { Effect, Redacted, Result, Schema } from "effect"
-import { Hex } from "effect/encoding"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Hex from "effect/encoding/Hex"
 import {
   type Claims,
   claimsBytes,

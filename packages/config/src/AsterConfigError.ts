@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /**
  * Where a value stood: a file (with line and column when known, its table and key), an environment variable, or an

@@ -1,4 +1,5 @@
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { Identity, Resolved } from "./AsterConfig.ts"
 import { AsterConfigError } from "./AsterConfigError.ts"
 import type { Anchor } from "./Gates.ts"

@@ -14,7 +14,8 @@
  *
  * @since 0.1.0
  */
-import { Console, Effect } from "effect"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import type { Resolved } from "./AsterConfig.ts"
 import type { Anchor } from "./Gates.ts"
 import * as NodeKey from "./NodeKey.ts"

@@ -6,8 +6,9 @@
  */
 import * as ed25519 from "@noble/ed25519"
 import { sha512 } from "@noble/hashes/sha2.js"
-import { Effect, Option } from "effect"
-import { SecureRandom } from "effect/crypto"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 
 ed25519.hashes.sha512 = sha512
 

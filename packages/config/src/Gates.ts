@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { RootPublicKey } from "./RootPublicKey.ts"
 
 /** A root public key and the label of where it was found. @since 0.1.0 */

@@ -22,7 +22,8 @@
  *
  * @since 0.1.0
  */
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { AsterConfigError } from "./AsterConfigError.ts"
 import * as NodeKey from "./NodeKey.ts"
 import * as RootPublicKey from "./RootPublicKey.ts"

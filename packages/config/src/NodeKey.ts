@@ -3,8 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Effect, Redacted, Result } from "effect"
-import { Base64, Hex } from "effect/encoding"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Base64 from "effect/encoding/Base64"
+import * as Hex from "effect/encoding/Hex"
 import * as Ed25519 from "./Ed25519.ts"
 
 /** A 32-byte seed that no log or error shows. @since 0.1.0 */

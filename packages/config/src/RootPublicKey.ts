@@ -5,8 +5,9 @@
  *
  * @since 0.1.0
  */
-import { type Brand, Result } from "effect"
-import { Hex } from "effect/encoding"
+import type * as Brand from "effect/Brand"
+import * as Result from "effect/Result"
+import * as Hex from "effect/encoding/Hex"
 import { isPublicKey } from "./Ed25519.ts"
 
 /** 64 lower-case hex characters, known to decode to a usable Ed25519 public key. @since 0.1.0 */

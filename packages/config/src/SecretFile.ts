@@ -8,7 +8,8 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { homedir } from "node:os"
 import * as path from "node:path"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /** 1 MiB: far above any key, credential or identity file, far below what could hurt. */
 const defaultMaxBytes = 1_048_576

@@ -1,4 +1,6 @@
-import { Clock, Effect, Result } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { Resolved } from "./AsterConfig.ts"
 import { AsterConfigError } from "./AsterConfigError.ts"
 import * as Gates from "./Gates.ts"

@@ -1,4 +1,4 @@
-import type { Redacted } from "effect"
+import type * as Redacted from "effect/Redacted"
 import type { Origin } from "./AsterConfigError.ts"
 import type { NodeKey } from "./NodeKey.ts"
 import type { RootPublicKey } from "./RootPublicKey.ts"

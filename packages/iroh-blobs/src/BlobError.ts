@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Data } from "effect"
+import * as Data from "effect/Data"
 import type { BlobHash } from "./BlobHash.ts"
 
 /** The store has nothing, or not all, of a blob that was asked for as a whole. */

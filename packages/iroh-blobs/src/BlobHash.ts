@@ -1,6 +1,6 @@
 /** Names of blobs. iroh-blobs wire, text forms. */
 import { base16, base32nopad } from "@scure/base"
-import { Brand } from "effect"
+import * as Brand from "effect/Brand"
 import { HASH_SIZE } from "./proto/Blake3.ts"
 import { hashBlob } from "./proto/OutboardBuilder.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"

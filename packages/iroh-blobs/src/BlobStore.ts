@@ -3,7 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, Option, type Scope, type Stream } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { BlobStoreUnavailable, type BlobNotFound, type BlobStoreError, type TagNotFound } from "./BlobError.ts"
 import type { BlobPart } from "./internal/blobFiles.ts"
 import { databasePath, directoryFiles } from "./internal/directoryFiles.ts"

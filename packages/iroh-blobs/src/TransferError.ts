@@ -7,7 +7,7 @@ import type { ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
-import { Data } from "effect"
+import * as Data from "effect/Data"
 import * as BlobHash from "./BlobHash.ts"
 
 /** Why a transfer with one peer ended early. What had been verified before was kept. */

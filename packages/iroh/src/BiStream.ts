@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Effect } from "effect"
-import { Data } from "effect"
+import type * as Effect from "effect/Effect"
+import * as Data from "effect/Data"
 import type { ConnectionLost } from "./Connection.ts"
 
 /** The peer ended its sending half early; what it had sent before may be missing. */

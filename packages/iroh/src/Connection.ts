@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Data, Effect } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 import type { BiStream, RecvStream, SendStream } from "./BiStream.ts"
 import type { EndpointId } from "./EndpointId.ts"
 

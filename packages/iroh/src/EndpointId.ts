@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import { base16 } from "@scure/base"
-import { Brand, Data } from "effect"
+import * as Brand from "effect/Brand"
+import * as Data from "effect/Data"
 
 /** 64 lower-case hex digits; authenticated by the TLS handshake when it comes from a `Connection`. */
 export type EndpointId = Brand.Branded<string, "@aster-effect/iroh/EndpointId">

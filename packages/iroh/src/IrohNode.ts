@@ -3,7 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, type Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Connection } from "./Connection.ts"
 import type { EndpointId } from "./EndpointId.ts"
 import * as memory from "./internal/memory.ts"

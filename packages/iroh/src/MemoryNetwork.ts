@@ -3,7 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, FiberSet, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
 import type { EndpointId } from "./EndpointId.ts"
 import { Fabric } from "./internal/memory.ts"
 

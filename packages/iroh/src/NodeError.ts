@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Data } from "effect"
+import * as Data from "effect/Data"
 import type { EndpointId } from "./EndpointId.ts"
 
 /** The node was closed. */

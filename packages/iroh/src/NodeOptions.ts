@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Duration } from "effect"
+import type * as Duration from "effect/Duration"
 import type { SecretKey } from "./SecretKey.ts"
 
 /** Relays carry traffic that cannot go directly and help peers to find a direct way. */

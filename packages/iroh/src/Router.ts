@@ -3,7 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Cause, Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
 import { type Connection, refuseUni } from "./Connection.ts"
 import type { EndpointId } from "./EndpointId.ts"
 import { Gate } from "./Gate.ts"

@@ -6,8 +6,11 @@
 import { getPublicKey, hashes } from "@noble/ed25519"
 import { sha512 } from "@noble/hashes/sha2.js"
 import { base16 } from "@scure/base"
-import { Data, Effect, Option, Redacted } from "effect"
-import { SecureRandom } from "effect/crypto"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as EndpointId from "./EndpointId.ts"
 
 /** A 32-byte ed25519 seed that no log or error shows. */

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import { base16, base58, base64 } from "@scure/base"
-import { Data } from "effect"
+import * as Data from "effect/Data"
 import * as EndpointId from "./EndpointId.ts"
 import * as SocketAddr from "./SocketAddr.ts"
 

@@ -1,5 +1,5 @@
 /** A node of the reference implementation, of which this package's types say nothing. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { createRequire } from "node:module"
 
 interface RustBlobs {

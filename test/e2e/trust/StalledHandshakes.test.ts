@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { consume, issue, Note, quicNode, serve, Vault } from "../../admission/Deployment.ts"
 
 /** Passes the first packets of every peer on to `target`, and nothing back: handshakes begin and go no further. */

@@ -1,5 +1,7 @@
 import { describe, it } from "@effect/vitest"
-import { Duration, Effect, Logger } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { attacks } from "../../admission/Attacks.ts"
 import { quicNode } from "../../admission/Deployment.ts"
 import { scenarios, type Transport } from "../../admission/Scenarios.ts"

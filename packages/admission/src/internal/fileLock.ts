@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { hostname } from "node:os"
 import * as path from "node:path"
-import { Effect, Option, Schedule, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 
 const Holder = Schema.Struct({
   pid: Schema.Int,

@@ -1,4 +1,4 @@
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import { MAX_ADMISSION_PAYLOAD_SIZE, MAX_JSON_DEPTH } from "@aster-effect/core/Limits"
 
 /** Nesting is checked before parsing: a revived document is walked recursively. */

@@ -1,4 +1,5 @@
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { Resolved } from "../AsterConfig.ts"
 import { AsterConfigError, describeOrigin } from "../AsterConfigError.ts"
 import type { Anchor } from "../Gates.ts"

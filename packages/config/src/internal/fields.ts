@@ -1,5 +1,6 @@
-import { Redacted, Result } from "effect"
-import { Hex } from "effect/encoding"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Hex from "effect/encoding/Hex"
 import * as NodeKey from "../NodeKey.ts"
 import * as RootPublicKey from "../RootPublicKey.ts"
 import type { SettingName, Settings } from "../Settings.ts"

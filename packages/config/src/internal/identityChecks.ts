@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Identity, Resolved } from "../AsterConfig.ts"
 import { AsterConfigError } from "../AsterConfigError.ts"
 import type { AnchorConflict } from "../Gates.ts"

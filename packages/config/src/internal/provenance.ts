@@ -1,4 +1,5 @@
-import { ConfigProvider, Effect } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
 import type { Origin } from "../AsterConfigError.ts"
 import { type Field, fieldByName } from "./fields.ts"
 

@@ -1,4 +1,4 @@
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import { AsterConfigError, describeOrigin, type Origin } from "../AsterConfigError.ts"
 import type { SettingName } from "../Settings.ts"
 import { fieldNames, fields } from "./fields.ts"

@@ -1,4 +1,6 @@
-import { Effect, Scope, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { AddedBlob, BlobWriter, FinishOptions } from "../BlobStore.ts"
 import * as Bitfield from "../Bitfield.ts"

@@ -1,5 +1,6 @@
 import type { RecvStream, StreamError } from "@aster-effect/iroh/BiStream"
-import { Data, Effect } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 
 /** The stream ended `got` bytes into what was expected next. */
 export class StreamEnded extends Data.TaggedError("StreamEnded")<{ readonly got: number }> {}

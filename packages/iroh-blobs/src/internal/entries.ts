@@ -1,4 +1,7 @@
-import { Effect, Queue, Semaphore, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Semaphore from "effect/Semaphore"
+import type * as Scope from "effect/Scope"
 import { BlobStoreError } from "../BlobError.ts"
 import * as Bitfield from "../Bitfield.ts"
 import * as BlobHash from "../BlobHash.ts"

@@ -1,4 +1,7 @@
-import { Effect, Option, type Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises"
 import * as path from "node:path"

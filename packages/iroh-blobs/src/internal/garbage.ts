@@ -1,4 +1,5 @@
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { GarbageReport } from "../BlobStore.ts"
 import * as Bitfield from "../Bitfield.ts"

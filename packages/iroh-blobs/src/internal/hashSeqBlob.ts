@@ -1,4 +1,5 @@
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { BlobNotFound, type BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import { isComplete } from "../Bitfield.ts"

@@ -1,4 +1,7 @@
-import { Effect, Scope, Semaphore, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import { BlobStoreError, type BlobStoreUnavailable } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 

@@ -1,4 +1,6 @@
-import { Effect, Semaphore, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type * as Scope from "effect/Scope"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { PartialBlob } from "../BlobStore.ts"
 import type { BaoItem } from "../proto/BaoDecoder.ts"

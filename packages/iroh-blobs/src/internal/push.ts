@@ -1,6 +1,6 @@
 import type { BiStream } from "@aster-effect/iroh/BiStream"
 import type { Connection } from "@aster-effect/iroh/Connection"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { BlobNotFound } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import { TransferError, type TransferFailure } from "../TransferError.ts"

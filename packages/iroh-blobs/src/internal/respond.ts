@@ -1,5 +1,7 @@
 import { type SendStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
-import { type Duration, Effect, type Scope } from "effect"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { BlobNotFound, BlobStoreError } from "../BlobError.ts"
 import type { BlobPart, BlobReader, BlobStore } from "../BlobStore.ts"
 import { BaoEncoder, type BaoNeed } from "../proto/BaoEncoder.ts"

@@ -1,4 +1,6 @@
-import { Effect, Option, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { TagNotFound } from "../BlobError.ts"
 import type { TagFilter, Tags } from "../BlobStore.ts"
 import type { HashAndFormat } from "../BlobHash.ts"

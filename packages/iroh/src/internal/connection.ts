@@ -1,4 +1,5 @@
-import { Effect, Exit } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { BiStream, RecvStream, SendStream } from "../BiStream.ts"
 import { type CloseReason, type Connection, ConnectionLost } from "../Connection.ts"
 import type { EndpointId } from "../EndpointId.ts"

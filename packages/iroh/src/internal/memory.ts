@@ -1,5 +1,5 @@
 /** The in-memory transport: what a QUIC transport does, in one process and without surprises. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { EndpointId } from "../EndpointId.ts"
 import * as NodeAddr from "../NodeAddr.ts"
 import type { ConnectFailure } from "../NodeError.ts"

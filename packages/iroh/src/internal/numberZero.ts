@@ -1,7 +1,8 @@
 /** The transport of @number0/iroh. Its native code takes and gives number arrays and describes failures in prose. */
 import { networkInterfaces } from "node:os"
 import type * as Native from "@number0/iroh/index.js"
-import { Effect, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { StreamClosed, StreamError, StreamReset, StreamStopped } from "../BiStream.ts"
 import { type CloseReason, ConnectionLost } from "../Connection.ts"
 import * as EndpointId from "../EndpointId.ts"

@@ -1,4 +1,5 @@
-import { Effect, Exit } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { type SendStream, StreamClosed, StreamError } from "../BiStream.ts"
 import type { RawConnection, RawSend } from "./binding.ts"
 import { errorCode } from "./errorCode.ts"

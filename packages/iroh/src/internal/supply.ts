@@ -1,4 +1,5 @@
-import { Effect, Exit } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { ConnectionLost } from "../Connection.ts"
 
 /** How many requests should be under way, given who waits and what lies ready. */

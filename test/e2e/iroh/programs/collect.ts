@@ -1,7 +1,12 @@
 // Drops every reference to a node and its connection, collects garbage, and goes on using a stream.
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
-import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 
 const alpn = "collect/1"
 const collect = globalThis.gc

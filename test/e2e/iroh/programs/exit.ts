@@ -1,6 +1,9 @@
 // Uses every part of a node, closes it, and must then end by itself.
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
-import { Context, Effect, Fiber, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 
 const alpn = "exit/1"
 const program = Effect.gen(function* () {

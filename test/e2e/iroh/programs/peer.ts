@@ -1,7 +1,7 @@
 // Accepts one connection, echoes its first stream, and stays until it is killed.
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const program = Effect.gen(function* () {
   const node = yield* IrohNode
