@@ -1,8 +1,8 @@
 import { AsterClient } from "@aster-effect/client/AsterClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { loopback } from "../loopback.ts"
-import { runMain } from "../runMain.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { TaskRequest, TaskRunner } from "../task-runner/TaskRunner.ts"
 
 const program = Effect.gen(function* () {

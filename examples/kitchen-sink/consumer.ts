@@ -2,7 +2,7 @@ import { AsterClient } from "@aster-effect/client/AsterClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { loopback } from "../loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { TaskRequest, TaskRunner } from "../task-runner/TaskRunner.ts"
 import { CountRequest, FailRequest, HelloRequest, KitchenSink, Number, SlowRequest } from "./KitchenSink.ts"
 

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
 import * as Console from "effect/Console"
-import { runMain } from "../runMain.ts"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { consumer } from "./consumer.ts"
 import { producer } from "./producer.ts"
 

@@ -1,7 +1,7 @@
 import { AsterClient } from "@aster-effect/client/AsterClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { runMain } from "../runMain.ts"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { Billing, Customer } from "./Billing.ts"
 
 const program = Effect.gen(function* () {

@@ -3,7 +3,7 @@ import { AsterServer } from "@aster-effect/server/AsterServer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { runMain } from "../runMain.ts"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { services } from "./Billing.ts"
 
 const program = Effect.gen(function* () {

@@ -4,8 +4,8 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { loopback } from "../loopback.ts"
-import { runMain } from "../runMain.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 
 const [, , , ticket, folder, directory] = process.argv
 if (ticket === undefined || folder === undefined) throw new Error("usage: fetch TICKET FOLDER [STORE]")

@@ -6,8 +6,8 @@ import * as Router from "@aster-effect/iroh/Router"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { loopback } from "../loopback.ts"
-import { runMain } from "../runMain.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 
 const [, , , folder, directory] = process.argv
 if (folder === undefined) throw new Error("usage: share FOLDER [STORE]")

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { sandbox } from "./Sandbox.ts"
 
 class Text extends Wire.Class<Text>("cli/Text")({ text: Wire.String }) {}

@@ -76,7 +76,7 @@ describe("aster contract gen", () => {
     ["contract gen --service nowhere", 1, "expected MODULE:EXPORT"],
     ["contract gen --service ./nowhere.js:X", 1, "cannot import ./nowhere.js"],
     [`contract gen --service ${tasks}s`, 1, "its services: TaskRunner"],
-    [`contract gen --service ${examples}loopback.ts:loopback`, 1, "it exports no service"]
+    [`contract gen --service ${examples}kitchen-sink/producer.ts:producer`, 1, "it exports no service"]
   ] as const)("refuses %s", ([line, code, words]) =>
     Effect.gen(function* () {
       const { aster, list } = yield* sandbox()

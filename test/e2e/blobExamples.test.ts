@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { line, shell, stop } from "../faults/Shell.ts"
 
 const page = await fs.readFile(new URL("../../docs/blobs.md", import.meta.url), "utf8")

@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { measure } from "../faults/Memory.ts"
 
 class Ping extends Wire.Class<Ping>("many/Ping")({ data: Wire.Bytes }) {}

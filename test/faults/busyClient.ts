@@ -12,7 +12,7 @@ import {
   Number,
   SlowRequest
 } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { runMain } from "../../examples/runMain.ts"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { consume } from "./Kitchen.ts"
 
 const address = process.argv[2] ?? ""

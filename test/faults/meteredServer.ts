@@ -6,7 +6,7 @@ import { createInterface } from "node:readline"
 import type { Options } from "@aster-effect/server/AsterServer"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
-import { runMain } from "../../examples/runMain.ts"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { serve } from "./Kitchen.ts"
 import { measure } from "./Memory.ts"
 

@@ -4,7 +4,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { PythonReference } from "./PythonReference.ts"
 
 /** A text of every plane that fits a name. */

@@ -32,7 +32,7 @@ import {
   Text,
   Widths
 } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { TaskRequest, TaskResponse, TaskRunner } from "../../examples/task-runner/TaskRunner.ts"
 import { KitchenSession } from "./KitchenSession.ts"
 import { failure, failureAfter, ourConsumer, TEXT_MIB, UNICODE } from "./OurConsumer.ts"

@@ -17,7 +17,7 @@ import {
   Number,
   SlowRequest
 } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { failure, ourConsumer } from "./OurConsumer.ts"
 import { PythonReference } from "./PythonReference.ts"
 

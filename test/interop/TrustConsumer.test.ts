@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
-import { loopback } from "../../examples/loopback.ts"
+import { loopback } from "@aster-effect/iroh/NodeOptions"
 import {
   asking,
   dial,

@@ -7,6 +7,7 @@
 export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   fory: [],
   iroh: [],
+  "platform-node": [],
   "iroh-native": ["iroh"],
   "iroh-blobs": ["iroh"],
   "iroh-gossip": ["iroh"],

@@ -48,3 +48,10 @@ export interface IrohNodeOptions extends NodeOptions {
   /** Default: "default". */
   readonly relayMode?: RelayMode | undefined
 }
+
+/**
+ * A node that stays on this machine: peers reach it at 127.0.0.1, and it contacts no relay. For tests and first steps.
+ *
+ * @since 0.1.0
+ */
+export const loopback: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }

@@ -1,0 +1,1 @@
+export * as NodeRuntime from "./NodeRuntime.ts"
