@@ -1,9 +1,9 @@
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as Capability from "@aster-effect/admission/Capability"
+import * as Role from "@aster-effect/admission/Role"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,13 +14,13 @@ export class Peer extends Wire.Class<Peer>("billing/Peer")({ endpoint_id: Wire.S
 export class Outcome extends Wire.Class<Outcome>("billing/Outcome")({ was_admitted: Wire.Bool }) {}
 
 /** Nobody calls it without one of these roles, and `refund` takes one more. */
-export const Billing = Service.make("Billing", { requires: Capability.anyOf("invoices", "refunds") }).add(
+export const Billing = Service.make("Billing", { requires: Role.anyOf("invoices", "refunds") }).add(
   Rpc.unary("invoice", { request: Customer, response: Amount }),
-  Rpc.unary("refund", { request: Customer, response: Amount, requires: Capability.role("refunds") })
+  Rpc.unary("refund", { request: Customer, response: Amount, requires: Role.role("refunds") })
 )
 
 /** For those who operate the deployment. */
-export const Doors = Service.make("Doors", { requires: Capability.role("operator") }).add(
+export const Doors = Service.make("Doors", { requires: Role.role("operator") }).add(
   Rpc.unary("put_out", { request: Peer, response: Outcome })
 )
 
@@ -42,5 +42,5 @@ const DoorsLive = Doors.toLayer(
   }))
 )
 
-/** The server finds the record of admitted peers in the context, and uses it. */
+/** They come with the record of admitted peers, which the server is to be given as well. */
 export const services = Layer.merge(BillingLive, DoorsLive).pipe(Layer.provideMerge(AdmittedPeers.layer()))

@@ -1,5 +1,6 @@
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import { AsterServer } from "@aster-effect/server/AsterServer"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,6 +13,10 @@ const program = Effect.gen(function* () {
   yield* serve
 })
 
-const server = AsterServer.layer({ config: AsterConfig.fromFile("aster.toml") })
+const server = Layer.unwrap(
+  AdmittedPeers.useSync((admittedPeers) =>
+    AsterServer.layer({ config: AsterConfig.fromFile("aster.toml"), admittedPeers })
+  )
+)
 
 runMain(program.pipe(Effect.provide(server.pipe(Layer.provide(services)))))

@@ -1,20 +1,20 @@
 /** Attacks on a deployment, as docs/security.md lists them, and what has to come of them on every transport. */
-import * as Capability from "@aster-effect/admission/Capability"
+import * as AdmissionRequest from "@aster-effect/admission/AdmissionRequest"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import * as Credential from "@aster-effect/admission/Credential"
 import * as Handshake from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
+import * as Role from "@aster-effect/admission/Role"
 import { AdmissionDenied } from "@aster-effect/client/AsterClient"
-import * as Ed25519 from "@aster-effect/config/Ed25519"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
+import * as Ed25519 from "@aster-effect/trust/Ed25519"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import type { SendStream } from "@aster-effect/iroh/BiStream"
 import type { CloseReason, Connection } from "@aster-effect/iroh/Connection"
-import { Gate } from "@aster-effect/iroh/Gate"
+import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import * as Credential from "@aster-effect/trust/Credential"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert } from "@effect/vitest"
 import { verify as lenientlyVerify } from "@noble/ed25519"
@@ -61,7 +61,7 @@ const utf8 = new TextEncoder()
 const protocols = [RpcConnection.ALPN, BlobsProtocol.ALPN, "/iroh-sync/1", "/iroh-gossip/1", "aster.admission"]
 
 /** Says something on a handshake connection of its own, and answers what comes back. */
-const say = (by: Node, server: Server, request: Uint8Array, alpn: string = AdmissionAlpn.CONSUMER) =>
+const say = (by: Node, server: Server, request: Uint8Array, alpn: string = ConsumerAdmission.ALPN) =>
   Effect.acquireUseRelease(
     dial(by, server, alpn),
     (connection) => Handshake.ask(connection, request),
@@ -70,9 +70,9 @@ const say = (by: Node, server: Server, request: Uint8Array, alpn: string = Admis
 
 /** Presents the text of a credential. */
 const present = (by: Node, server: Server, credential: string, alpn?: string) =>
-  say(by, server, Handshake.encodeRequest({ credential, iidToken: "" }), alpn)
+  say(by, server, AdmissionRequest.encode({ credential, iidToken: "" }), alpn)
 
-const isAdmitted = (reply: Uint8Array): boolean => ConsumerAdmission.decodeReply(reply)?.admitted === true
+const isAdmitted = (reply: Uint8Array): boolean => Result.getOrThrow(ConsumerAdmission.decodeReply(reply)).admitted
 
 const wire = (credential: Credential.Credential): string => Credential.toJson(credential, "wire")
 
@@ -197,7 +197,9 @@ const summary = (name: string, more: Json = {}): Json => ({
 })
 
 const admitting = (more: Json): Uint8Array =>
-  Handshake.encode({ admitted: true, attributes: {}, services: [], registry_namespace: "", root_pubkey: "", ...more })
+  utf8.encode(
+    JSON.stringify({ admitted: true, attributes: {}, services: [], registry_namespace: "", root_pubkey: "", ...more })
+  )
 
 export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   const gated = (options: { readonly alpns?: ReadonlyArray<string>; readonly allowAllProducers?: boolean } = {}) =>
@@ -269,12 +271,12 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
         const credential = yield* enrolTo(own)
         const json = { ...jsonOf(credential), signature: credential.signature }
         const changed = JSON.stringify(tamper(json, jsonOf(yield* enrolTo(yield* node()))))
-        const reply = yield* present(own, server, changed, AdmissionAlpn.PRODUCER)
-        assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), ProducerAdmission.refused, title)
+        const reply = yield* present(own, server, changed, ProducerAdmission.ALPN)
+        assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), Result.succeed(ProducerAdmission.refused), title)
         assert.strictEqual(yield* server.admittedPeers.size, 0, title)
         if (title !== "signature: none") continue
-        const good = yield* present(own, server, wire(credential), AdmissionAlpn.PRODUCER)
-        assert.isTrue(ProducerAdmission.decodeReply(good)?.accepted)
+        const good = yield* present(own, server, wire(credential), ProducerAdmission.ALPN)
+        assert.isTrue(Result.getOrThrow(ProducerAdmission.decodeReply(good)).accepted)
       }
     }))
 
@@ -347,7 +349,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
         const tied = yield* issue({ to: own, attributes })
         assert.deepStrictEqual(yield* present(own, server, wire(tied)), denial, provider)
         const token = yield* issue({ to: own, attributes, nonce: nonce(i) })
-        const request = Handshake.encodeRequest({ credential: wire(token), iidToken: "trust me" })
+        const request = AdmissionRequest.encode({ credential: wire(token), iidToken: "trust me" })
         assert.deepStrictEqual(yield* say(own, server, request), denial, provider)
       }
       assert.notInclude(yield* Effect.promise(() => fs.readdir(storagePath)), "nonces.json")
@@ -402,7 +404,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const attackers = yield* Effect.all(Array.from({ length: 20 }, () => node()))
       const silent = yield* Effect.forEach(
         Array.from({ length: 1_000 }, (_, i) => i),
-        (i) => dial(attackers[i % 20]!, server, i < 500 ? AdmissionAlpn.CONSUMER : RpcConnection.ALPN),
+        (i) => dial(attackers[i % 20]!, server, i < 500 ? ConsumerAdmission.ALPN : RpcConnection.ALPN),
         { concurrency: 40 }
       )
       assert.strictEqual((yield* early.whoami(ask)).text, "nobody")
@@ -424,7 +426,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const config = settings({ rootPubkey: root.publicKey })
       const server = yield* serve(yield* node(), { config, maxConnections: 100 })
       const stay = Effect.fnUntraced(function* (attacker: Node) {
-        const connection = yield* dial(attacker, server, AdmissionAlpn.CONSUMER)
+        const connection = yield* dial(attacker, server, ConsumerAdmission.ALPN)
         yield* Effect.exit(Handshake.ask(connection, utf8.encode("{}")))
         return connection
       })
@@ -441,7 +443,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("13: what is sent on streams that nobody reads ends a handshake before it fills the memory", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const flood = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
+      const flood = yield* dial(yield* node(), server, ConsumerAdmission.ALPN)
       let sent = 0
       const chunk = new Uint8Array(16_384)
       const fill = (send: SendStream) =>
@@ -492,7 +494,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("13: a request that comes byte by byte is given up after ten seconds, and others are not kept waiting", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const slow = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
+      const slow = yield* dial(yield* node(), server, ConsumerAdmission.ALPN)
       const { send } = yield* slow.openBi
       for (const byte of utf8.encode('{"credential')) {
         if (slow.isClosed()) break
@@ -506,7 +508,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("oversized: a request is read to 64 KiB and no further, and fewer bytes may still be too many attributes", () =>
     Effect.gen(function* () {
       const server = yield* gated()
-      const endless = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
+      const endless = yield* dial(yield* node(), server, ConsumerAdmission.ALPN)
       const { recv, send } = yield* endless.openBi
       let sent = 0
       const chunk = new Uint8Array(16_384).fill(0x20)
@@ -520,7 +522,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.isBelow(sent, 4 * 1_048_576)
       const own = yield* node()
       const credential = wire(yield* issue({ to: own }))
-      const request = Handshake.encodeRequest({ credential, iidToken: "" })
+      const request = AdmissionRequest.encode({ credential, iidToken: "" })
       const padded = (length: number) => Uint8Array.from({ length }, (_, i) => request[i] ?? 0x20)
       assert.strictEqual((yield* Effect.flip(say(own, server, padded(65_537))))._tag, "HandshakeError")
       assert.isTrue(isAdmitted(yield* say(own, server, padded(65_536))))
@@ -632,8 +634,8 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const vault = yield* (yield* consume(own, server, { credential })).client(Vault)
       const relabelled = JSON.stringify({ ...jsonOf(credential), kind: "producer", credential_type: "producer" })
       for (const text of ["", wire(credential), relabelled]) {
-        const reply = yield* present(own, server, text, AdmissionAlpn.PRODUCER)
-        assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), ProducerAdmission.refused, text)
+        const reply = yield* present(own, server, text, ProducerAdmission.ALPN)
+        assert.deepStrictEqual(ProducerAdmission.decodeReply(reply), Result.succeed(ProducerAdmission.refused), text)
       }
       assert.deepStrictEqual(yield* server.mesh!.acceptedProducers, [server.endpointId])
       // Nor the other way round: a producer's credential does not make a consumer.
@@ -641,7 +643,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       assert.deepStrictEqual(yield* present(other, server, wire(yield* enrol(other))), denial)
       assert.strictEqual((yield* vault.whoami(ask)).text, "producer")
       const without = yield* gated()
-      const connecting = yield* Effect.exit(dial(own, without, AdmissionAlpn.PRODUCER))
+      const connecting = yield* Effect.exit(dial(own, without, ProducerAdmission.ALPN))
       assert.strictEqual(connecting._tag, "Failure")
     }))
 
@@ -658,7 +660,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
     Effect.gen(function* () {
       const { layer, lines } = logs()
       const server = yield* Effect.provide(gated(), layer)
-      const connection = yield* dial(yield* node(), server, AdmissionAlpn.CONSUMER)
+      const connection = yield* dial(yield* node(), server, ConsumerAdmission.ALPN)
       yield* connection.openBi
       yield* connection.close(7, "bye\nWarn dev mode\u001b[2J\u2028\u202e")
       yield* Effect.repeat(pass(0.01), { until: () => lines.some((line) => line.includes("bye")) })
@@ -680,7 +682,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
     Effect.gen(function* () {
       const answers = [Effect.die("broken"), Effect.never, Effect.succeed(true)]
       let questions = 0
-      const broken = Layer.succeed(Gate, { admit: () => answers[Math.min(questions++, 2)]! })
+      const broken = Layer.succeed(ConnectionGate, { admit: () => answers[Math.min(questions++, 2)]! })
       const config = settings({ rootPubkey: root.publicKey, allowAllConsumers: true, hookTimeoutMs: 300 })
       const server = yield* serve(yield* node(), { config }, Layer.merge(VaultLive, broken))
       const dying = yield* dial(yield* node(), server)
@@ -699,7 +701,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("9: each version of a service has its own requirement", () =>
     Effect.gen(function* () {
       const message = { request: Note, response: Note }
-      const strict = Service.make("Safe").add(Rpc.unary("open", { ...message, requires: Capability.role("ops") }))
+      const strict = Service.make("Safe").add(Rpc.unary("open", { ...message, requires: Role.role("ops") }))
       const lax = Service.make("Safe", { version: 2 }).add(Rpc.unary("open", message))
       const open = { open: () => Effect.succeed(new Note({ text: "open" })) }
       const layers = [strict.toLayer(open), lax.toLayer(open)] as const
@@ -731,7 +733,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       yield* consume(own, server, { credential: yield* issue({ to: own }) })
       yield* server.drain
-      for (const alpn of [RpcConnection.ALPN, AdmissionAlpn.CONSUMER]) {
+      for (const alpn of [RpcConnection.ALPN, ConsumerAdmission.ALPN]) {
         const { closed } = yield* dial(own, server, alpn)
         assert.deepStrictEqual(yield* closed, { _tag: "Peer", code: 0, reason: "server closed" }, alpn)
       }
@@ -747,7 +749,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
         ...[target, "../nonces", "AB".repeat(32), "ab", 7].map((contract_id) => summary("Id", { contract_id })),
         summary("Good")
       ]
-      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER] })
+      const home = yield* node({ alpns: [ConsumerAdmission.ALPN] })
       const reply = admitting({ services, registry_namespace: target, gossip_topic: "../x" })
       const client = yield* consume(yield* node(), yield* impostor(home, () => reply))
       assert.deepStrictEqual(
@@ -761,7 +763,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
   test("23: names from a producer are data: what looks like code is never run", () =>
     Effect.gen(function* () {
       const code = '");globalThis.hacked=1;("'
-      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
+      const home = yield* node({ alpns: [ConsumerAdmission.ALPN, RpcConnection.ALPN] })
       const fake = yield* impostor(home, () =>
         admitting({ services: [summary(code)], attributes: { [code]: "${globalThis.hacked=1}" } })
       )
@@ -774,7 +776,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
 
   test("a producer cannot fill its consumers' memory", () =>
     Effect.gen(function* () {
-      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
+      const home = yield* node({ alpns: [ConsumerAdmission.ALPN, RpcConnection.ALPN] })
       const outcomes: Array<string> = []
       const all = { concurrency: "unbounded" } as const
       const filled = (send: SendStream) =>
@@ -819,7 +821,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const third = yield* node({ alpns: [RpcConnection.ALPN] })
       const met = yield* Effect.forkChild(third.accept)
       const elsewhere = NodeAddr.toBase64(yield* third.address)
-      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER, RpcConnection.ALPN] })
+      const home = yield* node({ alpns: [ConsumerAdmission.ALPN, RpcConnection.ALPN] })
       const fake = yield* impostor(home, () =>
         admitting({ services: [summary("Vault", { channels: { rpc: elsewhere } })] })
       )
@@ -834,7 +836,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
       const own = yield* node()
       yield* consume(own, yield* gated(), { credential: yield* issue({ to: own }) })
       const attacker = yield* node()
-      for (const alpn of [...protocols, AdmissionAlpn.CONSUMER, "made-up/1"]) {
+      for (const alpn of [...protocols, ConsumerAdmission.ALPN, "made-up/1"]) {
         const error = yield* Effect.flip(attacker.connect(yield* own.address, alpn))
         assert.strictEqual(error.reason._tag, "UnsupportedProtocol", alpn)
       }
@@ -854,7 +856,7 @@ export const attacks = <R>({ node, pass, test }: Transport<R>): void => {
 
   test("24: a producer of another deployment is found out, whatever it answers", () =>
     Effect.gen(function* () {
-      const home = yield* node({ alpns: [AdmissionAlpn.CONSUMER] })
+      const home = yield* node({ alpns: [ConsumerAdmission.ALPN] })
       const answers = [
         [admitting({ root_pubkey: otherRoot.publicKey }), "RootKeyMismatch"],
         [admitting({}), "RootKeyMismatch"],

@@ -1,13 +1,12 @@
 /** What a consumer shows, to whom, and what it makes of a refusal. */
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as InstanceIdentity from "@aster-effect/admission/InstanceIdentity"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import type { ConnectFailure, Options } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
-import * as NodeKey from "@aster-effect/config/NodeKey"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import * as InstanceIdentity from "@aster-effect/trust/InstanceIdentity"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -31,8 +30,7 @@ import {
   scenario,
   serve,
   settings,
-  Vault,
-  VaultLive
+  Vault
 } from "./Deployment.ts"
 
 const ask = new Note({})
@@ -51,9 +49,9 @@ describe("a credential", () => {
       const own = yield* memoryNode({ secretKey: keyA })
       const folder = yield* directory
       const identity = path.join(folder, "identity")
-      const peer = CredentialFile.toPeer(yield* issue({ to: own, role: "identity" }), root.publicKey, "own")
+      const peer = CredentialFile.toEntry(yield* issue({ to: own, role: "identity" }), root.publicKey, "own")
       const node = IdentityFile.node(keyA)
-      yield* IdentityFile.write(identity, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
+      yield* IdentityFile.write(identity, IdentityFile.withEntry({ ...IdentityFile.empty, node }, peer))
       const token = path.join(folder, "token")
       yield* CredentialFile.write(token, yield* issue({ to: own, role: "token" }))
       const role = (options: Options) =>
@@ -96,9 +94,9 @@ describe("a credential", () => {
       yield* CredentialFile.write(token, yield* enrol(own))
       assert.strictEqual(yield* problem(own, { enrollmentCredentialFile: token }), "WrongRole")
       const identity = path.join(folder, "identity")
-      const node = IdentityFile.node(yield* NodeKey.generate)
-      const peer = CredentialFile.toPeer(yield* issue({ to: node }), root.publicKey, "own")
-      yield* IdentityFile.write(identity, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
+      const node = IdentityFile.node(yield* SecretKey.generate)
+      const peer = CredentialFile.toEntry(yield* issue({ to: node }), root.publicKey, "own")
+      yield* IdentityFile.write(identity, IdentityFile.withEntry({ ...IdentityFile.empty, node }, peer))
       assert.strictEqual(yield* problem(own, { identity }), "EndpointMismatch")
       const dialling = yield* Effect.forkChild(problem(own, { credential: good }))
       yield* TestClock.adjust("10 seconds")
@@ -189,8 +187,8 @@ describe("a refusal", () => {
 
 describe("connecting again", () => {
   /** A server, and another one in its place after it broke down: `start` says what both of them know. */
-  const restartable = Effect.fnUntraced(function* (services: Layer.Layer<never> = VaultLive) {
-    const start = Effect.flatMap(memoryNode({ secretKey: keyA }), (node) => serve(node, {}, services))
+  const restartable = Effect.fnUntraced(function* (options: Parameters<typeof serve>[1] = {}) {
+    const start = Effect.flatMap(memoryNode({ secretKey: keyA }), (node) => serve(node, options))
     const first = yield* start
     return { first, restart: Effect.andThen(first.node.close, start) }
   })
@@ -213,8 +211,7 @@ describe("connecting again", () => {
   scenario("does without when the producer still knows us, even if that was by a one-time token", () =>
     Effect.gen(function* () {
       const peers = yield* Effect.provide(AdmittedPeers, yield* Layer.build(AdmittedPeers.layer()))
-      const services = Layer.merge(VaultLive, Layer.succeed(AdmittedPeers, peers))
-      const { first, restart } = yield* restartable(services)
+      const { first, restart } = yield* restartable({ admittedPeers: peers })
       const own = yield* memoryNode()
       const credential = yield* issue({ nonce: nonce(1), role: "ops" })
       const vault = yield* (yield* consume(own, first, { credential })).client(Vault)

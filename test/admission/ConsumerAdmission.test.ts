@@ -1,10 +1,6 @@
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import { type Decision, Gates } from "@aster-effect/admission/Gates"
-import { ask, HandshakeLimits } from "@aster-effect/admission/Handshake"
-import * as InstanceIdentity from "@aster-effect/admission/InstanceIdentity"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
-import * as RootKey from "@aster-effect/admission/RootKey"
+import { ask } from "@aster-effect/admission/Handshake"
+import { HandshakeSlots } from "@aster-effect/admission/HandshakeSlots"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as ServiceSummary from "@aster-effect/core/contract/ServiceSummary"
 import type { Connection } from "@aster-effect/iroh/Connection"
@@ -12,6 +8,11 @@ import type * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Router from "@aster-effect/iroh/Router"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import { Gates, type Policy } from "@aster-effect/trust/Gates"
+import * as InstanceIdentity from "@aster-effect/trust/InstanceIdentity"
+import { NonceStore } from "@aster-effect/trust/NonceStore"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -25,24 +26,24 @@ import * as path from "node:path"
 import { asking, directory, type Issue, issue, keyA, keyB, memoryNode, nonce, root, scenario } from "./Deployment.ts"
 import vectors from "./vectors/trust.json" with { type: "json" }
 
-const pinned = (publicKey: RootPublicKey): Decision["root"] => ({
+const pinned = (publicKey: RootPublicKey): Policy["root"] => ({
   _tag: "Pinned",
   anchor: { key: publicKey, source: "test" }
 })
-const closed: Decision = { consumers: "closed", producers: "open", root: pinned(root.publicKey) }
-const open: Decision = { consumers: "open", producers: "open", root: pinned(root.publicKey) }
+const closed: Policy = { consumers: "closed", producers: "open", root: pinned(root.publicKey) }
+const open: Policy = { consumers: "open", producers: "open", root: pinned(root.publicKey) }
 
 const own = SecretKey.toEndpointId(keyA)
 const other = SecretKey.toEndpointId(keyB)
 
 interface Setting {
-  readonly gates?: Decision | undefined
+  readonly gates?: Policy | undefined
   readonly peers?: Parameters<typeof AdmittedPeers.layer>[0]
   readonly nonces?: Layer.Layer<NonceStore> | undefined
 }
 
 const places = ({ gates = closed, nonces = NonceStore.layerMemory(), peers = {} }: Setting) =>
-  Layer.provideMerge(Gates.layer(gates), Layer.mergeAll(AdmittedPeers.layer(peers), nonces, HandshakeLimits.layer))
+  Layer.provideMerge(Gates.layer(gates), Layer.mergeAll(AdmittedPeers.layer(peers), nonces, HandshakeSlots.layer))
 
 /** A test of decisions, without a network. */
 const deciding = (
@@ -59,7 +60,7 @@ const outcome = Effect.fnUntraced(function* (options: Issue, peer: EndpointId.En
 describe("ConsumerAdmission.serve", () => {
   const keys = new Map([keyA, keyB].map((key) => [SecretKey.toEndpointId(key) as string, key]))
   const services = ServiceSummary.listFromJson(vectors.consumer_admission.server.services)
-  const welcome = () =>
+  const offer = () =>
     Effect.succeed({
       services,
       registryNamespace: vectors.consumer_admission.server.registry_namespace,
@@ -77,7 +78,7 @@ describe("ConsumerAdmission.serve", () => {
             {
               alpn: "shake/1",
               handler: (connection: Connection) =>
-                Effect.provide(ConsumerAdmission.serve(connection, { welcome }), context)
+                Effect.provide(ConsumerAdmission.serve(connection, { offer }), context)
             }
           ]
         }).pipe(Effect.provideService(IrohNode, home))
@@ -96,7 +97,7 @@ describe("ConsumerAdmission.serve", () => {
     const reply = { ...ConsumerAdmission.denied(""), admitted: true, gossipTopic: "ab".repeat(32) }
     const json = JSON.parse(new TextDecoder().decode(ConsumerAdmission.encodeReply(reply)))
     assert.strictEqual(Object.keys(json).at(-1), "gossip_topic")
-    assert.deepStrictEqual(ConsumerAdmission.decodeReply(ConsumerAdmission.encodeReply(reply)), reply)
+    assert.deepStrictEqual(ConsumerAdmission.decodeReply(ConsumerAdmission.encodeReply(reply)), Result.succeed(reply))
   })
 
   it("22: nothing in a reply that could be a path survives reading", () => {
@@ -109,13 +110,13 @@ describe("ConsumerAdmission.serve", () => {
       root_pubkey: "~/x",
       gossip_topic: "AB".repeat(32)
     }
-    const read = ConsumerAdmission.decodeReply(new TextEncoder().encode(JSON.stringify(hostile)))
-    assert.deepStrictEqual(read?.attributes, new Map([["b", "kept"]]))
+    const read = Result.getOrThrow(ConsumerAdmission.decodeReply(new TextEncoder().encode(JSON.stringify(hostile))))
+    assert.deepStrictEqual(read.attributes, new Map([["b", "kept"]]))
     assert.deepStrictEqual(
-      read?.services.map(({ name }) => name),
+      read.services.map(({ name }) => name),
       ["D"]
     )
-    assert.deepStrictEqual([read?.registryNamespace, read?.rootPubkey, read?.gossipTopic], ["", "", ""])
+    assert.deepStrictEqual([read.registryNamespace, read.rootPubkey, read.gossipTopic], ["", "", ""])
   })
 })
 
@@ -138,7 +139,8 @@ describe("ConsumerAdmission.decide", () => {
       assert.strictEqual(yield* outcome({ seconds: 0 }), "Expired")
       assert.strictEqual(yield* outcome({ by: foreign }), "ForeignRoot")
       assert.deepStrictEqual(yield* ConsumerAdmission.decide(asking(), own), Result.fail("NoCredential"))
-      assert.deepStrictEqual(yield* ConsumerAdmission.decide(undefined, own), Result.fail("Malformed"))
+      const broken = { credential: "{", iidToken: "" }
+      assert.deepStrictEqual(yield* ConsumerAdmission.decide(broken, own), Result.fail("Malformed"))
       assert.strictEqual(yield* (yield* AdmittedPeers).size, 0)
     })
   )

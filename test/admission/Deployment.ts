@@ -2,15 +2,11 @@
  * A deployment as the tests need it: a root key that signs, producers that verify, consumers that call. Works on nodes
  * in memory and on real ones.
  */
-import * as Capability from "@aster-effect/admission/Capability"
-import * as Credential from "@aster-effect/admission/Credential"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import type * as Handshake from "@aster-effect/admission/Handshake"
-import * as RootKey from "@aster-effect/admission/RootKey"
+import type * as AdmissionRequest from "@aster-effect/admission/AdmissionRequest"
+import * as Role from "@aster-effect/admission/Role"
 import { AsterClient, type ConnectFailure, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
-import * as NodeKey from "@aster-effect/config/NodeKey"
 import type { SettingsInput } from "@aster-effect/config/Settings"
 import { CallContext } from "@aster-effect/core/service/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
@@ -23,6 +19,9 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { AsterServer, type Options as ServerOptions, type StartError } from "@aster-effect/server/AsterServer"
+import * as Credential from "@aster-effect/trust/Credential"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
@@ -53,7 +52,7 @@ const note = { request: Note, response: Note }
 /** Anybody may call `whoami` and `watch`; `unlock` is for operators. */
 export const Vault = Service.make("Vault").add(
   Rpc.unary("whoami", note),
-  Rpc.unary("unlock", { ...note, requires: Capability.role("ops") }),
+  Rpc.unary("unlock", { ...note, requires: Role.role("ops") }),
   Rpc.serverStream("watch", note)
 )
 
@@ -172,7 +171,7 @@ export const enrol = (
     RootKey.signProducer(options.by ?? root, { ...shared, endpointId: to.endpointId })
   )
 
-export const asking = (credential?: Credential.Credential, iidToken = ""): Handshake.AdmissionRequest => ({
+export const asking = (credential?: Credential.Credential, iidToken = ""): AdmissionRequest.AdmissionRequest => ({
   credential: credential === undefined ? "" : Credential.toJson(credential, "wire"),
   iidToken
 })
@@ -189,17 +188,15 @@ export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 /** An identity file of a producer, and the configuration that finds it in the working directory. */
 export const enrolled = Effect.fnUntraced(function* (
   role: "producer" | "consumer" = "producer",
-  changed: Partial<IdentityFile.Peer> = {}
+  changed: Partial<IdentityFile.IdentityEntry> = {}
 ) {
   const workingDirectory = yield* directory
   const file = path.join(workingDirectory, ".aster-identity")
-  const key = yield* Effect.fromResult(
-    NodeKey.fromText(Buffer.from(Array.from({ length: 32 }, () => 7)).toString("hex"))
-  )
+  const key = SecretKey.fromBytes(new Uint8Array(32).fill(7))
   const node = IdentityFile.node(key)
   const credential = role === "producer" ? yield* enrol(node) : yield* issue({ to: node })
-  const peer = { ...CredentialFile.toPeer(credential, root.publicKey, "own"), ...changed }
-  yield* IdentityFile.write(file, IdentityFile.withPeer({ ...IdentityFile.empty, node }, peer))
+  const peer = { ...CredentialFile.toEntry(credential, root.publicKey, "own"), ...changed }
+  yield* IdentityFile.write(file, IdentityFile.withEntry({ ...IdentityFile.empty, node }, peer))
   return { file, key, config: AsterConfig.load({ environment: false, workingDirectory }) }
 })
 

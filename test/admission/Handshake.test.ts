@@ -1,4 +1,5 @@
-import { HandshakeLimits, serve } from "@aster-effect/admission/Handshake"
+import { serve } from "@aster-effect/admission/Handshake"
+import { HandshakeSlots } from "@aster-effect/admission/HandshakeSlots"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
@@ -15,7 +16,7 @@ import { memoryNode, scenario } from "./Deployment.ts"
 const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effect.void, padding = 0) {
   const home = yield* memoryNode()
   const answered = { count: 0 }
-  const limits = yield* Layer.build(HandshakeLimits.layer)
+  const limits = yield* Layer.build(HandshakeSlots.layer)
   const reply = () =>
     Effect.map(first, () => {
       answered.count++

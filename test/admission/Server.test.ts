@@ -1,18 +1,18 @@
 /** What a server makes of its configuration: which gates it closes, whom it lets in, and when it does not start. */
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as Capability from "@aster-effect/admission/Capability"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import { Gates } from "@aster-effect/admission/Gates"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
+import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
+import * as Role from "@aster-effect/admission/Role"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
-import { Gate } from "@aster-effect/iroh/Gate"
+import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { AsterServer, type StartError } from "@aster-effect/server/AsterServer"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import { Gates } from "@aster-effect/trust/Gates"
+import { NonceStore } from "@aster-effect/trust/NonceStore"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -144,7 +144,7 @@ describe("the gates of a server", () => {
     Effect.gen(function* () {
       const server = yield* serve(yield* memoryNode())
       const own = yield* memoryNode()
-      const exit = yield* Effect.exit(dial(own, server, AdmissionAlpn.PRODUCER))
+      const exit = yield* Effect.exit(dial(own, server, ProducerAdmission.ALPN))
       assert.isTrue(Exit.isFailure(exit))
     })
   )
@@ -167,7 +167,7 @@ describe("the gates of a server", () => {
 
   scenario("a gate of the program's own has a say as well", () =>
     Effect.gen(function* () {
-      const nobody = Layer.succeed(Gate, { admit: () => Effect.succeed(false) })
+      const nobody = Layer.succeed(ConnectionGate, { admit: () => Effect.succeed(false) })
       const server = yield* serve(yield* memoryNode(), { config: settings() }, Layer.merge(VaultLive, nobody))
       assert.deepStrictEqual(yield* (yield* dial(yield* memoryNode(), server)).closed, refused)
     })
@@ -178,8 +178,8 @@ describe("the gates of a server", () => {
       const { layer, lines } = logs()
       const make = (decided: Layer.Layer<Gates, never, AdmittedPeers>, options: Parameters<typeof serve>[1]) =>
         Effect.gen(function* () {
-          const gates = Layer.provide(decided, Layer.orDie(AdmittedPeers.layer()))
-          return yield* serve(yield* memoryNode(), options, Layer.merge(VaultLive, gates))
+          const context = yield* Layer.build(Layer.provide(decided, Layer.orDie(AdmittedPeers.layer())))
+          return yield* serve(yield* memoryNode(), { ...options, gates: Context.get(context, Gates) })
         })
       const anchor = { key: root.publicKey, source: "test" }
       const closing = Gates.layer({ consumers: "closed", producers: "open", root: { _tag: "Pinned", anchor } })
@@ -247,9 +247,9 @@ describe("starting", () => {
       const layers = (["Bare", "Public", "Guarded", "GuardedMethod"] as const).map((name) =>
         Service.make(name, {
           public: name === "Public",
-          requires: name === "Guarded" ? Capability.role("a") : undefined
+          requires: name === "Guarded" ? Role.role("a") : undefined
         })
-          .add(Rpc.unary("get", { ...note, requires: name === "GuardedMethod" ? Capability.role("a") : undefined }))
+          .add(Rpc.unary("get", { ...note, requires: name === "GuardedMethod" ? Role.role("a") : undefined }))
           .toLayer(handlers)
       )
       const warned = (config: Parameters<typeof settings>[0]) =>
@@ -266,16 +266,17 @@ describe("starting", () => {
 
   scenario("8: tokens remembered in memory only are worth a warning", () =>
     Effect.gen(function* () {
-      const warned = (values: Parameters<typeof settings>[0], services: Layer.Layer<never> = VaultLive) =>
+      const warned = (values: Parameters<typeof settings>[0], nonceStore?: NonceStore["Service"]) =>
         Effect.gen(function* () {
           const { layer, lines } = logs()
-          yield* serve(yield* memoryNode(), { config: settings(values) }, services).pipe(Effect.provide(layer))
+          yield* serve(yield* memoryNode(), { config: settings(values), nonceStore }).pipe(Effect.provide(layer))
           return lines.some((line) => line.startsWith("Warn one-time tokens"))
         })
       const rootPubkey = root.publicKey
       assert.isTrue(yield* warned({ rootPubkey }))
       assert.isFalse(yield* warned({ rootPubkey, storagePath: yield* directory }))
-      assert.isFalse(yield* warned({ rootPubkey }, Layer.merge(VaultLive, NonceStore.layerMemory())))
+      const own = Context.get(yield* Layer.build(NonceStore.layerMemory()), NonceStore)
+      assert.isFalse(yield* warned({ rootPubkey }, own))
     })
   )
 
@@ -363,7 +364,7 @@ describe("starting", () => {
       const home = yield* memoryNode()
       const server: AsterServer["Service"] = yield* serve(home, { config })
       const own = yield* memoryNode()
-      const connection = yield* dial(own, server, AdmissionAlpn.CONSUMER)
+      const connection = yield* dial(own, server, ConsumerAdmission.ALPN)
       const request = asking(yield* issue({ nonce: nonce(3) }))
       assert.isTrue((yield* ConsumerAdmission.request(connection, { request })).admitted)
       const files = yield* Effect.promise(() => fs.readdir(storagePath))

@@ -1,4 +1,4 @@
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -1,7 +1,7 @@
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import * as RootKey from "@aster-effect/admission/RootKey"
 import { Keyring } from "@aster-effect/cli/Keyring"
 import type * as IdentityFile from "@aster-effect/config/IdentityFile"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -11,8 +11,8 @@ import { enrolling, now, sandbox, seedIn } from "./Sandbox.ts"
 const enrol = "enroll node --key-file root.key"
 
 /** The credential of an entry, its signature checked. */
-const credentialOf = (peer: IdentityFile.Peer | undefined) =>
-  Result.getOrThrow(CredentialFile.fromPeer(peer ?? assert.fail("no entry"), "file"))
+const credentialOf = (peer: IdentityFile.IdentityEntry | undefined) =>
+  Result.getOrThrow(CredentialFile.fromEntry(peer ?? assert.fail("no entry"), "file"))
 
 describe("aster enroll node", () => {
   it.effect("makes an identity that verifies, with mode 0600", () =>

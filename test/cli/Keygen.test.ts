@@ -1,5 +1,5 @@
-import * as RootKey from "@aster-effect/admission/RootKey"
 import { Keyring, KeyringError } from "@aster-effect/cli/Keyring"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,10 +1,9 @@
 /** What a consumer makes of addresses and of producers that are not what they should be. */
-import { encode } from "@aster-effect/admission/Handshake"
-import * as Router from "@aster-effect/iroh/Router"
+import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as Router from "@aster-effect/iroh/Router"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -22,11 +21,13 @@ const answering = Effect.fnUntraced(function* (answer: Uint8Array) {
       yield* Effect.ignore(Effect.andThen(send.write(answer), send.finish))
       yield* connection.closed
     })
-  yield* Router.serve({ protocols: [{ alpn: AdmissionAlpn.CONSUMER, handler }] }).pipe(
+  yield* Router.serve({ protocols: [{ alpn: ConsumerAdmission.ALPN, handler }] }).pipe(
     Effect.provideService(IrohNode, node)
   )
   return { address: NodeAddr.toTicket(yield* node.address) }
 })
+
+const encode = (json: object): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
 
 const summary = { name: "KitchenSink", version: 1, contract_id: "" }
 

@@ -1,9 +1,9 @@
 import { AsterConfig, type LoadOptions } from "@aster-effect/config/AsterConfig"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
-import * as NodeKey from "@aster-effect/config/NodeKey"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
-import * as SecretFile from "@aster-effect/config/SecretFile"
 import type { SettingName } from "@aster-effect/config/Settings"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -106,7 +106,7 @@ describe("sources", () => {
       assert.strictEqual(config.allowAllConsumers, false)
       assert.strictEqual(config.hookTimeoutMs, 100)
       assert.strictEqual(config.healthPort, 8080)
-      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeA.id)
+      assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeA.id)
       assert.deepStrictEqual(config.warnings, [])
     })
   )
@@ -146,7 +146,7 @@ describe("sources", () => {
       const inputs = [nodeA.secret, Buffer.from(seed).toString("hex"), seed, Redacted.make(seed)]
       for (const secretKey of inputs) {
         const config = yield* AsterConfig.make({ secretKey })
-        assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeA.id)
+        assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeA.id)
       }
     })
   )
@@ -323,7 +323,7 @@ describe("errors name the place and the expectation", () => {
     Effect.gen(function* () {
       const pipe = path.join(yield* directory(), "pipe")
       execFileSync("mkfifo", [pipe])
-      const error = yield* Effect.flip(SecretFile.read(pipe))
+      const error = yield* Effect.flip(BoundedFile.read(pipe))
       assert.strictEqual(error.code, "ENOTFILE")
     }).pipe(Effect.timeout("5 seconds"))
   )
@@ -347,7 +347,7 @@ describe("identity file", () => {
     Effect.gen(function* () {
       const made = yield* directory({ ".aster-identity": identityText({}) })
       const config = yield* loadIn(made)
-      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeA.id)
+      assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeA.id)
       assert.strictEqual(config.source("secretKey").label, ".aster-identity")
       assert.strictEqual(config.identity?.explicit, false)
       assert.isUndefined((yield* loadIn(made, {}, { identity: false })).identity)
@@ -358,7 +358,7 @@ describe("identity file", () => {
     Effect.gen(function* () {
       const made = yield* directory({ ".aster-identity": identityText({}) })
       const config = yield* loadIn(made, { ASTER_SECRET_KEY: nodeB.secret })
-      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeB.id)
+      assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeB.id)
       assert.strictEqual(config.source("secretKey").label, "ASTER_SECRET_KEY")
     })
   )
@@ -368,7 +368,7 @@ describe("identity file", () => {
       const toml = `[network]\nsecret_key = "${nodeB.secret}"`
       const made = yield* directory({ ".aster-identity": identityText({}), "aster.toml": toml })
       const config = yield* loadIn(made, { ASTER_SECRET_KEY: "" }, { file: path.join(made, "aster.toml") })
-      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeA.id)
+      assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeA.id)
       assert.strictEqual(config.source("secretKey").kind, "identity")
     })
   )
@@ -424,7 +424,7 @@ describe("identity file", () => {
       const other = identityText({ name: "other" }).replace(nodeA.secret, nodeB.secret).replaceAll(nodeA.id, nodeB.id)
       const made = yield* directory({ ".aster-identity": identityText({}), other })
       const config = yield* AsterConfig.withIdentity(yield* loadIn(made), path.join(made, "other"))
-      assert.strictEqual(config.secretKey && NodeKey.endpointId(config.secretKey), nodeB.id)
+      assert.strictEqual(config.secretKey && SecretKey.toEndpointId(config.secretKey), nodeB.id)
       assert.strictEqual(config.identity?.explicit, true)
       const fixed = yield* loadIn(made, { ASTER_SECRET_KEY: nodeA.secret })
       const kept = yield* AsterConfig.withIdentity(fixed, path.join(made, "other"))

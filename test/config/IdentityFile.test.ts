@@ -1,9 +1,8 @@
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
-import * as NodeKey from "@aster-effect/config/NodeKey"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs/promises"
@@ -60,7 +59,7 @@ describe("reading", () => {
   it("finds the node's key, its endpoint id and the entries", () => {
     const { node, peers } = parsed(text)
     assert.strictEqual(node?.endpointId, endpointId)
-    assert.strictEqual(node === undefined ? "" : NodeKey.toBase64(node.secretKey), secret)
+    assert.strictEqual(node === undefined ? "" : SecretKey.toBase64(node.secretKey), secret)
     assert.deepStrictEqual(
       peers.map(({ name, role, type }) => [name, role, type]),
       [
@@ -203,7 +202,7 @@ describe("writing", () => {
 
   it("14: escapes everything, so that no value can inject keys", () => {
     const name = 'x"\nrole = "producer"\n[node]\u0007\\'
-    const peer: IdentityFile.Peer = {
+    const peer: IdentityFile.IdentityEntry = {
       ...parsed(text).peers[0]!,
       name,
       attributes: new Map([[name, name]]),
@@ -235,7 +234,7 @@ n = 2
   it("an entry with an existing name replaces it and moves to the end", () => {
     const identity = parsed(text)
     const renewed = { ...identity.peers[0]!, expiresAt: 1 }
-    const { peers } = IdentityFile.withPeer(identity, renewed)
+    const { peers } = IdentityFile.withEntry(identity, renewed)
     assert.deepStrictEqual(
       peers.map(({ expiresAt, name }) => [name, expiresAt]),
       [
@@ -273,7 +272,7 @@ n = 2
 
 describe("selecting", () => {
   const identity = parsed(text)
-  const select = (role: IdentityFile.Role, peer?: string) =>
+  const select = (role: IdentityFile.EntryRole, peer?: string) =>
     IdentityFile.select(identity, { role, peer, file: ".aster-identity" })
 
   it("takes the first entry with the role, or the named one", () => {
@@ -295,21 +294,4 @@ describe("selecting", () => {
     assert.strictEqual(error.reason, "WrongRole")
     assert.include(error.message, '"front" has role "consumer"')
   })
-})
-
-describe("NodeKey", () => {
-  it("reads base64 and hex to the same key", () => {
-    const key = Result.getOrThrow(NodeKey.fromText(secret))
-    const hex = Buffer.from(Redacted.value(key)).toString("hex")
-    assert.strictEqual(NodeKey.endpointId(Result.getOrThrow(NodeKey.fromText(hex))), endpointId)
-  })
-
-  it.each(["", "AA==", secret.slice(0, -1), `${secret}=`, secret.replaceAll("+", "-"), "zz".repeat(32)])(
-    "refuses %j without repeating it",
-    (bad) => {
-      const result = NodeKey.fromText(bad)
-      assert.isTrue(Result.isFailure(result))
-      if (bad.length > 8) assert.notInclude(Result.isFailure(result) ? result.failure : "", bad.slice(0, 8))
-    }
-  )
 })

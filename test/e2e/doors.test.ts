@@ -92,7 +92,7 @@ describe("the doors of the built packages", () => {
     const names = run(`
       import { AsterServerLive } from "@aster-effect/server"
       import { AsterClient } from "@aster-effect/client"
-      import { signingBytes, verify } from "@aster-effect/admission/Credential"
+      import { signingBytes, verify } from "@aster-effect/trust/Credential"
       console.log(JSON.stringify([typeof AsterServerLive, typeof AsterClient.layer, typeof signingBytes, typeof verify]))`)
     assert.deepStrictEqual(names, ["object", "function", "function", "function"])
   })

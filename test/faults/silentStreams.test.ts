@@ -1,9 +1,9 @@
-import { zstdCompressSync } from "node:zlib"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
-import * as RpcConnection from "@aster-effect/transport/RpcConnection"
-import type { Connection } from "@aster-effect/iroh/Connection"
-import type { BiStream } from "@aster-effect/iroh/BiStream"
+import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import * as Frame from "@aster-effect/core/wire/Frame"
+import type { BiStream } from "@aster-effect/iroh/BiStream"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import { zstdCompressSync } from "node:zlib"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -222,7 +222,7 @@ describe("a server", () => {
     withstands(
       Effect.fnUntraced(function* ({ address, connections, serves }) {
         // As many as a peer may have under way from each node, and four more than the server takes of all.
-        const asking = yield* connections(68, AdmissionAlpn.CONSUMER, 4)
+        const asking = yield* connections(68, ConsumerAdmission.ALPN, 4)
         // Those that it has waited for longest make room: the first four for the last, one more for a consumer.
         yield* Effect.timeout(consume({ address }), "5 seconds")
         const begun = yield* opened(asking.slice(10, 30), 20, [Uint8Array.of(0x7b)])

@@ -2,13 +2,13 @@
  * Root keys in the operating system's keyring, shared with the reference. This needs a Secret Service that can be started:
  * `dbus-run-session` and `gnome-keyring-daemon`.
  */
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { directory } from "../admission/Deployment.ts"
 import { PythonReference } from "./PythonReference.ts"
 

@@ -1,12 +1,11 @@
 /** Our consumers at a gated producer of the reference. */
+import type { AdmissionRequest } from "@aster-effect/admission/AdmissionRequest"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import type * as Credential from "@aster-effect/admission/Credential"
-import type { AdmissionRequest } from "@aster-effect/admission/Handshake"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import { AdmissionDenied, AsterClient, type NodeClientOptions } from "@aster-effect/client/AsterClient"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import type * as Credential from "@aster-effect/trust/Credential"
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -155,7 +154,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         const own = yield* quicNode({ secretKey: keyA })
         const present = (request: AdmissionRequest, by: IrohNode["Service"] = own) =>
           Effect.acquireUseRelease(
-            dial(by, { address }, AdmissionAlpn.CONSUMER),
+            dial(by, { address }, ConsumerAdmission.ALPN),
             (connection) => ConsumerAdmission.request(connection, { request }),
             (connection) => connection.close(0, "done")
           )
@@ -217,7 +216,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         assert.deepStrictEqual(yield* bare.closed, { _tag: "Peer", code: 403, reason: "not admitted" })
         const join = (credential: Credential.Credential) =>
           Effect.acquireUseRelease(
-            dial(own, { address }, AdmissionAlpn.PRODUCER),
+            dial(own, { address }, ProducerAdmission.ALPN),
             (connection) => ProducerAdmission.request(connection, { request: asking(credential) }),
             (connection) => connection.close(0, "done")
           )

@@ -1,13 +1,13 @@
 /** Files that the reference writes are read here, and those written here by the reference. */
-import * as Credential from "@aster-effect/admission/Credential"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
-import { ProducerMesh } from "@aster-effect/admission/ProducerMesh"
-import * as RootKey from "@aster-effect/admission/RootKey"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { ProducerMesh } from "@aster-effect/mesh/ProducerMesh"
+import * as Credential from "@aster-effect/trust/Credential"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import { NonceStore } from "@aster-effect/trust/NonceStore"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, layer } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -75,7 +75,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         enrolled.map(([name]) => name)
       )
       for (const [index, peer] of identity.peers.entries()) {
-        const credential = yield* Effect.fromResult(CredentialFile.fromPeer(peer, "identity"))
+        const credential = yield* Effect.fromResult(CredentialFile.fromEntry(peer, "identity"))
         assert.deepStrictEqual(credential.attributes, new Map(Object.entries(enrolled[index]![2])))
         const presentation = { root: publicKey, peer: identity.node!.endpointId, nowMillis: Date.now() }
         assert.isUndefined(Credential.check(credential, presentation))
@@ -114,7 +114,7 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         ["server", "plain", "able", "once", "theirs"]
       )
       for (const peer of identity.peers) {
-        const { attributes } = yield* Effect.fromResult(CredentialFile.fromPeer(peer, "identity"))
+        const { attributes } = yield* Effect.fromResult(CredentialFile.fromEntry(peer, "identity"))
         const before = own.peers.find(({ name }) => name === peer.name)
         if (before !== undefined) assert.deepStrictEqual(attributes, before.attributes)
       }

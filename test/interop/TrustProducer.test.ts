@@ -1,12 +1,12 @@
 /** The reference's consumers at a gated producer of ours. */
-import * as Credential from "@aster-effect/admission/Credential"
-import * as RootKey from "@aster-effect/admission/RootKey"
-import { topicId } from "@aster-effect/admission/ProducerMesh"
-import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import { AsterClient, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
-import * as NodeKey from "@aster-effect/config/NodeKey"
+import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { topicId } from "@aster-effect/mesh/MeshState"
 import { AsterServer } from "@aster-effect/server/AsterServer"
+import * as Credential from "@aster-effect/trust/Credential"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -34,9 +34,9 @@ const producer = Layer.build(
 ).pipe(Effect.map(Context.get(AsterServer)))
 
 /** A node of the reference's: the hex of its secret key, and its endpoint id. */
-const node = Effect.map(NodeKey.generate, (key) => ({
+const node = Effect.map(SecretKey.generate, (key) => ({
   secret_key: Hex.encode(Redacted.value(key)),
-  endpointId: NodeKey.endpointId(key)
+  endpointId: SecretKey.toEndpointId(key)
 }))
 
 const wire = (credential: Credential.Credential) => Credential.toJson(credential, "wire")

@@ -1,5 +1,5 @@
 /** The services of `vault.py`, which ask roles of their callers. */
-import * as Capability from "@aster-effect/admission/Capability"
+import * as Role from "@aster-effect/admission/Role"
 import { CallContext } from "@aster-effect/core/service/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
@@ -14,15 +14,15 @@ const note = { request: Note, response: Note }
 
 export const Vault = Service.make("Vault").add(
   Rpc.unary("whoami", note),
-  Rpc.unary("unlock", { ...note, requires: Capability.role("vault.open") }),
-  Rpc.serverStream("watch", { ...note, requires: Capability.anyOf("vault.read", "vault.open") }),
-  Rpc.clientStream("fill", { ...note, requires: Capability.allOf("vault.read", "vault.write") }),
-  Rpc.bidi("mend", { ...note, requires: Capability.role("vault.write") })
+  Rpc.unary("unlock", { ...note, requires: Role.role("vault.open") }),
+  Rpc.serverStream("watch", { ...note, requires: Role.anyOf("vault.read", "vault.open") }),
+  Rpc.clientStream("fill", { ...note, requires: Role.allOf("vault.read", "vault.write") }),
+  Rpc.bidi("mend", { ...note, requires: Role.role("vault.write") })
 )
 
-export const Cellar = Service.make("Cellar", { requires: Capability.role("cellar") }).add(
+export const Cellar = Service.make("Cellar", { requires: Role.role("cellar") }).add(
   Rpc.unary("enter", note),
-  Rpc.unary("unlock", { ...note, requires: Capability.role("vault.open") })
+  Rpc.unary("unlock", { ...note, requires: Role.role("vault.open") })
 )
 
 const open = () => Effect.succeed(new Note({ text: "open" }))

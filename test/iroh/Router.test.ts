@@ -1,5 +1,5 @@
 import type { Connection } from "@aster-effect/iroh/Connection"
-import { Gate } from "@aster-effect/iroh/Gate"
+import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import * as Router from "@aster-effect/iroh/Router"
@@ -121,7 +121,7 @@ describe("Router", () => {
     }))
 
   describe("gate", () => {
-    const gated = Effect.fnUntraced(function* (gate: Context.Service.Shape<typeof Gate>) {
+    const gated = Effect.fnUntraced(function* (gate: Context.Service.Shape<typeof ConnectionGate>) {
       const accepted: Array<string> = []
       const handler = (connection: Connection) =>
         Effect.andThen(
@@ -135,7 +135,7 @@ describe("Router", () => {
             { alpn: "open/1", handler: echo }
           ]
         }),
-        Gate,
+        ConnectionGate,
         gate
       )
       return { ...made, accepted }

@@ -1,8 +1,9 @@
-import { assert, describe, it } from "@effect/vitest"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { inspect } from "node:util"
 
@@ -18,10 +19,29 @@ const known = [
   ]
 ] as const
 
+/** With both characters in which the alphabets of base64 differ. */
+const base64 = Buffer.from(new Uint8Array(32).fill(0xfb)).toString("base64")
+
 describe("SecretKey", () => {
   it("derives the endpoint id", () => {
     for (const [secret, id] of known) assert.strictEqual<string>(SecretKey.toEndpointId(SecretKey.fromHex(secret)), id)
   })
+
+  it("reads base64 and hex to the same key", () => {
+    const key = SecretKey.fromHex(known[0][0])
+    for (const text of [known[0][0].toUpperCase(), SecretKey.toBase64(key)]) {
+      assert.strictEqual(SecretKey.toEndpointId(SecretKey.fromText(text)), SecretKey.toEndpointId(key))
+    }
+  })
+
+  it.each(["", "AA==", base64.slice(0, -1), `${base64}=`, base64.replaceAll("+", "-"), "zz".repeat(32)])(
+    "refuses %j without repeating it",
+    (bad) => {
+      const result = Result.try(() => SecretKey.fromText(bad))
+      assert.isTrue(Result.isFailure(result))
+      if (bad.length > 8) assert.notInclude(String(Result.isFailure(result) ? result.failure : ""), bad.slice(0, 8))
+    }
+  )
 
   it("is not shown", () => {
     const key = SecretKey.fromHex(known[0][0])

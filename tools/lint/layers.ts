@@ -14,10 +14,10 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   "iroh-docs": ["iroh", "iroh-blobs", "iroh-gossip"],
   core: ["fory"],
   transport: ["core", "iroh"],
-  config: ["core"],
+  config: ["iroh"],
   trust: ["config", "iroh"],
   admission: ["trust", "config", "core", "iroh"],
-  mesh: ["trust", "admission", "iroh", "iroh-gossip"],
+  mesh: ["trust", "admission", "config", "iroh", "iroh-gossip"],
   registry: ["core", "iroh-docs", "iroh-blobs", "trust"],
   observability: ["core", "transport", "iroh"],
   server: [

@@ -8,19 +8,23 @@ import * as ServiceSummary from "@aster-effect/core/contract/ServiceSummary"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import type * as Router from "@aster-effect/iroh/Router"
-import * as Clock from "effect/Clock"
+import { type AdmissionPath, AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import * as Credential from "@aster-effect/trust/Credential"
+import { Gates } from "@aster-effect/trust/Gates"
+import { NonceStore } from "@aster-effect/trust/NonceStore"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
-import * as AdmissionAlpn from "./AdmissionAlpn.ts"
-import { type AdmissionPath, AdmittedPeers } from "./AdmittedPeers.ts"
-import * as Credential from "./Credential.ts"
-import { Gates } from "./Gates.ts"
+import { type AdmissionRequest, decode } from "./AdmissionRequest.ts"
+import type * as Router from "@aster-effect/iroh/Router"
 import * as Handshake from "./Handshake.ts"
-import * as InstanceIdentity from "./InstanceIdentity.ts"
-import { NonceStore } from "./NonceStore.ts"
+import { HandshakeSlots } from "./HandshakeSlots.ts"
+import { encodeObject, hexId, isJsonObject, malformed, type Malformed, parseObject } from "./internal/jsonMessage.ts"
+import { type VerificationFailure, verifyRequest } from "./internal/verifyRequest.ts"
+
+/** The protocol's name on the network. @since 0.1.0 */
+export const ALPN = "aster.consumer_admission"
 
 /** What a producer answers. Everything in it is the peer's word. @since 0.1.0 */
 export interface AdmissionReply {
@@ -47,7 +51,7 @@ export const denied = (rootPubkey: string): AdmissionReply => ({
 
 /** @since 0.1.0 */
 export const encodeReply = (reply: AdmissionReply): Uint8Array =>
-  Handshake.encode({
+  encodeObject({
     admitted: reply.admitted,
     attributes: Object.fromEntries(reply.attributes),
     services: reply.services.map(ServiceSummary.toJson),
@@ -58,24 +62,24 @@ export const encodeReply = (reply: AdmissionReply): Uint8Array =>
   })
 
 /**
- * Reads a reply; undefined when it is not JSON or does not say whether the consumer is admitted. Other missing and
- * malformed parts count as empty, services that break a rule are dropped.
+ * Reads a reply, which has to say whether the consumer is admitted. Other missing and malformed parts count as empty,
+ * services that break a rule are dropped.
  *
  * @since 0.1.0
  */
-export const decodeReply = (bytes: Uint8Array): AdmissionReply | undefined => {
-  const json = Handshake.parse(bytes)
-  if (json === undefined || typeof json["admitted"] !== "boolean") return undefined
-  const attributes = Handshake.isJsonObject(json["attributes"]) ? Object.entries(json["attributes"]) : []
-  return {
-    admitted: json["admitted"],
-    attributes: new Map(attributes.filter((entry): entry is [string, string] => typeof entry[1] === "string")),
-    services: ServiceSummary.listFromJson(json["services"]),
-    registryNamespace: Handshake.hexId(json["registry_namespace"]) || Handshake.hexId(json["registry_ticket"]),
-    rootPubkey: Handshake.hexId(json["root_pubkey"]),
-    gossipTopic: Handshake.hexId(json["gossip_topic"])
-  }
-}
+export const decodeReply = (bytes: Uint8Array): Result.Result<AdmissionReply, Malformed> =>
+  Result.flatMap(parseObject(bytes), (json) => {
+    if (typeof json["admitted"] !== "boolean") return malformed("it does not say whether this node is admitted")
+    const attributes = isJsonObject(json["attributes"]) ? Object.entries(json["attributes"]) : []
+    return Result.succeed({
+      admitted: json["admitted"],
+      attributes: new Map(attributes.filter((entry): entry is [string, string] => typeof entry[1] === "string")),
+      services: ServiceSummary.listFromJson(json["services"]),
+      registryNamespace: hexId(json["registry_namespace"]) || hexId(json["registry_ticket"]),
+      rootPubkey: hexId(json["root_pubkey"]),
+      gossipTopic: hexId(json["gossip_topic"])
+    })
+  })
 
 /**
  * Why a consumer is refused. For logs only.
@@ -93,16 +97,7 @@ export const decodeReply = (bytes: Uint8Array): AdmissionReply | undefined => {
  *
  * @since 0.1.0
  */
-export type Refusal =
-  | Credential.Denial
-  | "Malformed"
-  | "NoCredential"
-  | "NoRoot"
-  | "InstanceIdentity"
-  | "TokenUsed"
-  | "TokenUnverifiable"
-  | "Full"
-  | "Revoked"
+export type Refusal = VerificationFailure | "NoCredential" | "TokenUsed" | "TokenUnverifiable" | "Full" | "Revoked"
 
 /** What `decide` finds: the attributes of an admitted consumer, or why it is refused. @since 0.1.0 */
 export type Decision = Result.Result<Credential.Attributes, Refusal>
@@ -120,30 +115,20 @@ const nothing: Credential.Attributes = new Map()
  * @since 0.1.0
  */
 export const decide = Effect.fnUntraced(function* (
-  request: Handshake.AdmissionRequest | undefined,
+  request: AdmissionRequest,
   consumer: EndpointId
 ): Effect.fn.Return<Decision, never, Gates | AdmittedPeers | NonceStore> {
-  const gates = yield* Gates
-  if (request === undefined) return Result.fail("Malformed")
   if (request.credential === "") {
-    return gates.consumers === "open" ? yield* welcome(consumer) : Result.fail("NoCredential")
+    return (yield* Gates).consumers === "open" ? yield* enterOpen(consumer) : Result.fail("NoCredential")
   }
-  if (gates.root === undefined) return Result.fail("NoRoot")
-  const parsed = Credential.parseConsumer(request.credential)
-  if (Result.isFailure(parsed)) return Result.fail("Malformed")
-  const credential = parsed.success
-  const nowMillis = yield* Clock.currentTimeMillis
-  const denial = Credential.check(credential, { root: gates.root, peer: consumer, nowMillis })
-  if (denial !== undefined) return Result.fail(denial)
-  if (!(yield* InstanceIdentity.verify(credential.attributes, request.iidToken, consumer))) {
-    return Result.fail("InstanceIdentity")
-  }
+  const verified = yield* verifyRequest(request, consumer, Credential.parseConsumer)
+  if (Result.isFailure(verified)) return Result.fail(verified.failure)
   // A token that is used up without an admission is lost to its owner.
-  return yield* Effect.uninterruptible(enter(credential, consumer))
+  return yield* Effect.uninterruptible(enter(verified.success, consumer))
 })
 
 /** An admission without a credential. */
-const welcome = Effect.fnUntraced(function* (
+const enterOpen = Effect.fnUntraced(function* (
   endpointId: EndpointId
 ): Effect.fn.Return<Decision, never, Gates | AdmittedPeers> {
   const { active } = yield* Gates
@@ -185,8 +170,8 @@ export const admittedConsumers = Metric.counter("aster_admission_consumer_admitt
 /** @since 0.1.0 */
 export const deniedConsumers = Metric.counter("aster_admission_consumer_denied_total", { incremental: true })
 
-/** What an admitted consumer is told. @since 0.1.0 */
-export type Welcome = Pick<AdmissionReply, "services" | "registryNamespace" | "gossipTopic">
+/** What an admitted consumer is told beside that it is. @since 0.1.0 */
+export type Offer = Pick<AdmissionReply, "services" | "registryNamespace" | "gossipTopic">
 
 /**
  * The handshake as a protocol of a router.
@@ -195,41 +180,44 @@ export type Welcome = Pick<AdmissionReply, "services" | "registryNamespace" | "g
  */
 export const protocol = <R>(
   options: ServeOptions<R>
-): Router.Protocol<R | Gates | AdmittedPeers | NonceStore | Handshake.HandshakeLimits> => ({
-  alpn: AdmissionAlpn.CONSUMER,
+): Router.Protocol<R | Gates | AdmittedPeers | NonceStore | HandshakeSlots> => ({
+  alpn: ALPN,
   handler: (connection) => serve(connection, options)
 })
 
 /** What a handshake is served with. @since 0.1.0 */
 export interface ServeOptions<R> extends Handshake.ServeOptions {
-  /** What an admitted consumer is told. */
-  readonly welcome: (consumer: EndpointId) => Effect.Effect<Welcome, never, R>
+  /** What to tell a consumer that is admitted. */
+  readonly offer: (consumer: EndpointId) => Effect.Effect<Offer, never, R>
 }
 
 /**
  * Serves one connection of the consumer admission protocol. Malformed requests are denied like any other; see
  * `Handshake.serve` for empty, over-long, slow and too many ones.
  *
- * @param options.welcome what to tell a consumer that is admitted
  * @since 0.1.0
  */
 export const serve = <R>(
   connection: Connection,
   options: ServeOptions<R>
-): Effect.Effect<void, never, R | Gates | AdmittedPeers | NonceStore | Handshake.HandshakeLimits> =>
+): Effect.Effect<void, never, R | Gates | AdmittedPeers | NonceStore | HandshakeSlots> =>
   Handshake.serve(
     connection,
     Effect.fnUntraced(function* (bytes) {
       const { remoteId } = connection
       const rootPubkey = (yield* Gates).root ?? ""
-      const request = Handshake.decodeRequest(bytes)
-      const decision = yield* decide(request, remoteId)
+      const request = decode(bytes)
+      const decision: Decision = Result.isSuccess(request)
+        ? yield* decide(request.success, remoteId)
+        : Result.fail("Malformed")
       if (Result.isSuccess(decision)) {
         // Where nothing has to be shown there is nothing to try out: consumers may come back as often as they like.
-        if (request?.credential === "") yield* (yield* Handshake.HandshakeLimits).forgive(remoteId)
+        if (Result.isSuccess(request) && request.success.credential === "") {
+          yield* (yield* HandshakeSlots).refund(remoteId)
+        }
         yield* Metric.update(admittedConsumers, 1)
-        const told = yield* options.welcome(remoteId)
-        return encodeReply({ ...told, admitted: true, attributes: decision.success, rootPubkey })
+        const offer = yield* options.offer(remoteId)
+        return encodeReply({ ...offer, admitted: true, attributes: decision.success, rootPubkey })
       }
       yield* Metric.update(deniedConsumers, 1)
       yield* Effect.logInfo("A consumer is not admitted", { peer: remoteId, reason: decision.failure })
@@ -244,12 +232,8 @@ export const serve = <R>(
  * @param options.timeout for the whole exchange, default 10 seconds
  * @since 0.1.0
  */
-export const request = Effect.fnUntraced(function* (
+export const request = (
   connection: Connection,
-  options: { readonly request: Handshake.AdmissionRequest; readonly timeout?: Duration.Input | undefined }
-): Effect.fn.Return<AdmissionReply, Handshake.HandshakeError | StreamError | ConnectionLost> {
-  const reply = decodeReply(yield* Handshake.ask(connection, Handshake.encodeRequest(options.request), options))
-  if (reply !== undefined) return reply
-  const detail = "the producer's answer is not an admission reply"
-  return yield* new Handshake.HandshakeError({ reason: "Malformed", detail })
-})
+  options: { readonly request: AdmissionRequest; readonly timeout?: Duration.Input | undefined }
+): Effect.Effect<AdmissionReply, Handshake.HandshakeError | StreamError | ConnectionLost> =>
+  Handshake.request(connection, { ...options, decode: decodeReply })

@@ -7,19 +7,33 @@
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
-import type * as Router from "@aster-effect/iroh/Router"
-import * as Clock from "effect/Clock"
+import { type AdmissionPath, AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import * as Credential from "@aster-effect/trust/Credential"
+import type { Gates } from "@aster-effect/trust/Gates"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
-import * as AdmissionAlpn from "./AdmissionAlpn.ts"
-import { type AdmissionPath, AdmittedPeers } from "./AdmittedPeers.ts"
-import * as Credential from "./Credential.ts"
-import { Gates } from "./Gates.ts"
+import { type AdmissionRequest, decode } from "./AdmissionRequest.ts"
+import type * as Router from "@aster-effect/iroh/Router"
 import * as Handshake from "./Handshake.ts"
-import * as InstanceIdentity from "./InstanceIdentity.ts"
-import { ProducerMesh } from "./ProducerMesh.ts"
+import type { HandshakeSlots } from "./HandshakeSlots.ts"
+import { encodeObject, hexId, malformed, type Malformed, parseObject } from "./internal/jsonMessage.ts"
+import { type VerificationFailure, verifyRequest } from "./internal/verifyRequest.ts"
+
+/** The protocol's name on the network. @since 0.1.0 */
+export const ALPN = "aster.producer_admission"
+
+/** What a producer learns that is taken in. @since 0.1.0 */
+export interface Membership {
+  /** 64 hex digits. */
+  readonly salt: string
+  /** Everybody in the mesh, the newcomer included, in ascending order. */
+  readonly acceptedProducers: ReadonlyArray<EndpointId.EndpointId>
+}
+
+/** Takes a producer into the mesh, or says in an error why that cannot be. @since 0.1.0 */
+export type Join = (producer: EndpointId.EndpointId) => Effect.Effect<Membership, { readonly message: string }>
 
 /** What a producer is answered. @since 0.1.0 */
 export interface ProducerReply {
@@ -35,27 +49,34 @@ export const refused: ProducerReply = { accepted: false, salt: "", acceptedProdu
 
 /** @since 0.1.0 */
 export const encodeReply = (reply: ProducerReply): Uint8Array =>
-  Handshake.encode({
+  encodeObject({
     accepted: reply.accepted,
     salt: reply.salt,
     accepted_producers: reply.acceptedProducers,
     reason: ""
   })
 
-/** Reads a reply; undefined when it is none. Ids that are not 64 lower-case hex digits are dropped. @since 0.1.0 */
-export const decodeReply = (bytes: Uint8Array): ProducerReply | undefined => {
-  const json = Handshake.parse(bytes)
-  if (json === undefined || typeof json["accepted"] !== "boolean") return undefined
-  const producers: ReadonlyArray<unknown> = Array.isArray(json["accepted_producers"]) ? json["accepted_producers"] : []
-  return {
-    accepted: json["accepted"],
-    salt: Handshake.hexId(json["salt"]),
-    acceptedProducers: producers.map(Handshake.hexId).flatMap((id) => (id === "" ? [] : [EndpointId.parse(id)]))
-  }
-}
+/**
+ * Reads a reply, which has to say whether the producer is accepted. Ids that are not 64 lower-case hex digits are
+ * dropped.
+ *
+ * @since 0.1.0
+ */
+export const decodeReply = (bytes: Uint8Array): Result.Result<ProducerReply, Malformed> =>
+  Result.flatMap(parseObject(bytes), (json) => {
+    if (typeof json["accepted"] !== "boolean") return malformed("it does not say whether this node is accepted")
+    const producers: ReadonlyArray<unknown> = Array.isArray(json["accepted_producers"])
+      ? json["accepted_producers"]
+      : []
+    return Result.succeed({
+      accepted: json["accepted"],
+      salt: hexId(json["salt"]),
+      acceptedProducers: producers.map(hexId).flatMap((id) => (id === "" ? [] : [EndpointId.parse(id)]))
+    })
+  })
 
 /** Why a producer is refused. For logs only; see the like of `ConsumerAdmission.Refusal`. @since 0.1.0 */
-export type Refusal = Credential.Denial | "Malformed" | "NoRoot" | "InstanceIdentity" | "Mesh" | "Full" | "Revoked"
+export type Refusal = VerificationFailure | "Mesh" | "Full" | "Revoked"
 
 const path: AdmissionPath = "producer_admission"
 
@@ -69,63 +90,56 @@ const guests: ReadonlySet<string | undefined> = new Set(["gateway", "consumer"])
  * @since 0.1.0
  */
 export const decide = Effect.fnUntraced(function* (
-  request: Handshake.AdmissionRequest | undefined,
-  producer: EndpointId.EndpointId
-): Effect.fn.Return<Result.Result<ProducerReply, Refusal>, never, Gates | AdmittedPeers | ProducerMesh> {
-  const { root } = yield* Gates
-  const mesh = yield* ProducerMesh
+  request: AdmissionRequest,
+  producer: EndpointId.EndpointId,
+  join: Join
+): Effect.fn.Return<Result.Result<ProducerReply, Refusal>, never, Gates | AdmittedPeers> {
   const peers = yield* AdmittedPeers
-  const parsed = request === undefined ? undefined : Credential.parseProducer(request.credential)
-  if (request === undefined || parsed === undefined || Result.isFailure(parsed)) return Result.fail("Malformed")
-  if (root === undefined) return Result.fail("NoRoot")
-  const { attributes, expiresAt } = parsed.success
-  const nowMillis = yield* Clock.currentTimeMillis
-  const denial = Credential.check(parsed.success, { root, peer: producer, nowMillis })
-  if (denial !== undefined) return Result.fail(denial)
-  if (!(yield* InstanceIdentity.verify(attributes, request.iidToken, producer))) return Result.fail("InstanceIdentity")
-  const join = guests.has(attributes.get("aster.role"))
-    ? Effect.succeed<ProducerReply>({ accepted: true, salt: "", acceptedProducers: [] })
-    : Effect.map(mesh.accept(producer), (acceptedProducers): ProducerReply => ({
-        accepted: true,
-        salt: mesh.salt,
-        acceptedProducers
-      }))
+  const verified = yield* verifyRequest(request, producer, Credential.parseProducer)
+  if (Result.isFailure(verified)) return Result.fail(verified.failure)
+  const { attributes, expiresAt } = verified.success
+  const membership = guests.has(attributes.get("aster.role"))
+    ? Effect.succeed<Membership>({ salt: "", acceptedProducers: [] })
+    : Effect.mapError(join(producer), ({ message }) => ({ _tag: "Mesh" as const, message }))
   return yield* peers.admissible(producer).pipe(
-    Effect.andThen(join),
+    Effect.andThen(membership),
     Effect.tap(() => peers.admit({ endpointId: producer, attributes, expiresAt: Number(expiresAt) * 1000, path })),
-    Effect.map((reply) => Result.succeed(reply)),
-    Effect.catch((error) => Effect.as(Effect.logWarning(error.message), Result.fail(refusals[error._tag])))
+    Effect.map((joined) => Result.succeed({ accepted: true, ...joined })),
+    Effect.catch(({ _tag, message }) => Effect.as(Effect.logWarning(message), Result.fail(refusals[_tag])))
   )
 })
 
-const refusals = { AdmittedPeersFull: "Full", PeerRevoked: "Revoked", MeshError: "Mesh" } as const
+const refusals = { AdmittedPeersFull: "Full", PeerRevoked: "Revoked", Mesh: "Mesh" } as const
 
 /** Producers by outcome. @since 0.1.0 */
 export const admittedProducers = Metric.counter("aster_admission_producer_admitted_total", { incremental: true })
 /** @since 0.1.0 */
 export const deniedProducers = Metric.counter("aster_admission_producer_denied_total", { incremental: true })
 
-/**
- * The handshake that admits into a mesh, as a protocol of a router.
- *
- * @since 0.1.0
- */
-export const protocol = (
-  mesh: ProducerMesh["Service"]
-): Router.Protocol<Gates | AdmittedPeers | Handshake.HandshakeLimits> => ({
-  alpn: AdmissionAlpn.PRODUCER,
-  handler: (connection) => Effect.provideService(serve(connection), ProducerMesh, mesh)
+/** What a handshake is served with. @since 0.1.0 */
+export interface ServeOptions extends Handshake.ServeOptions {
+  /** Takes the producer into the mesh. */
+  readonly join: Join
+}
+
+/** The handshake as a protocol of a router. @since 0.1.0 */
+export const protocol = (options: ServeOptions): Router.Protocol<Gates | AdmittedPeers | HandshakeSlots> => ({
+  alpn: ALPN,
+  handler: (connection) => serve(connection, options)
 })
 
 /** Serves one connection of the producer admission protocol, within the limits of `Handshake.serve`. @since 0.1.0 */
 export const serve = (
   connection: Connection,
-  options: Handshake.ServeOptions = {}
-): Effect.Effect<void, never, Gates | AdmittedPeers | ProducerMesh | Handshake.HandshakeLimits> =>
+  options: ServeOptions
+): Effect.Effect<void, never, Gates | AdmittedPeers | HandshakeSlots> =>
   Handshake.serve(
     connection,
     Effect.fnUntraced(function* (bytes) {
-      const decision = yield* decide(Handshake.decodeRequest(bytes), connection.remoteId)
+      const request = decode(bytes)
+      const decision: Result.Result<ProducerReply, Refusal> = Result.isSuccess(request)
+        ? yield* decide(request.success, connection.remoteId, options.join)
+        : Result.fail("Malformed")
       if (Result.isSuccess(decision)) {
         yield* Metric.update(admittedProducers, 1)
         return encodeReply(decision.success)
@@ -143,12 +157,8 @@ export const serve = (
  * @param options.timeout for the whole exchange, default 10 seconds
  * @since 0.1.0
  */
-export const request = Effect.fnUntraced(function* (
+export const request = (
   connection: Connection,
-  options: { readonly request: Handshake.AdmissionRequest; readonly timeout?: Duration.Input | undefined }
-): Effect.fn.Return<ProducerReply, Handshake.HandshakeError | StreamError | ConnectionLost> {
-  const reply = decodeReply(yield* Handshake.ask(connection, Handshake.encodeRequest(options.request), options))
-  if (reply !== undefined) return reply
-  const detail = "the answer is not a producer admission reply"
-  return yield* new Handshake.HandshakeError({ reason: "Malformed", detail })
-})
+  options: { readonly request: AdmissionRequest; readonly timeout?: Duration.Input | undefined }
+): Effect.Effect<ProducerReply, Handshake.HandshakeError | StreamError | ConnectionLost> =>
+  Handshake.request(connection, { ...options, decode: decodeReply })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Attributes } from "@aster-effect/admission/Credential"
+import type { Attributes } from "@aster-effect/trust/Credential"
 import * as Result from "effect/Result"
 
 /** Release 0.1.2 rewrites identity files without escaping, so these would break the file or add keys to it. */

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as RootKey from "@aster-effect/admission/RootKey"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Context from "effect/Context"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -15,8 +15,10 @@
  * @since 0.1.0
  */
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as AtomicFile from "@aster-effect/config/AtomicFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { FileError } from "@aster-effect/config/FileError"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
-import * as SecretFile from "@aster-effect/config/SecretFile"
 import { isTable, parse as parseToml, type Table } from "@aster-effect/config/TomlDocument"
 import * as TomlText from "@aster-effect/config/TomlText"
 import * as Config from "effect/Config"
@@ -80,9 +82,9 @@ export const format = ({ active, profiles, rest }: ProfileStore): string =>
   TomlText.format({ active_profile: active, ...rest, profiles: Object.fromEntries(profiles) })
 
 /** What is in `~/.aster/config.toml`; without the file, no profile. @since 0.1.0 */
-export const load: Effect.Effect<ProfileStore, AsterConfigError | SecretFile.FileError> = Effect.gen(function* () {
+export const load: Effect.Effect<ProfileStore, AsterConfigError | FileError> = Effect.gen(function* () {
   const file = settingsFile(yield* Locations)
-  const text = yield* SecretFile.read(file).pipe(
+  const text = yield* BoundedFile.read(file).pipe(
     Effect.map((content) => content.text),
     Effect.catchIf(
       ({ code }) => code === "ENOENT",
@@ -93,8 +95,8 @@ export const load: Effect.Effect<ProfileStore, AsterConfigError | SecretFile.Fil
 })
 
 /** Replaces `~/.aster/config.toml`. @since 0.1.0 */
-export const save = (store: ProfileStore): Effect.Effect<void, SecretFile.FileError> =>
-  Effect.flatMap(Locations, (locations) => SecretFile.write(settingsFile(locations), format(store)))
+export const save = (store: ProfileStore): Effect.Effect<void, FileError> =>
+  Effect.flatMap(Locations, (locations) => AtomicFile.write(settingsFile(locations), format(store)))
 
 /** The store with one profile added or replaced; the first of all becomes the active one. @since 0.1.0 */
 export const withProfile = (store: ProfileStore, name: string, profile: Profile): ProfileStore => ({

@@ -5,9 +5,10 @@
  * @since 0.1.0
  */
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { FileError } from "@aster-effect/config/FileError"
 import type * as RootPublicKey from "@aster-effect/config/RootPublicKey"
-import * as SecretFile from "@aster-effect/config/SecretFile"
-import * as RootKey from "@aster-effect/admission/RootKey"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CliFailure, refused } from "./CliFailure.ts"
@@ -27,8 +28,8 @@ export interface Options {
 /** Reads a key file that only its owner can read. @since 0.1.0 */
 export const readFile = Effect.fn("RootKeySource.readFile")(function* (
   file: string
-): Effect.fn.Return<RootKey.RootKey, CliFailure | AsterConfigError | SecretFile.FileError> {
-  const { readableByOthers, text } = yield* SecretFile.read(file)
+): Effect.fn.Return<RootKey.RootKey, CliFailure | AsterConfigError | FileError> {
+  const { readableByOthers, text } = yield* BoundedFile.read(file)
   if (readableByOthers) {
     return yield* refused(`${file}: others can read this root private key; run: chmod 600 ${file}`)
   }
@@ -82,11 +83,7 @@ export const find = Effect.fn("RootKeySource.find")(function* ({
   keyFile,
   profile,
   store
-}: Options): Effect.fn.Return<
-  RootKey.RootKey,
-  CliFailure | AsterConfigError | SecretFile.FileError | KeyringError,
-  Keyring
-> {
+}: Options): Effect.fn.Return<RootKey.RootKey, CliFailure | AsterConfigError | FileError | KeyringError, Keyring> {
   const expected = yield* ProfileStore.rootPublicKey(store, profile.name)
   if (Option.isSome(keyFile)) {
     const key = yield* readFile(resolve(yield* Locations, keyFile.value))

@@ -13,14 +13,12 @@
  *
  * @since 0.1.0
  */
+import type { AdmissionRequest } from "@aster-effect/admission/AdmissionRequest"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import { type ConsumerEnrollmentCredential, toJson } from "@aster-effect/admission/Credential"
-import type { CredentialFileError } from "@aster-effect/admission/CredentialFile"
-import type { AdmissionRequest, HandshakeError } from "@aster-effect/admission/Handshake"
-import * as NodeConfig from "@aster-effect/admission/NodeConfig"
+import type { HandshakeError } from "@aster-effect/admission/Handshake"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
-import * as ClientTrust from "@aster-effect/config/ClientTrust"
+import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import * as Caller from "@aster-effect/core/call/Caller"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import type { Encoding } from "@aster-effect/core/message/MessageCodec"
@@ -28,6 +26,7 @@ import type * as Rpc from "@aster-effect/core/service/Rpc"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import type * as Service from "@aster-effect/core/service/Service"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
+import * as ClientTrust from "@aster-effect/trust/ClientTrust"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
@@ -38,7 +37,9 @@ import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import { TicketError } from "@aster-effect/iroh/Ticket"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import { type ConsumerEnrollmentCredential, toJson } from "@aster-effect/trust/Credential"
+import type { CredentialFileError } from "@aster-effect/trust/CredentialFile"
+import * as PresentedCredential from "@aster-effect/trust/PresentedCredential"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -48,7 +49,6 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as DynamicClient from "./DynamicClient.ts"
-import * as Presentation from "./Presentation.ts"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 
 /**
@@ -234,9 +234,9 @@ export class AsterClient extends Context.Service<
   static readonly layer = (options: NodeClientOptions = {}): Layer.Layer<AsterClient, ConnectFailure | BindError> =>
     Layer.unwrap(
       Effect.gen(function* () {
-        const settled = yield* settle(options, options.node?.secretKey)
-        const node = yield* NodeConfig.nodeOptions(settled.config, settled.trust.secretKey, options.node)
-        return Layer.effect(AsterClient, connect(options, settled)).pipe(Layer.provide(IrohNode.layer(node)))
+        const resolved = yield* resolve(options, options.node?.secretKey)
+        const node = yield* NodeConfig.nodeOptions(resolved.config, resolved.trust.secretKey, options.node)
+        return Layer.effect(AsterClient, connect(options, resolved)).pipe(Layer.provide(IrohNode.layer(node)))
       })
     )
 
@@ -253,21 +253,21 @@ export class AsterClient extends Context.Service<
 export const make = Effect.fn("AsterClient.make")(function* (
   options: Options
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  return yield* connect(options, yield* settle(options, undefined))
+  return yield* connect(options, yield* resolve(options, undefined))
 })
 
 /** What is known before there is a node. */
-interface Settled {
+interface ResolvedClient {
   readonly config: Resolved
   readonly trust: ClientTrust.ClientTrust
   readonly address: string
   readonly producer: NodeAddr.NodeAddr
 }
 
-const settle = Effect.fnUntraced(function* (
+const resolve = Effect.fnUntraced(function* (
   options: Options,
   secretKey: SecretKey | undefined
-): Effect.fn.Return<Settled, AsterConfigError | TicketError> {
+): Effect.fn.Return<ResolvedClient, AsterConfigError | TicketError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
   const address = (options.address ?? config.endpointAddr ?? "").trim()
   if (address === "") {
@@ -285,17 +285,17 @@ const settle = Effect.fnUntraced(function* (
 
 const connect = Effect.fnUntraced(function* (
   options: Options,
-  { address, config, producer, trust }: Settled
+  { address, config, producer, trust }: ResolvedClient
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const node = yield* IrohNode
   const timeout = options.connectTimeout ?? "10 seconds"
-  const presentation = yield* Presentation.make(trust, options.credential, node.endpointId)
-  const { shown } = presentation
+  const presentation = yield* PresentedCredential.resolve(trust, options.credential, node.endpointId)
+  const { presented } = presentation
   const admission = admit({ node, producer, address, timeout, presentation, config })
   const reply = yield* admission
   const { services } = reply
   const readmit: Effect.Effect<void, RpcError> =
-    shown?.credential.type === "ott"
+    presented?.credential.type === "ott"
       ? Effect.fail(RpcError.of("PERMISSION_DENIED", TOKEN_USED))
       : Effect.mapError(admission, (error) =>
           RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
@@ -303,7 +303,7 @@ const connect = Effect.fnUntraced(function* (
   const dialer = yield* RpcDialer.make(node, {
     timeout,
     readmit,
-    prove: shown !== undefined,
+    prove: presented !== undefined,
     multiplex: options.multiplex
   })
   // A ticket has no relay, but what the services say has.
@@ -330,7 +330,7 @@ const connect = Effect.fnUntraced(function* (
   return AsterClient.of({
     services,
     attributes: reply.attributes,
-    openGate: shown === undefined,
+    openGate: presented === undefined,
     rootPubkey: reply.rootPubkey,
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
@@ -365,7 +365,7 @@ const admit = Effect.fnUntraced(function* ({
   address,
   config,
   node,
-  presentation: { root, shown },
+  presentation: { presented, root },
   producer,
   timeout
 }: {
@@ -373,18 +373,18 @@ const admit = Effect.fnUntraced(function* ({
   readonly producer: NodeAddr.NodeAddr
   readonly address: string
   readonly timeout: Duration.Input
-  readonly presentation: Presentation.Presentation
+  readonly presentation: PresentedCredential.Presentation
   readonly config: Resolved
 }): Effect.fn.Return<ConsumerAdmission.AdmissionReply, ConnectFailure> {
   const request: AdmissionRequest =
-    shown === undefined
+    presented === undefined
       ? { credential: "", iidToken: "" }
       : {
-          credential: toJson(shown.credential, "wire"),
+          credential: toJson(presented.credential, "wire"),
           iidToken: config.enrollmentCredentialIid === undefined ? "" : Redacted.value(config.enrollmentCredentialIid)
         }
   const dial = Effect.acquireRelease(
-    node.connect(producer, AdmissionAlpn.CONSUMER, { timeout }),
+    node.connect(producer, ConsumerAdmission.ALPN, { timeout }),
     (connection) => connection.close(0, "done"),
     { interruptible: true }
   )
@@ -397,9 +397,13 @@ const admit = Effect.fnUntraced(function* ({
       address,
       ownEndpointId: node.endpointId,
       credential:
-        shown === undefined
+        presented === undefined
           ? undefined
-          : { source: shown.source, type: shown.credential.type, rootPubkey: shown.credential.rootPubkey },
+          : {
+              source: presented.source,
+              type: presented.credential.type,
+              rootPubkey: presented.credential.rootPubkey
+            },
       producerRoot: reply.rootPubkey
     })
   }

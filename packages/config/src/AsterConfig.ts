@@ -1,4 +1,3 @@
-import * as path from "node:path"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -6,12 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as path from "node:path"
 import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
+import * as BoundedFile from "./BoundedFile.ts"
+import type { FileError } from "./FileError.ts"
+import { expandHome } from "./HomeDirectory.ts"
 import * as IdentityFile from "./IdentityFile.ts"
 import { type Field, fieldNames, fields, textOf } from "./internal/fields.ts"
 import { environmentSource, type SettingSource, textSource, withProvenance } from "./internal/provenance.ts"
 import { readSettings } from "./internal/tomlSource.ts"
-import * as SecretFile from "./SecretFile.ts"
 import type { SettingName, Settings, SettingsInput, Source } from "./Settings.ts"
 import { originOf, parse } from "./TomlDocument.ts"
 
@@ -42,11 +44,11 @@ export interface LoadOptions {
 
 const discoveredName = ".aster-identity"
 
-const unreadable = (error: SecretFile.FileError, what: string, origin: Origin = { file: error.path }) =>
+const unreadable = (error: FileError, what: string, origin: Origin = { file: error.path }) =>
   new AsterConfigError({ reason: "Unreadable", origin, detail: `${what}: ${error.message}` })
 
 const fileSource = Effect.fnUntraced(function* (file: string, directory: string | undefined) {
-  const { text } = yield* SecretFile.read(path.resolve(directory ?? ".", SecretFile.expandHome(file))).pipe(
+  const { text } = yield* BoundedFile.read(path.resolve(directory ?? ".", expandHome(file))).pipe(
     Effect.mapError((error) => unreadable(error, "the configuration file must be readable", { file }))
   )
   const document = yield* Effect.fromResult(parse(file, text))

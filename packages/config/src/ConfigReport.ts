@@ -14,11 +14,11 @@
  *
  * @since 0.1.0
  */
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { Resolved } from "./AsterConfig.ts"
-import type { Anchor } from "./Gates.ts"
-import * as NodeKey from "./NodeKey.ts"
+import type { Anchor } from "./RootPublicKey.ts"
 import type { SettingName } from "./Settings.ts"
 
 /** @since 0.1.0 */
@@ -83,7 +83,7 @@ const sections = (config: Resolved, { root }: ReportOptions): ReadonlyArray<read
         row(
           "secret_key",
           "secretKey",
-          secretKey === undefined ? undefined : maskedTail(NodeKey.endpointId(secretKey), 8)
+          secretKey === undefined ? undefined : maskedTail(SecretKey.toEndpointId(secretKey), 8)
         ),
         row("relay_mode", "relayMode", config.relayMode, "<default>"),
         row("bind_addr", "bindAddr", config.bindAddr, "<any>"),

@@ -18,31 +18,34 @@
  * ```
  *
  * Each `[[peers]]` entry is a credential; `name` and `role` label it and are not signed. Reading checks every field and
- * that the endpoint id belongs to the key. Signatures are the admission package's business.
+ * that the endpoint id belongs to the key. Signatures are the trust package's business.
  *
  * @since 0.1.0
  */
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { AsterConfigError } from "./AsterConfigError.ts"
-import * as NodeKey from "./NodeKey.ts"
+import * as AtomicFile from "./AtomicFile.ts"
+import * as BoundedFile from "./BoundedFile.ts"
+import type { FileError } from "./FileError.ts"
+import { parseSecretKey } from "./internal/parseSecretKey.ts"
 import * as RootPublicKey from "./RootPublicKey.ts"
-import * as SecretFile from "./SecretFile.ts"
 import { type TomlDocument, isTable, kindOf, originOf, parse as parseToml, type Table } from "./TomlDocument.ts"
 import { assignment, isNested, lines, valueText } from "./TomlText.ts"
 
 /** Which side a credential is for. @since 0.1.0 */
-export type Role = "producer" | "consumer"
+export type EntryRole = "producer" | "consumer"
 
 /**
  * One `[[peers]]` entry. Hex fields are lower case; `expiresAt` is in whole seconds since the Unix epoch. `attributes`
- * are those of the file, which 0.1.2 writes incompletely (see the admission package's `CredentialFile`).
+ * are those of the file, which 0.1.2 writes incompletely (see `CredentialFile` of the trust package).
  *
  * @since 0.1.0
  */
-export interface Peer {
+export interface IdentityEntry {
   readonly name: string | undefined
-  readonly role: Role
+  readonly role: EntryRole
   readonly type: "policy" | "ott"
   readonly rootPubkey: RootPublicKey.RootPublicKey
   readonly endpointId: string | undefined
@@ -56,7 +59,7 @@ export interface Peer {
 
 /** The `[node]` table: the key, and the endpoint id that belongs to it. @since 0.1.0 */
 export interface Node {
-  readonly secretKey: NodeKey.NodeKey
+  readonly secretKey: SecretKey.SecretKey
   readonly endpointId: string
   readonly extra: Table
 }
@@ -64,7 +67,7 @@ export interface Node {
 /** A whole identity file. `extra` holds other top-level keys and tables, `published_services` among them. @since 0.1.0 */
 export interface IdentityFile {
   readonly node: Node | undefined
-  readonly peers: ReadonlyArray<Peer>
+  readonly peers: ReadonlyArray<IdentityEntry>
   readonly extra: Table
 }
 
@@ -72,9 +75,9 @@ export interface IdentityFile {
 export const empty: IdentityFile = { node: undefined, peers: [], extra: {} }
 
 /** A node table for a key. @since 0.1.0 */
-export const node = (secretKey: NodeKey.NodeKey): Node => ({
+export const node = (secretKey: SecretKey.SecretKey): Node => ({
   secretKey,
-  endpointId: NodeKey.endpointId(secretKey),
+  endpointId: SecretKey.toEndpointId(secretKey),
   extra: {}
 })
 
@@ -168,8 +171,8 @@ const readNode = (document: TomlDocument): Node | undefined => {
   const reader = new TableReader(document, "node", isTable(table) ? table : {})
   if (!isTable(table)) return reader.refuse("InvalidValue", undefined, `expected a table, got ${kindOf(table)}`)
   if (table["secret_key"] === undefined) return undefined
-  const secretKey = reader.parsed("secret_key", NodeKey.fromText(reader.text("secret_key")))
-  const endpointId = NodeKey.endpointId(secretKey)
+  const secretKey = reader.parsed("secret_key", parseSecretKey(reader.text("secret_key")))
+  const endpointId = SecretKey.toEndpointId(secretKey)
   const stated = reader.optionalEndpointId("endpoint_id")
   if (stated !== undefined && stated !== endpointId) {
     reader.refuse("EndpointMismatch", "endpoint_id", `the secret key's endpoint id is ${endpointId}, not ${stated}`)
@@ -177,7 +180,7 @@ const readNode = (document: TomlDocument): Node | undefined => {
   return { secretKey, endpointId, extra: without(table, ["secret_key", "endpoint_id"]) }
 }
 
-const peerKeys = [
+const entryKeys = [
   "name",
   "role",
   "type",
@@ -189,7 +192,7 @@ const peerKeys = [
   "attributes"
 ]
 
-const readPeer = (document: TomlDocument, table: unknown, index: number): Peer => {
+const readEntry = (document: TomlDocument, table: unknown, index: number): IdentityEntry => {
   const reader = new TableReader(document, "peers", isTable(table) ? table : {}, index)
   if (!isTable(table)) return reader.refuse("InvalidValue", undefined, `expected a table, got ${kindOf(table)}`)
   return {
@@ -202,18 +205,18 @@ const readPeer = (document: TomlDocument, table: unknown, index: number): Peer =
     nonce: reader.optional("nonce") === undefined ? undefined : reader.hex("nonce", 64),
     signature: reader.hex("signature", 128),
     attributes: reader.strings("attributes"),
-    extra: without(table, peerKeys)
+    extra: without(table, entryKeys)
   }
 }
 
-const readPeers = (document: TomlDocument): ReadonlyArray<Peer> => {
+const readEntries = (document: TomlDocument): ReadonlyArray<IdentityEntry> => {
   const peers = document.root["peers"] ?? []
   const reader = new TableReader(document, "peers", {}, 0)
   if (!Array.isArray(peers)) {
     return reader.refuse("InvalidValue", undefined, `expected [[peers]] tables, got ${kindOf(peers)}`)
   }
   if (peers.length > maxPeers) reader.refuse("InvalidValue", undefined, `more than ${maxPeers} entries`)
-  return peers.map((peer, index) => readPeer(document, peer, index))
+  return peers.map((peer, index) => readEntry(document, peer, index))
 }
 
 /**
@@ -227,7 +230,7 @@ export const parse = (text: string, file: string): Result.Result<IdentityFile, A
     try {
       return Result.succeed({
         node: readNode(document),
-        peers: readPeers(document),
+        peers: readEntries(document),
         extra: without(document.root, ["node", "peers"])
       })
     } catch (cause) {
@@ -243,7 +246,7 @@ const attributesText = (attributes: ReadonlyMap<string, string>): string =>
     .map(([key, value]) => `${valueText(key)} = ${valueText(value)}`)
     .join(", ")} }`
 
-const peerLines = (peer: Peer): ReadonlyArray<string> => {
+const entryLines = (peer: IdentityEntry): ReadonlyArray<string> => {
   const fields: ReadonlyArray<readonly [string, unknown]> = [
     ["name", peer.name],
     ["role", peer.role],
@@ -265,7 +268,7 @@ const peerLines = (peer: Peer): ReadonlyArray<string> => {
 
 const nodeLines = (node: Node): ReadonlyArray<string> => [
   "[node]",
-  assignment("secret_key", NodeKey.toBase64(node.secretKey)),
+  assignment("secret_key", SecretKey.toBase64(node.secretKey)),
   assignment("endpoint_id", node.endpointId),
   ...Object.entries(node.extra).map(([key, value]) => assignment(key, value)),
   ""
@@ -284,14 +287,14 @@ export const format = (identity: IdentityFile): string => {
     "",
     ...lines(Object.fromEntries(entries.filter(([, value]) => !isNested(value)))),
     ...(identity.node === undefined ? [] : nodeLines(identity.node)),
-    ...identity.peers.flatMap(peerLines),
+    ...identity.peers.flatMap(entryLines),
     ...lines(Object.fromEntries(entries.filter(([, value]) => isNested(value)))),
     ""
   ].join("\n")
 }
 
 /** Adds an entry; one with the same name is replaced and moves to the end. @since 0.1.0 */
-export const withPeer = (identity: IdentityFile, peer: Peer): IdentityFile => ({
+export const withEntry = (identity: IdentityFile, peer: IdentityEntry): IdentityFile => ({
   ...identity,
   peers: [...identity.peers.filter(({ name }) => name === undefined || name !== peer.name), peer]
 })
@@ -299,7 +302,7 @@ export const withPeer = (identity: IdentityFile, peer: Peer): IdentityFile => ({
 /** What `select` looks for. @since 0.1.0 */
 export interface Selection {
   /** The role the node is about to play. */
-  readonly role: Role
+  readonly role: EntryRole
   /** The entry's `name`; the first entry with the role when absent. */
   readonly peer?: string | undefined
   /** The file's name, for errors. */
@@ -315,7 +318,7 @@ export interface Selection {
 export const select = (
   identity: IdentityFile,
   { file, peer, role }: Selection
-): Result.Result<Peer | undefined, AsterConfigError> => {
+): Result.Result<IdentityEntry | undefined, AsterConfigError> => {
   if (peer === undefined) return Result.succeed(identity.peers.find((entry) => entry.role === role))
   const named = identity.peers.filter((entry) => entry.name === peer)
   const origin = { file, table: "[[peers]]", key: "name" }
@@ -334,7 +337,7 @@ export const select = (
 }
 
 /** A file that was read: where, and who else has a hand on it. @since 0.1.0 */
-export interface Loaded extends Omit<SecretFile.Content, "text"> {
+export interface Loaded extends BoundedFile.Hands {
   readonly path: string
   readonly identity: IdentityFile
 }
@@ -342,12 +345,12 @@ export interface Loaded extends Omit<SecretFile.Content, "text"> {
 /** Reads and parses an identity file. @since 0.1.0 */
 export const read = Effect.fn("IdentityFile.read")(function* (
   path: string
-): Effect.fn.Return<Loaded, AsterConfigError | SecretFile.FileError> {
-  const { text, ...hands } = yield* SecretFile.read(path)
+): Effect.fn.Return<Loaded, AsterConfigError | FileError> {
+  const { text, ...hands } = yield* BoundedFile.read(path)
   const identity = yield* Effect.fromResult(parse(text, path))
   return { path, identity, ...hands }
 })
 
 /** Replaces an identity file atomically, mode 0600. @since 0.1.0 */
-export const write = (path: string, identity: IdentityFile): Effect.Effect<void, SecretFile.FileError> =>
-  SecretFile.write(path, format(identity))
+export const write = (path: string, identity: IdentityFile): Effect.Effect<void, FileError> =>
+  AtomicFile.write(path, format(identity))

@@ -5,15 +5,34 @@
  *
  * @since 0.1.0
  */
+import { Point } from "@noble/ed25519"
 import type * as Brand from "effect/Brand"
-import * as Result from "effect/Result"
 import * as Hex from "effect/encoding/Hex"
-import { isPublicKey } from "./Ed25519.ts"
+import * as Result from "effect/Result"
 
 /** 64 lower-case hex characters, known to decode to a usable Ed25519 public key. @since 0.1.0 */
 export type RootPublicKey = string & Brand.Brand<"@aster-effect/config/RootPublicKey">
 
-const accept = (hex: string): hex is RootPublicKey => isPublicKey(Result.getOrThrow(Hex.decode(hex)))
+/** A root public key and the label of where it was found. @since 0.1.0 */
+export interface Anchor {
+  readonly key: RootPublicKey
+  readonly source: string
+}
+
+/**
+ * Whether 32 bytes can serve as a trust anchor: a canonical point of the prime-order group. The small-order points (32
+ * zero bytes are one) accept signatures nobody made, so they are no keys.
+ */
+const isAnchor = (bytes: Uint8Array): boolean => {
+  try {
+    const point = Point.fromBytes(bytes)
+    return !point.isSmallOrder() && point.isTorsionFree()
+  } catch {
+    return false
+  }
+}
+
+const accept = (hex: string): hex is RootPublicKey => isAnchor(Result.getOrThrow(Hex.decode(hex)))
 
 /**
  * From 64 hex characters of either case. The failure says what was expected: wrong lengths, non-hex text and points

@@ -1,6 +1,6 @@
+import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import type * as Redacted from "effect/Redacted"
 import type { Origin } from "./AsterConfigError.ts"
-import type { NodeKey } from "./NodeKey.ts"
 import type { RootPublicKey } from "./RootPublicKey.ts"
 
 /**
@@ -27,7 +27,7 @@ export interface Settings {
   /** `ASTER_STORAGE_PATH`, `[storage] path`. Not given means in memory. */
   readonly storagePath: string | undefined
   /** `ASTER_SECRET_KEY` (base64), `[network] secret_key`, else `[node] secret_key` of the identity file. */
-  readonly secretKey: NodeKey | undefined
+  readonly secretKey: SecretKey | undefined
   /** `ASTER_RELAY_MODE`, `[network] relay_mode`. */
   readonly relayMode: "default" | "disabled" | "staging" | "custom" | undefined
   /** `ASTER_BIND_ADDR`, `[network] bind_addr`. */

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Result from "effect/Result"
 import * as Toml from "effect/encoding/Toml"
+import * as Result from "effect/Result"
 import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
 
 /** A TOML table; a parsed one has no prototype, so every key is data. @since 0.1.0 */

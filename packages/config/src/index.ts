@@ -1,14 +1,18 @@
+/**
+ * Settings with where each came from, identity files, and the files behind them.
+ *
+ * @since 0.1.0
+ */
 export * as AsterConfig from "./AsterConfig.ts"
 export * as AsterConfigError from "./AsterConfigError.ts"
-export * as ClientTrust from "./ClientTrust.ts"
+export * as AtomicFile from "./AtomicFile.ts"
+export * as BoundedFile from "./BoundedFile.ts"
 export * as ConfigReport from "./ConfigReport.ts"
-export * as Ed25519 from "./Ed25519.ts"
-export * as Gates from "./Gates.ts"
+export * as FileError from "./FileError.ts"
+export * as HomeDirectory from "./HomeDirectory.ts"
 export * as IdentityFile from "./IdentityFile.ts"
-export * as NodeKey from "./NodeKey.ts"
+export * as NodeConfig from "./NodeConfig.ts"
 export * as RootPublicKey from "./RootPublicKey.ts"
-export * as SecretFile from "./SecretFile.ts"
-export * as ServerTrust from "./ServerTrust.ts"
 export * as Settings from "./Settings.ts"
 export * as TomlDocument from "./TomlDocument.ts"
 export * as TomlText from "./TomlText.ts"

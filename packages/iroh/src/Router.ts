@@ -10,8 +10,8 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import { type Connection, refuseUni } from "./Connection.ts"
+import { ConnectionGate } from "./ConnectionGate.ts"
 import type { EndpointId } from "./EndpointId.ts"
-import { Gate } from "./Gate.ts"
 import { IrohNode } from "./IrohNode.ts"
 
 /**
@@ -84,7 +84,7 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
   options: RouterOptions<Protocols>
 ): Effect.fn.Return<Router, never, IrohNode | Scope.Scope | Needs<Protocols>> {
   const node = yield* IrohNode
-  const gate = yield* Gate
+  const gate = yield* ConnectionGate
   // The union of what they need, which the compiler does not see through the index.
   const protocols = options.protocols as ReadonlyArray<Protocol<Needs<Protocols> | Scope.Scope>>
   const handlers = new Map(protocols.map(({ alpn, handler }) => [alpn, handler]))

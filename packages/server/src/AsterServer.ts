@@ -16,18 +16,13 @@
  *
  * @since 0.1.0
  */
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as Capability from "@aster-effect/admission/Capability"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import { Gates } from "@aster-effect/admission/Gates"
-import type { HandshakeLimits } from "@aster-effect/admission/Handshake"
-import * as NodeConfig from "@aster-effect/admission/NodeConfig"
-import type { NonceStore } from "@aster-effect/admission/NonceStore"
+import type { HandshakeSlots } from "@aster-effect/admission/HandshakeSlots"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
-import { type MeshError, ProducerMesh } from "@aster-effect/admission/ProducerMesh"
-import type { RootKey } from "@aster-effect/admission/RootKey"
+import * as Role from "@aster-effect/admission/Role"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
@@ -36,13 +31,18 @@ import * as Service from "@aster-effect/core/service/Service"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { Gate } from "@aster-effect/iroh/Gate"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as Router from "@aster-effect/iroh/Router"
+import * as ProducerMesh from "@aster-effect/mesh/ProducerMesh"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import { Gates } from "@aster-effect/trust/Gates"
+import type { NonceStore } from "@aster-effect/trust/NonceStore"
+import type { RootKey } from "@aster-effect/trust/RootKey"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -92,7 +92,7 @@ export type StartError =
   | PublishedManifest.ManifestUnreadable
   | AsterConfigError
   | Config.ConfigError
-  | MeshError
+  | ProducerMesh.MeshError
 
 /**
  * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
@@ -110,6 +110,15 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly allowAllConsumers?: boolean | undefined
   /** Whether other producers are let in without a credential. Default true. */
   readonly allowAllProducers?: boolean | undefined
+  /**
+   * Gates that the program made itself. They decide alone, with the record they ask: no option, variable or file opens or
+   * closes them. Default: as configuration, identity file and the options above say.
+   */
+  readonly gates?: Gates["Service"] | undefined
+  /** The record of admitted peers, where several servers share one. Default: one of its own. */
+  readonly admittedPeers?: AdmittedPeers["Service"] | undefined
+  /** The memory of one-time tokens. Default: `nonces.json` under the storage path, else in memory. */
+  readonly nonceStore?: NonceStore["Service"] | undefined
   /** The contract manifest to compare the services with, if it is there. Default `.aster/manifest.json`. */
   readonly manifest?: string | undefined
   /** What to serve, in this order. Default: every service whose handlers stand in the context. */
@@ -170,7 +179,7 @@ export class AsterServer extends Context.Service<
     /** Who is admitted, and how to put somebody out: `admittedPeers.revoke(id)` closes its connections. */
     readonly admittedPeers: AdmittedPeers["Service"]
     /** The producers of this deployment; undefined without a root key. */
-    readonly mesh: ProducerMesh["Service"] | undefined
+    readonly mesh: ProducerMesh.ProducerMesh["Service"] | undefined
     readonly services: ReadonlyArray<ServiceSummary>
     /**
      * Blobs of this node, served by it to whoever may come in. They are kept in memory, or in `blobs` under the storage
@@ -187,24 +196,23 @@ export class AsterServer extends Context.Service<
   }
 >()("@aster-effect/server/AsterServer") {
   /**
-   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig`, `Gates`,
-   * `NonceStore`, `AdmittedPeers` and `BlobStore` when they are there. Gates decide alone: no option, variable or file opens
-   * or closes them.
+   * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig` and `BlobStore`
+   * when they are there. What decides who comes in never does: it is an option.
    */
   static readonly layer = (options: NodeServerOptions = {}): Layer.Layer<AsterServer, StartError | BindError> =>
     Layer.unwrap(
       Effect.gen(function* () {
-        const settled = yield* trust.settle(options, options.node?.secretKey)
-        const node = yield* NodeConfig.nodeOptions(settled.config, settled.trust.secretKey, options.node)
+        const resolved = yield* trust.resolve(options, options.node?.secretKey)
+        const node = yield* NodeConfig.nodeOptions(resolved.config, resolved.trust.secretKey, options.node)
         const relayWait = node.relayMode === "disabled" ? Duration.zero : RELAY_WAIT
-        return Layer.provide(serverLayer(options, settled, relayWait), IrohNode.layer(node))
+        return Layer.provide(serverLayer(options, resolved, relayWait), IrohNode.layer(node))
       })
     )
 
   /** A server on a node that is there already, for example `IrohNode.layerMemory`. Closing the server closes it. */
   static readonly layerOnNode = (options: Options = {}): Layer.Layer<AsterServer, StartError, IrohNode> =>
     Layer.unwrap(
-      Effect.map(trust.settle(options, undefined), (settled) => serverLayer(options, settled, Duration.zero))
+      Effect.map(trust.resolve(options, undefined), (resolved) => serverLayer(options, resolved, Duration.zero))
     )
 }
 
@@ -213,15 +221,18 @@ const RELAY_WAIT = Duration.millis(1500)
 
 const serverLayer = (
   options: Options,
-  settled: trust.Settled,
+  resolved: trust.ResolvedTrust,
   relayWait: Duration.Duration
 ): Layer.Layer<AsterServer, StartError, IrohNode> =>
-  Layer.effect(AsterServer, make(options, settled.config, relayWait)).pipe(
-    Layer.provide([trust.layer(settled), ServerBlobs.layer(options.blobs ?? {}, settled.config)])
+  Layer.effect(AsterServer, make(options, resolved.config, relayWait)).pipe(
+    Layer.provide([trust.layer(options, resolved), ServerBlobs.layer(options.blobs ?? {}, resolved.config)])
   )
 
 /** What decides who comes in. */
-type Admission = Gates | AdmittedPeers | NonceStore | HandshakeLimits
+type Admission = Gates | AdmittedPeers | NonceStore | HandshakeSlots
+
+/** The protocols by which peers get admitted, which Gate 0 lets by. */
+const admissionProtocols: ReadonlySet<string> = new Set([ConsumerAdmission.ALPN, ProducerAdmission.ALPN])
 
 const make = Effect.fnUntraced(function* (
   options: Options,
@@ -231,17 +242,17 @@ const make = Effect.fnUntraced(function* (
   const node = yield* IrohNode
   yield* Effect.addFinalizer(() => node.close)
   const gates = yield* Gates
-  const mesh = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh))
+  const mesh = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
   const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
   const implementations = yield* select(options.services)
   const offered = implementations.map(({ service }) => service)
   yield* PublishedManifest.check(options.manifest ?? ".aster/manifest.json", offered)
-  const guarded = mode === "trusted" || offered.some(Capability.isGuarded)
+  const guarded = mode === "trusted" || offered.some(Role.isGuarded)
   const interceptors = options.interceptors ?? [Interceptor.deadline()]
   const dispatcher = yield* Dispatcher.make({
     ...options,
     implementations,
-    interceptors: guarded ? [Capability.enforce(offered), ...interceptors] : interceptors
+    interceptors: guarded ? [Role.enforce(offered), ...interceptors] : interceptors
   })
   const address = yield* settledAddress(node, relayWait)
 
@@ -257,31 +268,36 @@ const make = Effect.fnUntraced(function* (
     }))
   const services = summaries(address)
   const root: string | undefined = gates.root
-  const welcome = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Welcome> =>
+  const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
       services: summaries(NodeAddr.union(now, address)),
       registryNamespace: "",
       gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
     }))
-  yield* warnIfTooLarge(yield* welcome(node.endpointId))
+  yield* warnIfTooLarge(yield* offer(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
-  const gate = yield* Gate
+  const gate = yield* ConnectionGate
   const router = yield* Router.serve({
     protocols: [
       RpcConnection.protocol(dispatcher, gates),
       ServerBlobs.protocol(options.blobs ?? {}, gates),
-      ConsumerAdmission.protocol({ welcome }),
-      ...(gates.producers === "closed" && mesh !== undefined ? [ProducerAdmission.protocol(mesh)] : [])
+      ConsumerAdmission.protocol({ offer }),
+      ...(gates.producers === "closed" && mesh !== undefined
+        ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
+        : [])
     ],
     gracePeriod: options.gracePeriod,
     maxConnections: options.maxConnections,
     maxConnectionsPerPeer: options.maxConnectionsPerPeer,
     gateTimeout: Duration.millis(config.hookTimeoutMs)
   }).pipe(
-    Effect.provideService(Gate, {
+    Effect.provideService(ConnectionGate, {
       admit: (id, alpn) =>
-        Effect.flatMap(gate.admit(id, alpn), (admitted) => (admitted ? gates.admit(id, alpn) : Effect.succeed(false)))
+        Effect.flatMap(gate.admit(id, alpn), (admitted) => {
+          if (!admitted) return Effect.succeed(false)
+          return admissionProtocols.has(alpn) ? Effect.succeed(true) : gates.admit(id, alpn)
+        })
     })
   )
 
@@ -342,7 +358,7 @@ const settledAddress = (node: IrohNode["Service"], wait: Duration.Duration): Eff
 /** In open mode nothing but a role keeps anybody from calling. */
 const warnOfOpenServices = (services: ReadonlyArray<Service.Any>): Effect.Effect<void> =>
   Effect.forEach(
-    services.filter((service) => !service.public && !Capability.isGuarded(service)),
+    services.filter((service) => !service.public && !Role.isGuarded(service)),
     ({ name, version }) =>
       Effect.logWarning(
         `everybody may call ${name} v${version}: every consumer is admitted and it requires no role; admit enrolled ` +
@@ -351,8 +367,8 @@ const warnOfOpenServices = (services: ReadonlyArray<Service.Any>): Effect.Effect
     { discard: true }
   )
 
-const warnIfTooLarge = Effect.fnUntraced(function* (welcome: ConsumerAdmission.Welcome) {
-  const reply = { ...ConsumerAdmission.denied("0".repeat(64)), ...welcome, admitted: true }
+const warnIfTooLarge = Effect.fnUntraced(function* (offer: ConsumerAdmission.Offer) {
+  const reply = { ...ConsumerAdmission.denied("0".repeat(64)), ...offer, admitted: true }
   const size = ConsumerAdmission.encodeReply(reply).length
   if (size <= MAX_ADMISSION_PAYLOAD_SIZE) return
   yield* Effect.logWarning(

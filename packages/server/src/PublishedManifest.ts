@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as SecretFile from "@aster-effect/config/SecretFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -53,7 +53,7 @@ export const check = Effect.fnUntraced(function* (
   file: string,
   services: ReadonlyArray<Service.Any>
 ): Effect.fn.Return<void, ContractMismatch | ManifestUnreadable> {
-  const text = yield* SecretFile.read(file, MAX_BYTES).pipe(
+  const text = yield* BoundedFile.read(file, MAX_BYTES).pipe(
     Effect.map((content) => content.text),
     Effect.catchIf(
       ({ code }) => code === "ENOENT",

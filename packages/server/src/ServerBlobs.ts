@@ -3,16 +3,16 @@
  *
  * @since 0.1.0
  */
-import * as Capability from "@aster-effect/admission/Capability"
-import type { Gates } from "@aster-effect/admission/Gates"
-import * as NodeConfig from "@aster-effect/admission/NodeConfig"
+import * as Role from "@aster-effect/admission/Role"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
+import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
+import type { Gates } from "@aster-effect/trust/Gates"
 import * as Router from "@aster-effect/iroh/Router"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,9 +26,9 @@ import * as Layer from "effect/Layer"
  */
 export interface BlobsOptions extends BlobsProtocol.BlobsProtocolOptions, BlobStoreOptions {
   /** The roles of those who may fetch and observe. Default: none are needed. */
-  readonly requires?: Capability.Requirement | undefined
+  readonly requires?: Role.Requirement | undefined
   /** The roles of those who may push. */
-  readonly pushRequires?: Capability.Requirement | undefined
+  readonly pushRequires?: Role.Requirement | undefined
 }
 
 /** The blobs of a server, in the store of the context if there is one. @since 0.1.0 */
@@ -49,8 +49,8 @@ export const protocol = (options: BlobsOptions, gates: Gates["Service"]): Router
 
 const handler = (options: BlobsOptions, gates: Gates["Service"]): Router.Handler<BlobStore> => {
   const { authorize, authorizePush, onServed, pushRequires, requires } = options
-  const holds = (peer: EndpointId, requirement: Capability.Requirement | undefined) =>
-    requirement === undefined || Capability.isSatisfied(requirement, gates.attributesOf(peer))
+  const holds = (peer: EndpointId, requirement: Role.Requirement | undefined) =>
+    requirement === undefined || Role.isSatisfied(requirement, gates.attributesOf(peer))
   const pushable = pushRequires !== undefined || authorizePush !== undefined
   return (connection, draining) =>
     Effect.flatMap(BlobStore, ({ tags }) => {

@@ -1,17 +1,17 @@
 /** Gate 0 before the blobs of a server, with a node of the reference implementation as the peer. */
+import * as AdmissionRequest from "@aster-effect/admission/AdmissionRequest"
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
-import type { Credential } from "@aster-effect/admission/Credential"
-import * as Handshake from "@aster-effect/admission/Handshake"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
 import type { CloseReason, Connection } from "@aster-effect/iroh/Connection"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import * as AdmissionAlpn from "@aster-effect/admission/AdmissionAlpn"
+import type { Credential } from "@aster-effect/trust/Credential"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
 import { asking, consume, issue, otherRoot, quicNode, serve } from "../../admission/Deployment.ts"
 import { blobOf } from "../../iroh-blobs/Vectors.ts"
 import { rustNode } from "./RustNode.ts"
@@ -62,16 +62,16 @@ const present = ({ node }: Rust, server: IrohNode["Service"], credential: Creden
   Effect.promise(async () => {
     const connection = await node.connectNodeAddr(
       server.endpointId,
-      Buffer.from(AdmissionAlpn.CONSUMER),
+      Buffer.from(ConsumerAdmission.ALPN),
       server.boundSockets
     )
     const stream = await connection.openBi()
     const send = stream.takeSend()
-    await send.writeAll(Buffer.from(Handshake.encodeRequest(asking(credential))))
+    await send.writeAll(Buffer.from(AdmissionRequest.encode(asking(credential))))
     await send.finish()
     const reply = await stream.takeRecv().readToEnd(65_536)
     connection.close(0, "done")
-    return ConsumerAdmission.decodeReply(reply)?.admitted
+    return Result.getOrThrow(ConsumerAdmission.decodeReply(reply)).admitted
   })
 
 const fetched = ({ blobs }: Rust, ticket: string) =>

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { Credential } from "@aster-effect/admission/Credential"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import * as SecretFile from "@aster-effect/config/SecretFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { Credential } from "@aster-effect/trust/Credential"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -46,7 +46,7 @@ const requireEndpointId = (flag: string, text: string) =>
 
 /** A token may replace a token, but never a key or an identity that was named by mistake. */
 const requireReplaceable = Effect.fnUntraced(function* (file: string) {
-  const found = yield* Effect.result(SecretFile.read(file))
+  const found = yield* Effect.result(BoundedFile.read(file))
   if (found._tag === "Failure") return found.failure.code === "ENOENT" ? undefined : yield* found.failure
   if (/^\s*\{/.test(found.success.text) && /"signature"/.test(found.success.text)) return undefined
   return yield* refused(`${file} exists and is no token; choose another --out`)

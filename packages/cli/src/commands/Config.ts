@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
 import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
-import * as ClientTrust from "@aster-effect/config/ClientTrust"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
-import type { Anchor } from "@aster-effect/config/Gates"
-import * as ServerTrust from "@aster-effect/config/ServerTrust"
+import type { Anchor } from "@aster-effect/config/RootPublicKey"
+import * as ClientTrust from "@aster-effect/trust/ClientTrust"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import * as ServerTrust from "@aster-effect/trust/ServerTrust"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -44,7 +44,7 @@ const warnOfUnsigned = ({ identity }: Resolved) =>
   Effect.forEach(
     identity?.file.peers ?? [],
     (peer) =>
-      Effect.fromResult(CredentialFile.fromPeer(peer, identity?.label ?? "")).pipe(
+      Effect.fromResult(CredentialFile.fromEntry(peer, identity?.label ?? "")).pipe(
         Effect.catch(({ message }) => Effect.logWarning(`${message} (entry "${peer.name ?? ""}")`))
       ),
     { discard: true }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as SecretFile from "@aster-effect/config/SecretFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -116,7 +116,7 @@ const inspect = Command.make(
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print the manifest as JSON"), Flag.withDefault(false))
   },
   Effect.fn("aster contract inspect")(function* ({ json, target }) {
-    const read = yield* Effect.result(SecretFile.read(resolve(yield* Locations, target), maxManifestBytes))
+    const read = yield* Effect.result(BoundedFile.read(resolve(yield* Locations, target), maxManifestBytes))
     const isModule = read._tag === "Failure" && read.failure.code === "ENOENT" && target.includes(":")
     if (read._tag === "Failure" && !isModule) return yield* read.failure
     const described = read._tag === "Success" ? yield* ofFile(target, read.success.text) : yield* ofService(target)

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Credential } from "@aster-effect/admission/Credential"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import type * as RootKey from "@aster-effect/admission/RootKey"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
-import * as NodeKey from "@aster-effect/config/NodeKey"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import type { Credential } from "@aster-effect/trust/Credential"
+import * as CredentialFile from "@aster-effect/trust/CredentialFile"
+import type * as RootKey from "@aster-effect/trust/RootKey"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -78,8 +78,8 @@ const requireLabel = (name: string): Effect.Effect<void, CliFailure> =>
 /** Release 0.1.2 leaves signed attributes out when it rewrites the file; here they are put back. */
 const withSignedAttributes =
   (file: string) =>
-  (peer: IdentityFile.Peer): IdentityFile.Peer =>
-    Result.match(CredentialFile.fromPeer(peer, file), {
+  (peer: IdentityFile.IdentityEntry): IdentityFile.IdentityEntry =>
+    Result.match(CredentialFile.fromEntry(peer, file), {
       onFailure: () => peer,
       onSuccess: ({ attributes }) => ({ ...peer, attributes })
     })
@@ -94,7 +94,7 @@ const loadIdentity = Effect.fnUntraced(function* (file: string) {
     )
   )
   return identity.node === undefined
-    ? { identity, node: IdentityFile.node(yield* NodeKey.generate), reused: false }
+    ? { identity, node: IdentityFile.node(yield* SecretKey.generate), reused: false }
     : { identity, node: identity.node, reused: true }
 })
 
@@ -164,8 +164,8 @@ const node = Command.make(
       role === "producer"
         ? yield* issue.producer(key, endpointId, options, role)
         : yield* issue.consumer(key, { endpointId, type }, options, role)
-    const peer = CredentialFile.toPeer(credential, key.publicKey, name)
-    yield* IdentityFile.write(file, IdentityFile.withPeer({ ...identity, node }, peer))
+    const peer = CredentialFile.toEntry(credential, key.publicKey, name)
+    yield* IdentityFile.write(file, IdentityFile.withEntry({ ...identity, node }, peer))
     const ignored = yield* gitIgnore.addTo(file)
     if (options.quiet) {
       return yield* Console.log(`${path} ${endpointId} ${Lifetime.formatExpiry(Number(credential.expiresAt))}`)

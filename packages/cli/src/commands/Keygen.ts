@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
-import * as RootKey from "@aster-effect/admission/RootKey"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
-import * as NodeKey from "@aster-effect/config/NodeKey"
+import * as AtomicFile from "@aster-effect/config/AtomicFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { FileError } from "@aster-effect/config/FileError"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
-import * as SecretFile from "@aster-effect/config/SecretFile"
-import * as fs from "node:fs/promises"
-import * as path from "node:path"
+import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -18,6 +18,8 @@ import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as flags from "../internal/flags.ts"
 import { profileHint } from "../internal/profileHint.ts"
@@ -34,14 +36,14 @@ const publicFileOf = (file: string): string => {
 }
 
 const exists = (file: string): Effect.Effect<boolean> =>
-  SecretFile.read(file).pipe(
+  BoundedFile.read(file).pipe(
     Effect.as(true),
     Effect.catch(({ code }) => Effect.succeed(code !== "ENOENT"))
   )
 
 /** Whether a file holds the root key of another profile. */
 const isOfAnother = (file: string, profile: string, store: ProfileStore.ProfileStore): Effect.Effect<boolean> =>
-  SecretFile.read(file).pipe(
+  BoundedFile.read(file).pipe(
     Effect.map(({ text }) => Result.getOrUndefined(RootPublicKey.fromFileText(text))),
     Effect.catch(() => Effect.succeed(undefined)),
     Effect.map((key) => (key === undefined ? undefined : ProfileStore.ownerOf(store, key))),
@@ -78,9 +80,9 @@ const requireNone = (force: boolean, found: ReadonlyArray<string>): Effect.Effec
       )
 
 /** The public key is there to be read by others. */
-const writePublic = (file: string, key: RootPublicKey.RootPublicKey): Effect.Effect<void, SecretFile.FileError> =>
+const writePublic = (file: string, key: RootPublicKey.RootPublicKey): Effect.Effect<void, FileError> =>
   Effect.andThen(
-    SecretFile.write(file, RootKey.publicFileText(key)),
+    AtomicFile.write(file, RootKey.publicFileText(key)),
     Effect.ignore(Effect.tryPromise(() => fs.chmod(file, 0o644)))
   )
 
@@ -103,7 +105,7 @@ interface Places {
 const survey = Effect.fnUntraced(function* (options: {
   readonly out: Option.Option<string>
   readonly profile: Option.Option<string>
-}): Effect.fn.Return<Places, CliFailure | AsterConfigError | SecretFile.FileError, Keyring> {
+}): Effect.fn.Return<Places, CliFailure | AsterConfigError | FileError, Keyring> {
   const locations = yield* Locations
   const keyring = yield* Keyring
   const store = yield* ProfileStore.load
@@ -137,10 +139,10 @@ const survey = Effect.fnUntraced(function* (options: {
 const putEverywhere = (
   { earlier, keyFile, keyring, profile, publicFile, store, unavailable }: Places,
   key: RootKey.RootKey
-): Effect.Effect<void, SecretFile.FileError | KeyringError> => {
+): Effect.Effect<void, FileError | KeyringError> => {
   const fields = { ...(store.profiles.get(profile) ?? ProfileStore.emptyProfile), root_pubkey: key.publicKey }
   const backInKeyring = earlier === undefined ? keyring.remove(profile) : keyring.set(profile, earlier)
-  return transaction.run<SecretFile.FileError | KeyringError>([
+  return transaction.run<FileError | KeyringError>([
     ...Option.toArray(keyFile).map((file) => transaction.file(file, RootKey.write(file, key))),
     ...(unavailable === undefined ? [transaction.place(keyring.set(profile, key), backInKeyring)] : []),
     transaction.file(publicFile, writePublic(publicFile, key.publicKey)),
@@ -213,10 +215,10 @@ const producer = Command.make(
       Option.getOrElse(out, () => nodeKeyFile(locations))
     )
     if (yield* exists(file)) return yield* refused(`${file} exists; choose another path with --out`)
-    const key = yield* NodeKey.generate
-    const endpointId = NodeKey.endpointId(key)
+    const key = yield* SecretKey.generate
+    const endpointId = SecretKey.toEndpointId(key)
     const content = { secret_key: Hex.encode(Redacted.value(key)), node_id: endpointId }
-    yield* SecretFile.write(file, `${JSON.stringify(content, undefined, 2)}\n`)
+    yield* AtomicFile.write(file, `${JSON.stringify(content, undefined, 2)}\n`)
     yield* Console.log(`Node key: ${file}`)
     yield* Console.log(`Node id:  ${endpointId}`)
     yield* Console.log(`Next, sign its token: aster authorize --producer-id ${endpointId}`)

@@ -7,13 +7,13 @@ import {
   parseConsumer,
   parseProducer,
   toJson
-} from "@aster-effect/admission/Credential"
-import * as RootKey from "@aster-effect/admission/RootKey"
-import { randomBytes } from "node:crypto"
+} from "@aster-effect/trust/Credential"
+import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
 import * as AttributeText from "../AttributeText.ts"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as Lifetime from "../Lifetime.ts"

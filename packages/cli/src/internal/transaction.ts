@@ -1,6 +1,8 @@
-import * as SecretFile from "@aster-effect/config/SecretFile"
-import * as fs from "node:fs/promises"
+import * as AtomicFile from "@aster-effect/config/AtomicFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { FileError } from "@aster-effect/config/FileError"
 import * as Effect from "effect/Effect"
+import * as fs from "node:fs/promises"
 
 /** One place to change. `before` looks at what it holds and answers how to bring that back. */
 export interface Step<E, R> {
@@ -15,12 +17,9 @@ export const place = <E, R>(
 ): Step<E, R> => ({ before: Effect.succeed(restore), change })
 
 /** A file of text: gets back what it held, or is removed when it was not there. */
-export const file = (
-  path: string,
-  change: Effect.Effect<void, SecretFile.FileError>
-): Step<SecretFile.FileError, never> => ({
-  before: SecretFile.read(path).pipe(
-    Effect.map(({ text }) => SecretFile.write(path, text)),
+export const file = (path: string, change: Effect.Effect<void, FileError>): Step<FileError, never> => ({
+  before: BoundedFile.read(path).pipe(
+    Effect.map(({ text }) => AtomicFile.write(path, text)),
     Effect.catchIf(
       ({ code }) => code === "ENOENT",
       () => Effect.succeed(Effect.tryPromise(() => fs.rm(path, { force: true })))

@@ -1,9 +1,9 @@
+import * as Hex from "effect/encoding/Hex"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Hex from "effect/encoding/Hex"
-import * as NodeKey from "../NodeKey.ts"
 import * as RootPublicKey from "../RootPublicKey.ts"
 import type { SettingName, Settings } from "../Settings.ts"
+import { parseSecretKey } from "./parseSecretKey.ts"
 
 /** How the resolved value of a field is read from text, whatever source the text came from. */
 type Decode<A> = (text: string) => Result.Result<A, string>
@@ -100,7 +100,7 @@ export const fields: { readonly [K in SettingName]: Field<Settings[K]> } = {
   allowAllProducers: define("allow_all_producers", "trust.allow_all_producers", "boolean", "invalid", flag, undefined),
   endpointAddr: optionalText("endpoint_addr", "connect.endpoint_addr"),
   storagePath: optionalText("storage_path", "storage.path"),
-  secretKey: define("secret_key", "network.secret_key", "string", "clears", NodeKey.fromText, undefined),
+  secretKey: define("secret_key", "network.secret_key", "string", "clears", parseSecretKey, undefined),
   relayMode: define(
     "relay_mode",
     "network.relay_mode",

@@ -1,8 +1,8 @@
 import * as Result from "effect/Result"
 import { AsterConfigError, describeOrigin, type Origin } from "../AsterConfigError.ts"
 import type { SettingName } from "../Settings.ts"
-import { fieldNames, fields } from "./fields.ts"
 import { isTable, kindOf, originOf, type Table, type TomlDocument } from "../TomlDocument.ts"
+import { fieldNames, fields } from "./fields.ts"
 import { suggestion } from "./nearest.ts"
 
 /** A TOML file's settings as text by field name, and what to tell the user about the rest. */

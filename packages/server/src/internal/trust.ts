@@ -1,45 +1,44 @@
-import * as nodePath from "node:path"
-import { AdmittedPeers } from "@aster-effect/admission/AdmittedPeers"
-import * as CredentialFile from "@aster-effect/admission/CredentialFile"
-import { Gates } from "@aster-effect/admission/Gates"
-import { HandshakeLimits } from "@aster-effect/admission/Handshake"
-import * as NodeConfig from "@aster-effect/admission/NodeConfig"
-import { NonceStore } from "@aster-effect/admission/NonceStore"
-import { type MeshError, ProducerMesh } from "@aster-effect/admission/ProducerMesh"
+import { HandshakeSlots } from "@aster-effect/admission/HandshakeSlots"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
-import * as ServerTrust from "@aster-effect/config/ServerTrust"
+import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
+import { type MeshError, ProducerMesh } from "@aster-effect/mesh/ProducerMesh"
+import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import { Gates } from "@aster-effect/trust/Gates"
+import { NonceStore } from "@aster-effect/trust/NonceStore"
+import * as ServerTrust from "@aster-effect/trust/ServerTrust"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as nodePath from "node:path"
 
 /** What a server is told about trust, beside its configuration. */
 export interface TrustOptions extends NodeConfig.ConfigOptions, Omit<ServerTrust.ServerTrustOptions, "rootPubkey"> {
   readonly rootPubkey?: Uint8Array | string | undefined
+  readonly gates?: Gates["Service"] | undefined
+  readonly admittedPeers?: AdmittedPeers["Service"] | undefined
+  readonly nonceStore?: NonceStore["Service"] | undefined
 }
 
-/** The configuration and what follows from it. */
-export interface Settled {
+/** The configuration and what follows from it, before there is a node. */
+export interface ResolvedTrust {
   readonly config: Resolved
   readonly trust: ServerTrust.ServerTrust
-  /** Gates that the program made itself. */
-  readonly gates: Gates["Service"] | undefined
 }
 
-/** Settles whom a server trusts before it has a node. */
-export const settle = Effect.fnUntraced(function* (
+/** Resolves whom a server trusts before it has a node. */
+export const resolve = Effect.fnUntraced(function* (
   options: TrustOptions,
   secretKey: SecretKey | undefined
-): Effect.fn.Return<Settled, AsterConfigError> {
+): Effect.fn.Return<ResolvedTrust, AsterConfigError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
   const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
-  const gates = Option.getOrUndefined(yield* Effect.serviceOption(Gates))
-  const trust = yield* ServerTrust.resolve(config, { ...options, rootPubkey, ...decided(gates) })
-  yield* requireSigned(trust, config)
-  return { config, trust, gates }
+  const trust = yield* ServerTrust.resolve(config, { ...options, rootPubkey, ...decided(options.gates) })
+  yield* ServerTrust.requireSigned(trust, config)
+  return { config, trust }
 })
 
 /** Gates that exist are a decision, which nothing else can change. */
@@ -52,32 +51,26 @@ const decided = (gates: Gates["Service"] | undefined): Partial<ServerTrust.Serve
         allowAllProducers: gates.producers === "open"
       }
 
-/** The entry's root key becomes the anchor, so the entry has to be what that key signed. */
-const requireSigned = ({ peer }: ServerTrust.ServerTrust, { identity }: Resolved) => {
-  if (peer === undefined || identity === undefined) return Effect.void
-  const origin = { file: identity.label, table: "[[peers]]", key: "signature" }
-  return Effect.fromResult(CredentialFile.fromPeer(peer, identity.label)).pipe(
-    Effect.mapError(({ detail }) => new AsterConfigError({ reason: "InvalidValue", origin, detail }))
-  )
-}
-
 /** Everything that decides who comes in. `ProducerMesh` is there as soon as there is a root key. */
 export const layer = (
-  settled: Settled
+  { admittedPeers, gates, nonceStore }: TrustOptions,
+  resolved: ResolvedTrust
 ): Layer.Layer<
-  Gates | AdmittedPeers | NonceStore | HandshakeLimits,
+  Gates | AdmittedPeers | NonceStore | HandshakeSlots,
   AsterConfigError | Config.ConfigError | MeshError,
   IrohNode
-> => {
-  const { gates: given, trust } = settled
-  const gates =
-    given === undefined
-      ? Layer.provideMerge(Gates.layer(trust), admittedPeers(trust))
-      : Layer.merge(Layer.succeed(Gates, given), Layer.succeed(AdmittedPeers, given.peers))
-  return Layer.mergeAll(ownCredential(trust), nonceStore(settled), HandshakeLimits.layer).pipe(
-    Layer.merge(Layer.provideMerge(mesh(settled), gates))
+> =>
+  Layer.mergeAll(
+    ownCredential(resolved.trust),
+    nonceStore === undefined ? nonces(resolved) : Layer.succeed(NonceStore, nonceStore),
+    HandshakeSlots.layer,
+    Layer.provideMerge(
+      mesh(resolved),
+      gates === undefined
+        ? Layer.provideMerge(Gates.layer(resolved.trust), record(admittedPeers, resolved.trust))
+        : Layer.merge(Layer.succeed(Gates, gates), Layer.succeed(AdmittedPeers, gates.peers))
+    )
   )
-}
 
 /** A credential is only good for the node it was issued to. */
 const ownCredential = ({ peer }: ServerTrust.ServerTrust) =>
@@ -91,24 +84,17 @@ const ownCredential = ({ peer }: ServerTrust.ServerTrust) =>
     })
   )
 
-/** A record that is in the context already is shared. */
-const admittedPeers = ({ consumers }: ServerTrust.ServerTrust) =>
-  Layer.unwrap(
-    Effect.map(Effect.serviceOption(AdmittedPeers), (given) =>
-      Option.isSome(given)
-        ? Layer.succeed(AdmittedPeers, given.value)
-        : AdmittedPeers.layer({ whenFull: consumers === "closed" ? "refuse" : "evict" })
-    )
-  )
+const record = (given: AdmittedPeers["Service"] | undefined, { consumers }: ServerTrust.ServerTrust) =>
+  given === undefined
+    ? AdmittedPeers.layer({ whenFull: consumers === "closed" ? "refuse" : "evict" })
+    : Layer.succeed(AdmittedPeers, given)
 
 const meshDirectory = Config.option(Config.String("ASTER_MESH_STATE_DIR"))
 
-/** One from the context, else a file where there is a place for it. */
-const nonceStore = ({ config, trust }: Settled) =>
+/** On disk where there is a place for it. */
+const nonces = ({ config, trust }: ResolvedTrust) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const given = yield* Effect.serviceOption(NonceStore)
-      if (Option.isSome(given)) return Layer.succeed(NonceStore, given.value)
       const directory = config.storagePath ?? Option.getOrUndefined(yield* meshDirectory)
       if (directory !== undefined) return NonceStore.layerFile(nodePath.join(directory, "nonces.json"))
       if (trust.consumers === "closed") {
@@ -121,7 +107,7 @@ const nonceStore = ({ config, trust }: Settled) =>
   )
 
 /** Kept where there is a place for it, unless the root key itself ends with the process. */
-const mesh = ({ config }: Settled) =>
+const mesh = ({ config }: ResolvedTrust) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { ephemeralRootKey, root } = yield* Gates

@@ -1,0 +1,146 @@
+/**
+ * The producers of one deployment: who is accepted, and the salt from which their gossip topic follows (Aster admission,
+ * producer mesh). Joining the topic is not done here.
+ *
+ * @since 0.1.0
+ */
+import type { Join } from "@aster-effect/admission/ProducerAdmission"
+import * as AtomicFile from "@aster-effect/config/AtomicFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import type { FileError } from "@aster-effect/config/FileError"
+import { expandHome } from "@aster-effect/config/HomeDirectory"
+import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
+import type * as EndpointId from "@aster-effect/iroh/EndpointId"
+import { secureBytes } from "@aster-effect/iroh/SecureBytes"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as nodePath from "node:path"
+import * as MeshState from "./MeshState.ts"
+
+/**
+ * The mesh cannot take anybody in, or its state cannot be used.
+ *
+ * | reason | meaning |
+ * |---|---|
+ * | `Damaged` | the file is not what this writes, or its topic does not follow from root key and salt |
+ * | `Unavailable` | the file could not be read or written |
+ * | `Full` | as many producers as a reply can name |
+ *
+ * @since 0.1.0
+ */
+export class MeshError extends Schema.TaggedError<MeshError>()("MeshError", {
+  reason: Schema.Literals(["Damaged", "Unavailable", "Full"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `producer mesh: ${this.detail}`
+  }
+}
+
+/** @since 0.1.0 */
+export interface MeshOptions {
+  readonly root: RootPublicKey
+  /** This node, which belongs to the mesh from the beginning. */
+  readonly self: EndpointId.EndpointId
+}
+
+/** @since 0.1.0 */
+export class ProducerMesh extends Context.Service<
+  ProducerMesh,
+  {
+    /** 64 hex digits; whoever has it can find the topic, so it is for accepted producers only. */
+    readonly salt: string
+    /** 64 hex digits. */
+    readonly topicId: string
+    /** Takes a producer in, durably where there is a directory; answers everybody in the mesh, in ascending order. */
+    readonly accept: (id: EndpointId.EndpointId) => Effect.Effect<ReadonlyArray<EndpointId.EndpointId>, MeshError>
+    /** Everybody in the mesh, in ascending order. */
+    readonly acceptedProducers: Effect.Effect<ReadonlyArray<EndpointId.EndpointId>>
+  }
+>()("@aster-effect/mesh/ProducerMesh") {
+  /** A new mesh that ends with the process. */
+  static readonly layerMemory = (options: MeshOptions): Layer.Layer<ProducerMesh> =>
+    Layer.effect(
+      this,
+      Effect.flatMap(newState(options), (state) => make(state, () => Effect.void))
+    )
+
+  /**
+   * The mesh whose state is in `mesh_state.json` of a directory, else a new one that is kept there, in the form that
+   * 0.1.2 reads. Fails when the file is damaged or belongs to another root key.
+   */
+  static readonly layerDirectory = (directory: string, options: MeshOptions): Layer.Layer<ProducerMesh, MeshError> =>
+    Layer.effect(this, open(directory, options))
+}
+
+/** What the producer admission handshake does with a newcomer. @since 0.1.0 */
+export const joining =
+  ({ accept, salt }: ProducerMesh["Service"]): Join =>
+  (producer) =>
+    Effect.map(accept(producer), (acceptedProducers) => ({ salt, acceptedProducers }))
+
+const newState = ({ root, self }: MeshOptions): Effect.Effect<MeshState.MeshState> =>
+  Effect.zipWith(secureBytes(32), Clock.currentTimeMillis, (salt, now) => MeshState.found(root, self, salt, now))
+
+const make = (
+  initial: MeshState.MeshState,
+  save: (state: MeshState.MeshState) => Effect.Effect<void, MeshError>
+): Effect.Effect<ProducerMesh["Service"]> =>
+  Effect.sync(() => {
+    const turn = Semaphore.makeUnsafe(1)
+    let state = initial
+    const accept = Effect.fnUntraced(function* (id: EndpointId.EndpointId) {
+      const next = MeshState.withMember(state, id)
+      if (next === state) return MeshState.members(state)
+      if (next.accepted_producers.length > MeshState.MAX_PRODUCERS) {
+        const detail = `it has ${MeshState.MAX_PRODUCERS} producers already`
+        return yield* new MeshError({ reason: "Full", detail })
+      }
+      yield* save(next)
+      state = next
+      return MeshState.members(state)
+    })
+    return {
+      salt: initial.salt,
+      topicId: initial.topic_id,
+      accept: (id) => Semaphore.withPermit(turn, Effect.uninterruptible(accept(id))),
+      acceptedProducers: Effect.sync(() => MeshState.members(state))
+    }
+  })
+
+const open = Effect.fnUntraced(function* (
+  directory: string,
+  options: MeshOptions
+): Effect.fn.Return<ProducerMesh["Service"], MeshError> {
+  const file = nodePath.join(expandHome(directory), "mesh_state.json")
+  const unavailable = ({ message }: FileError) => new MeshError({ reason: "Unavailable", detail: message })
+  const save = (state: MeshState.MeshState) =>
+    Effect.mapError(AtomicFile.write(file, MeshState.format(state)), unavailable)
+  const text = yield* BoundedFile.read(file).pipe(
+    Effect.map(({ text }) => text),
+    Effect.catchIf(
+      ({ code }) => code === "ENOENT",
+      () => Effect.succeed(undefined)
+    ),
+    Effect.mapError(unavailable)
+  )
+  const state = text === undefined ? yield* newState(options) : yield* restored(text, file, options)
+  yield* save(state)
+  return yield* make(state, save)
+})
+
+const restored = (
+  text: string,
+  file: string,
+  { root, self }: MeshOptions
+): Effect.Effect<MeshState.MeshState, MeshError> =>
+  Effect.fromResult(MeshState.parse(text, root)).pipe(
+    Effect.mapBoth({
+      onSuccess: (state) => MeshState.withMember(state, self),
+      onFailure: (problem) => new MeshError({ reason: "Damaged", detail: `${file} ${problem}` })
+    })
+  )
