@@ -19,6 +19,8 @@ const bindAdvice = {
   PermissionDenied: "This user may not use the port: choose one from 1024 up, or 0 for any",
   Malformed: 'Write an IP address and a port, as in "127.0.0.1:4433", "[::1]:0" or "0.0.0.0:0"',
   BadRelayUrl: 'Write relay URLs as in "https://relay.example.org"',
+  WorkerThread:
+    "A worker thread that is terminated while its node is in traffic aborts the process: make nodes in the main thread, or set workerThread and close the node before its thread ends",
   Unavailable: "The transport could not start"
 }
 

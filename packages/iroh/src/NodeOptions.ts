@@ -47,6 +47,19 @@ export interface IrohNodeOptions extends NodeOptions {
   readonly bindAddress?: string | ReadonlyArray<string> | undefined
   /** Default: "default". */
   readonly relayMode?: RelayMode | undefined
+  /**
+   * Whether closed nodes may run the garbage collector, which alone takes the sockets and the megabyte that the native
+   * endpoint of a closed node keeps: after every 32nd, and when a port is wanted again that a closed node still has. The
+   * thread stands still for a full collection each time. With `false` such a port is free when the process has collected
+   * by itself. Default: true.
+   */
+  readonly collectGarbage?: boolean | undefined
+  /**
+   * Whether the node may be made in a worker thread. The native transport does not survive the end of its thread: when
+   * a worker is terminated, or its code exits, with a node in traffic, the whole process aborts. Close the node first.
+   * Default: false, binding in a worker thread fails.
+   */
+  readonly workerThread?: boolean | undefined
 }
 
 /**

@@ -246,6 +246,20 @@ describe("IrohNode.layer: the process", () => {
     assert.strictEqual(stderr, "") // no deprecation warning for the binding's "main" above all
   })
 
+  it("releases a closed node's port when it is wanted again, and leaves that to the process if told to", async () => {
+    const { stdout } = await run("reopen")
+    assert.strictEqual(stdout, "by itself: AddressInUse\nfirst: bound\nagain: bound\n")
+  })
+
+  it("makes no node in a worker thread unless it is asked to", async () => {
+    const { stdout } = await run("worker")
+    assert.deepStrictEqual(stdout.split("\n"), [
+      "Cannot bind 127.0.0.1:0: this is a worker thread. A worker thread that is terminated while its node is in traffic aborts the process: make nodes in the main thread, or set workerThread and close the node before its thread ends.",
+      "bound and closed",
+      ""
+    ])
+  })
+
   it("keeps what a stream needs from being collected", async () => {
     const { stdout } = await run("collect", "--expose-gc")
     assert.strictEqual(stdout, "alive\n")

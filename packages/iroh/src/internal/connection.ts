@@ -7,7 +7,7 @@ import type { RawBi, RawConnection } from "./binding.ts"
 import { errorCode } from "./errorCode.ts"
 import { RecvHalf } from "./recvHalf.ts"
 import { SendHalf } from "./sendHalf.ts"
-import { ahead, aheadInOrder, onDemand, Supply } from "./supply.ts"
+import { ahead, aheadInOrder, onDemand, StreamPool } from "./streamPool.ts"
 
 /** Four accepts under way give the throughput that one does not; more give nothing. */
 const acceptAhead = 4
@@ -18,10 +18,10 @@ const maxReasonBytes = 1000
 /** The public face of a transport's connection. */
 export class QuicConnection implements Connection {
   readonly #raw: RawConnection
-  readonly #opening: Supply<BiStream>
-  readonly #accepting: Supply<BiStream>
-  #openingUni: Supply<SendStream> | undefined
-  #acceptingUni: Supply<RecvStream> | undefined
+  readonly #opening: StreamPool<BiStream>
+  readonly #accepting: StreamPool<BiStream>
+  #openingUni: StreamPool<SendStream> | undefined
+  #acceptingUni: StreamPool<RecvStream> | undefined
   #watching = false
   readonly #watchers = new Set<(exit: Exit.Exit<CloseReason>) => void>()
 
@@ -36,7 +36,7 @@ export class QuicConnection implements Connection {
       recv.other = send
       return { send, recv }
     }
-    this.#opening = new Supply(
+    this.#opening = new StreamPool(
       () => {
         opened++
         return raw.openBi().then(pair)
@@ -45,7 +45,7 @@ export class QuicConnection implements Connection {
       (waiting, ready) => (opened < 2 ? waiting : more(waiting, ready)),
       this.#lost
     )
-    this.#accepting = new Supply(() => raw.acceptBi().then(pair), ahead(acceptAhead), this.#lost)
+    this.#accepting = new StreamPool(() => raw.acceptBi().then(pair), ahead(acceptAhead), this.#lost)
   }
 
   get remoteId(): EndpointId {
@@ -66,7 +66,7 @@ export class QuicConnection implements Connection {
 
   get openUni(): Effect.Effect<SendStream, ConnectionLost> {
     const raw = this.#raw
-    this.#openingUni ??= new Supply(
+    this.#openingUni ??= new StreamPool(
       () => raw.openUni().then((send) => new SendHalf(send, raw)),
       aheadInOrder(0),
       this.#lost
@@ -76,7 +76,7 @@ export class QuicConnection implements Connection {
 
   get acceptUni(): Effect.Effect<RecvStream, ConnectionLost> {
     const raw = this.#raw
-    this.#acceptingUni ??= new Supply(
+    this.#acceptingUni ??= new StreamPool(
       () => raw.acceptUni().then((recv) => new RecvHalf(recv, raw)),
       onDemand,
       this.#lost

@@ -1,5 +1,6 @@
 /** The transport of @number0/iroh. Its native code takes and gives number arrays and describes failures in prose. */
 import { networkInterfaces } from "node:os"
+import { isMainThread } from "node:worker_threads"
 import type * as Native from "@number0/iroh/index.js"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -24,9 +25,11 @@ interface Binding {
 /** An endpoint on UDP sockets. */
 export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindError> => {
   const given = typeof options.bindAddress === "string" ? [options.bindAddress] : (options.bindAddress ?? [])
+  const mayCollect = options.collectGarbage ?? true
   const failed = (reason: BindError["reason"]) => (cause: unknown) =>
     new BindError({ reason, addresses: given, detail: firstLine(cause) })
   return Effect.gen(function* () {
+    if (!isMainThread && options.workerThread !== true) return yield* failed("WorkerThread")("this is a worker thread")
     const addresses = confine(given)
     if (typeof addresses === "string") return yield* failed("Malformed")(addresses)
     // The package's "main" names a file it does not have; with the file spelled out Node does not warn of that.
@@ -49,10 +52,10 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
       return builder.bind()
     }
     const endpoint = yield* Effect.tryPromise({
-      try: () => openOn(given, open),
+      try: () => openOn(given, open, mayCollect),
       catch: (cause) => failed(bindFailure(message(cause)))(lastCause(cause))
     })
-    return rawEndpoint(binding, endpoint)
+    return rawEndpoint(binding, endpoint, mayCollect)
   })
 }
 
@@ -96,7 +99,7 @@ interface Holder {
   closing: boolean
 }
 
-const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint => {
+const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint, mayCollect: boolean): RawEndpoint => {
   const { iroh } = binding
   const endpointId = EndpointId.fromBytes(binding.bytes.fromNative(endpoint.id().toBytes()))
   const boundSockets = endpoint.boundSockets()
@@ -137,7 +140,7 @@ const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint): RawEndpoint =
       holder.closing = true
       await closing.close()
       holder.endpoint = undefined
-      noteClosed(closing, boundSockets)
+      noteClosed(closing, boundSockets, mayCollect)
     }
   }
 }

@@ -31,7 +31,7 @@ interface Taker<A> {
  * Hands out what a transport answers to repeated requests. Requests cannot be called back: the answer to one whose
  * taker has left is kept for the next taker. The first failure is final.
  */
-export class Supply<A> {
+export class StreamPool<A> {
   readonly #request: () => Promise<A>
   readonly #policy: Policy
   readonly #lost: () => ConnectionLost | undefined
