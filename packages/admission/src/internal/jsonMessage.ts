@@ -1,4 +1,4 @@
-import * as Json from "@aster-effect/core/Json"
+import * as Json from "@aster-effect/core/message/Json"
 import * as Result from "effect/Result"
 
 /** A JSON object from a peer. */
