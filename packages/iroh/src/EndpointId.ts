@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Point } from "@noble/ed25519"
 import { base16 } from "@scure/base"
 import * as Brand from "effect/Brand"
 import * as Data from "effect/Data"
@@ -47,3 +48,16 @@ export const fromBytes = (bytes: Uint8Array): EndpointId => {
 
 /** The 32 bytes of the public key. */
 export const toBytes = (id: EndpointId): Uint8Array => base16.decode(id.toUpperCase())
+
+/**
+ * Whether the id is a public key: a point on the curve. Costs about as much as verifying a signature, and is needed only
+ * where an id was heard of and is passed on; nobody connects under one that is none.
+ */
+export const isKey = (id: EndpointId): boolean => {
+  try {
+    Point.fromBytes(toBytes(id))
+    return true
+  } catch {
+    return false
+  }
+}

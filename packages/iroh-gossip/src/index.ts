@@ -1,0 +1,6 @@
+export * as Frame from "./Frame.ts"
+export * as Message from "./Message.ts"
+export * as Random from "./Random.ts"
+export * as Timers from "./Timers.ts"
+export * as TopicId from "./TopicId.ts"
+export * as TopicState from "./TopicState.ts"

@@ -1,0 +1,371 @@
+/** How broadcasts of one topic spread over its neighbours: a tree, and announcements beside it (iroh-gossip wire, Broadcast). */
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import * as Message from "../Message.ts"
+import * as MessageId from "./MessageId.ts"
+
+/** Numbers of the broadcast; times in milliseconds. */
+export interface PlumTreeConfig {
+  /** How long the tree may take to bring what was announced. */
+  readonly graftTimeout: number
+  /** How long one who was asked for a broadcast may take, before the next is asked. */
+  readonly graftRetry: number
+  /** How long until those who were all asked are asked once more; doubled with each time. */
+  readonly graftRepeat: number
+  /** How often each announcer of a broadcast is asked for it. */
+  readonly graftAttempts: number
+  /** How long announcements are collected. */
+  readonly announceDelay: number
+  /** By how many hops an announcer must be closer to take the sender's place in the tree. */
+  readonly optimisationThreshold: number
+  /** How long contents can be had again. */
+  readonly cacheTime: number
+  /** How long a broadcast is known, so that it is not taken for new. */
+  readonly seenTime: number
+  /** Broadcasts known at most; beyond, the oldest are forgotten. */
+  readonly maxSeen: number
+  /** Contents kept at most, by number and by bytes; beyond, the oldest are dropped. */
+  readonly maxCached: number
+  readonly maxCachedBytes: number
+  /** Announced and missing broadcasts, at most, by announcer. */
+  readonly maxMissing: number
+  /** Of what one peer announced, sent when asked, and did not send then: more than this is no accident. */
+  readonly maxBroken: number
+  /** Announcements that fit in a message. */
+  readonly maxAnnouncements: number
+}
+
+export const defaultConfig: PlumTreeConfig = {
+  graftTimeout: 80,
+  graftRetry: 40,
+  graftRepeat: 500,
+  graftAttempts: 3,
+  announceDelay: 5,
+  optimisationThreshold: 7,
+  cacheTime: 30_000,
+  seenTime: 90_000,
+  maxSeen: 65_536,
+  maxCached: 8192,
+  maxCachedBytes: 8 * 2 ** 20,
+  maxMissing: 1024,
+  maxBroken: 256,
+  maxAnnouncements: Message.announcementsIn(4095)
+}
+
+/** How often one content is sent to one peer that asks for it, and to how many peers. */
+const maxServed = 3
+const maxServedPeers = 16
+
+export type PlumTreeTimer =
+  | { readonly _tag: "Graft"; readonly id: MessageId.MessageId }
+  | { readonly _tag: "Announce" }
+  | { readonly _tag: "Expire" }
+
+/** What the broadcast does. */
+export interface PlumTreeOutput {
+  readonly send: (to: EndpointId, message: Message.BroadcastMessage) => void
+  /** A broadcast for the application. */
+  readonly deliver: (content: Uint8Array, from: EndpointId, scope: Message.Scope) => void
+  /** The peer announces what it does not send. */
+  readonly misbehaves: (peer: EndpointId) => void
+  readonly schedule: (at: number, timer: PlumTreeTimer) => void
+}
+
+interface Announcer {
+  readonly peer: EndpointId
+  readonly round: number
+  asked: number
+}
+
+/** Those who announced a broadcast that has not come; the next to be asked comes first. A timer runs for each. */
+type Missing = Array<Announcer>
+
+interface Cached {
+  readonly message: Message.Gossip
+  readonly expires: number
+  readonly served: Map<EndpointId, number>
+}
+
+/** PlumTree as the reference speaks it. Only neighbours have a place in the tree. */
+export class PlumTree {
+  readonly #config: PlumTreeConfig
+  readonly #out: PlumTreeOutput
+  readonly #eager = new Set<EndpointId>()
+  readonly #lazy = new Set<EndpointId>()
+  readonly #announcements = new Map<EndpointId, Array<Message.Announcement>>()
+  /** In the order in which they were announced. */
+  readonly #missing = new Map<MessageId.MessageId, Missing>()
+  /** How many places of `#missing` a neighbour takes. */
+  readonly #announced = new Map<EndpointId, number>()
+  /** How many broadcasts a neighbour announced and did not send, less those it brought. */
+  readonly #broken = new Map<EndpointId, number>()
+  /** Until when a broadcast is known; in the order in which they came. */
+  readonly #seen = new Map<MessageId.MessageId, number>()
+  readonly #cache = new Map<MessageId.MessageId, Cached>()
+  #cachedBytes = 0
+  #announcing = false
+  #expiring = false
+
+  constructor(config: PlumTreeConfig, out: PlumTreeOutput) {
+    this.#config = config
+    this.#out = out
+  }
+
+  /** Neighbours that broadcasts are sent to. */
+  get eager(): ReadonlySet<EndpointId> {
+    return this.#eager
+  }
+
+  /** Neighbours that broadcasts are announced to. */
+  get lazy(): ReadonlySet<EndpointId> {
+    return this.#lazy
+  }
+
+  /** Entries held in memory, all bounded by the configuration. */
+  get held(): {
+    readonly seen: number
+    readonly cached: number
+    readonly cachedBytes: number
+    readonly missing: number
+  } {
+    return {
+      seen: this.#seen.size,
+      cached: this.#cache.size,
+      cachedBytes: this.#cachedBytes,
+      missing: this.#missing.size
+    }
+  }
+
+  up(peer: EndpointId): void {
+    this.#lazy.delete(peer)
+    this.#eager.add(peer)
+  }
+
+  down(peer: EndpointId): void {
+    this.#eager.delete(peer)
+    this.#lazy.delete(peer)
+    this.#announcements.delete(peer)
+    this.#announced.delete(peer)
+    this.#broken.delete(peer)
+    for (const [id, announcers] of this.#missing) {
+      const index = announcers.findIndex((announcer) => announcer.peer === peer)
+      if (index >= 0) announcers.splice(index, 1)
+      if (announcers.length === 0) this.#missing.delete(id)
+    }
+  }
+
+  /** Sends a broadcast of this member's own. The content is kept: it must not change. */
+  broadcast(now: number, content: Uint8Array, scope: "Swarm" | "Neighbors"): void {
+    const id = MessageId.of(content)
+    if (scope === "Neighbors") return this.#push({ _tag: "Gossip", id, content, scope: Message.NEIGHBORS }, undefined)
+    if (this.#seen.has(id)) return
+    this.#spread(now, { _tag: "Gossip", id, content, scope: { _tag: "Swarm", round: 0 } }, undefined)
+  }
+
+  received(now: number, from: EndpointId, message: Message.BroadcastMessage): void {
+    switch (message._tag) {
+      case "Gossip":
+        return this.#onGossip(now, from, message)
+      case "Prune":
+        return this.#makeLazy(from)
+      case "IHave":
+        return this.#onIHave(now, from, message.announcements)
+      case "Graft":
+        this.#makeEager(from)
+        return message.id === undefined ? undefined : this.#serve(from, message.id)
+    }
+  }
+
+  fired(now: number, timer: PlumTreeTimer): void {
+    switch (timer._tag) {
+      case "Graft":
+        return this.#graft(now, timer.id)
+      case "Announce":
+        return this.#announce()
+      case "Expire":
+        this.#expiring = false
+        return this.#expire(now)
+    }
+  }
+
+  #onGossip(now: number, from: EndpointId, { content, id, scope }: Message.Gossip): void {
+    const known = scope._tag === "Swarm" && this.#seen.has(id)
+    // What is known needs no second look at its content, but who sends it does: it must not be believed to be the tree.
+    if (known) {
+      this.#makeLazy(from)
+      return this.#out.send(from, Message.PRUNE)
+    }
+    if (MessageId.of(content) !== id) return
+    // Views of a stream's buffer must not stay.
+    const kept = content.slice()
+    if (scope._tag === "Neighbors") return this.#out.deliver(kept, from, scope)
+    const round = Math.min(scope.round + 1, 0xffff)
+    this.#spread(now, { _tag: "Gossip", id, content: kept, scope: { _tag: "Swarm", round } }, from)
+    this.#fulfil(from)
+    const missing = this.#missing.get(id)
+    if (missing !== undefined) {
+      this.#missing.delete(id)
+      this.#release(missing)
+      this.#optimise(from, missing, round)
+    }
+    this.#out.deliver(kept, from, scope)
+  }
+
+  /** Makes an announcer that is much closer to the author a branch, and the one who sent this a leaf. */
+  #optimise(from: EndpointId, announcers: ReadonlyArray<Announcer>, round: number): void {
+    const closest = announcers.reduce<Announcer | undefined>(
+      (best, one) => (best === undefined || one.round < best.round ? one : best),
+      undefined
+    )
+    if (closest === undefined || round - closest.round < this.#config.optimisationThreshold) return
+    if (!this.#eager.has(closest.peer)) {
+      this.#makeEager(closest.peer)
+      this.#out.send(closest.peer, { _tag: "Graft", id: undefined, round: closest.round })
+    }
+    this.#makeLazy(from)
+    this.#out.send(from, Message.PRUNE)
+  }
+
+  #spread(now: number, message: Message.Gossip, from: EndpointId | undefined): void {
+    const round = message.scope._tag === "Swarm" ? message.scope.round : 0
+    this.#remember(now, message)
+    this.#push(message, from)
+    for (const peer of this.#lazy) {
+      if (peer === from) continue
+      const queue = this.#announcements.get(peer)
+      if (queue === undefined) this.#announcements.set(peer, [{ id: message.id, round }])
+      else queue.push({ id: message.id, round })
+    }
+    if (this.#announcements.size > 0 && !this.#announcing) {
+      this.#announcing = true
+      this.#out.schedule(now + this.#config.announceDelay, { _tag: "Announce" })
+    }
+  }
+
+  #push(message: Message.Gossip, from: EndpointId | undefined): void {
+    for (const peer of this.#eager) if (peer !== from) this.#out.send(peer, message)
+  }
+
+  #announce(): void {
+    this.#announcing = false
+    const { maxAnnouncements } = this.#config
+    for (const [peer, queue] of this.#announcements) {
+      for (let i = 0; i < queue.length; i += maxAnnouncements)
+        this.#out.send(peer, { _tag: "IHave", announcements: queue.slice(i, i + maxAnnouncements) })
+    }
+    this.#announcements.clear()
+  }
+
+  #onIHave(now: number, from: EndpointId, announcements: ReadonlyArray<Message.Announcement>): void {
+    if (!this.#isNeighbor(from)) return
+    for (const { id, round } of announcements) {
+      if (this.#seen.has(id)) continue
+      const taken = this.#announced.get(from) ?? 0
+      if (taken >= this.#config.maxMissing) return
+      const missing = this.#missing.get(id)
+      if (missing === undefined) {
+        this.#missing.set(id, [{ peer: from, round, asked: 0 }])
+        this.#out.schedule(now + this.#config.graftTimeout, { _tag: "Graft", id })
+      } else if (missing.some(({ peer }) => peer === from)) continue
+      else missing.push({ peer: from, round, asked: 0 })
+      this.#announced.set(from, taken + 1)
+    }
+  }
+
+  #graft(now: number, id: MessageId.MessageId): void {
+    const missing = this.#missing.get(id)
+    const next = missing?.shift()
+    if (missing === undefined || next === undefined) return
+    const { graftAttempts, graftRepeat, graftRetry } = this.#config
+    if (next.asked >= graftAttempts) {
+      this.#release([next])
+      this.#break(next.peer)
+      if (missing.length === 0) this.#missing.delete(id)
+      else this.#graft(now, id)
+      return
+    }
+    this.#makeEager(next.peer)
+    this.#out.send(next.peer, { _tag: "Graft", id, round: next.round })
+    next.asked++
+    missing.push(next)
+    const { asked } = missing[0]!
+    // One who was asked before gets time: the way there may be long. Only a connection that broke loses messages.
+    this.#out.schedule(now + (asked === 0 ? graftRetry : graftRepeat * 2 ** (asked - 1)), { _tag: "Graft", id })
+  }
+
+  #serve(to: EndpointId, id: MessageId.MessageId): void {
+    const cached = this.#cache.get(id)
+    if (cached === undefined) return
+    const served = cached.served.get(to) ?? 0
+    if (served >= maxServed || (served === 0 && cached.served.size >= maxServedPeers)) return
+    cached.served.set(to, served + 1)
+    this.#out.send(to, cached.message)
+  }
+
+  #remember(now: number, message: Message.Gossip): void {
+    const { cacheTime, maxCached, maxCachedBytes, maxSeen, seenTime } = this.#config
+    this.#seen.set(message.id, now + seenTime)
+    this.#cache.set(message.id, { message, expires: now + cacheTime, served: new Map() })
+    this.#cachedBytes += message.content.length
+    if (this.#seen.size > maxSeen) this.#seen.delete(this.#seen.keys().next().value!)
+    while (this.#cache.size > maxCached || this.#cachedBytes > maxCachedBytes) this.#dropOldest()
+    if (!this.#expiring) this.#planExpiry(now)
+  }
+
+  #expire(now: number): void {
+    for (const [, { expires }] of this.#cache) {
+      if (expires > now) break
+      this.#dropOldest()
+    }
+    for (const [id, expires] of this.#seen) {
+      if (expires > now) break
+      this.#seen.delete(id)
+    }
+    if (this.#seen.size > 0) this.#planExpiry(now)
+  }
+
+  /** The caches are swept at most every second, and when there is something to sweep. */
+  #planExpiry(now: number): void {
+    this.#expiring = true
+    const oldest = this.#cache.values().next().value?.expires ?? this.#seen.values().next().value ?? now
+    this.#out.schedule(Math.max(oldest, now + 1000), { _tag: "Expire" })
+  }
+
+  #dropOldest(): void {
+    for (const [id, { message }] of this.#cache) {
+      this.#cache.delete(id)
+      this.#cachedBytes -= message.content.length
+      return
+    }
+  }
+
+  #release(announcers: ReadonlyArray<Announcer>): void {
+    for (const { peer } of announcers) {
+      const taken = this.#announced.get(peer)
+      if (taken !== undefined) this.#announced.set(peer, taken - 1)
+    }
+  }
+
+  #break(peer: EndpointId): void {
+    if (!this.#isNeighbor(peer)) return
+    const broken = (this.#broken.get(peer) ?? 0) + 1
+    this.#broken.set(peer, broken)
+    if (broken === this.#config.maxBroken) this.#out.misbehaves(peer)
+  }
+
+  #fulfil(peer: EndpointId): void {
+    const broken = this.#broken.get(peer)
+    if (broken !== undefined && broken > 0) this.#broken.set(peer, broken - 1)
+  }
+
+  #isNeighbor(peer: EndpointId): boolean {
+    return this.#eager.has(peer) || this.#lazy.has(peer)
+  }
+
+  #makeEager(peer: EndpointId): void {
+    if (this.#lazy.delete(peer)) this.#eager.add(peer)
+  }
+
+  #makeLazy(peer: EndpointId): void {
+    if (this.#eager.delete(peer)) this.#lazy.add(peer)
+  }
+}
