@@ -108,9 +108,10 @@ const printed = (handle: ChildProcessSpawner.ChildProcessHandle) =>
 /** Runs a command to its end and answers everything it printed. */
 const run = Effect.fnUntraced(function* (
   command: string,
-  args: ReadonlyArray<string>
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {}
 ): Effect.fn.Return<string, PythonFailed, ChildProcessSpawner.ChildProcessSpawner> {
-  const [output, code] = yield* ChildProcess.make(command, args, { stdin: "ignore" }).pipe(
+  const [output, code] = yield* ChildProcess.make(command, args, { stdin: "ignore", env, extendEnv: true }).pipe(
     Effect.flatMap((handle) => Effect.all([printed(handle), handle.exitCode])),
     Effect.scoped,
     Effect.mapError((cause) => new PythonFailed({ message: `${command} cannot be run: ${cause.message}` }))
@@ -163,7 +164,17 @@ export class PythonReference extends Context.Service<
     /** The contracts of every service in `contracts.py`. */
     readonly contracts: Effect.Effect<ReadonlyArray<Contract>, PythonFailed>
     /** Runs another script to its end and answers what it printed; fails with that when it does not end well. */
-    readonly script: (path: string, args?: ReadonlyArray<string>) => Effect.Effect<string, PythonFailed>
+    readonly script: (
+      path: string,
+      args?: ReadonlyArray<string>,
+      env?: Readonly<Record<string, string>>
+    ) => Effect.Effect<string, PythonFailed>
+    /** Runs `aster shell` at a producer and types the lines once the producer's manifests are there. */
+    readonly shell: (
+      at: { readonly home: string; readonly directory: string },
+      address: string,
+      lines: ReadonlyArray<string>
+    ) => Effect.Effect<Ran, PythonFailed>
     /** A process of `trust.py`, which ends with the scope; operations run one after the other. */
     readonly trust: Effect.Effect<Ask, PythonFailed, Scope.Scope>
     /** Runs the reference's `aster` command in a home and a working directory, without a keyring. */
@@ -243,7 +254,11 @@ export class PythonReference extends Context.Service<
         return ask
       })
 
-      const aster: PythonReference["Service"]["aster"] = ({ directory, home }, args) =>
+      const runAster = (
+        { directory, home }: { readonly home: string; readonly directory: string },
+        args: ReadonlyArray<string>,
+        stdin: "ignore" | Stream.Stream<Uint8Array>
+      ) =>
         Effect.gen(function* () {
           const handle = yield* ChildProcess.make(python, [`${scripts}/cli.py`, ...args], {
             cwd: directory,
@@ -254,7 +269,7 @@ export class PythonReference extends Context.Service<
               PYTHON_KEYRING_BACKEND: "keyring.backends.fail.Keyring"
             },
             extendEnv: true,
-            stdin: "ignore"
+            stdin
           })
           const text = (from: typeof handle.stdout) => from.pipe(Stream.decodeText(), Stream.mkString)
           const [out, err, code] = yield* Effect.all([text(handle.stdout), text(handle.stderr), handle.exitCode], {
@@ -267,7 +282,22 @@ export class PythonReference extends Context.Service<
           Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner)
         )
 
+      const aster: PythonReference["Service"]["aster"] = (at, args) => runAster(at, args, "ignore")
+
+      const shell: PythonReference["Service"]["shell"] = (at, address, lines) => {
+        const typed = (line: string) => new TextEncoder().encode(`${line}\n`)
+        // Commands wait for one another, but for manifests only the first one that needs them does.
+        const stdin = Stream.make("describe /services").pipe(
+          Stream.concat(Stream.fromEffect(Effect.as(Effect.sleep("5 seconds"), "pwd"))),
+          Stream.concat(Stream.fromIterable(lines)),
+          Stream.concat(Stream.fromEffect(Effect.as(Effect.sleep("3 seconds"), "exit"))),
+          Stream.map(typed)
+        )
+        return runAster(at, ["shell", address], stdin)
+      }
+
       return PythonReference.of({
+        shell,
         producer: (args = []) =>
           start("producer.py", args, (lines) =>
             lines.pipe(
@@ -293,8 +323,12 @@ export class PythonReference extends Context.Service<
         contracts: start("contracts.py", [], (lines) =>
           lines.pipe(Stream.mkString, Effect.flatMap(Schema.decodeEffect(Contracts)))
         ).pipe(Effect.scoped),
-        script: (path, args = []) =>
-          Effect.provideService(run(python, ["-B", path, ...args]), ChildProcessSpawner.ChildProcessSpawner, spawner),
+        script: (path, args = [], env = {}) =>
+          Effect.provideService(
+            run(python, ["-B", path, ...args], env),
+            ChildProcessSpawner.ChildProcessSpawner,
+            spawner
+          ),
         trust,
         aster,
         asterCommand: [python, `${scripts}/cli.py`]

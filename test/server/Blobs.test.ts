@@ -268,7 +268,7 @@ describe("a producer's blobs with a storage path", () => {
     body: (server: AsterServer["Service"]) => Effect.Effect<A, E, MemoryNetwork | Scope.Scope>
   ) =>
     Effect.flatMap(memoryNode({ secretKey: keyA }), (node) =>
-      Effect.flatMap(serve(node, { config: at(storagePath) }), body)
+      Effect.flatMap(serve(node, { config: at(storagePath), publish: false }), body)
     ).pipe(Effect.scoped)
 
   scenario("are there after a restart, and nothing is before they are used", () =>

@@ -32,6 +32,8 @@ import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
+import { Docs } from "@aster-effect/iroh-docs/Docs"
+import type { DocumentId } from "@aster-effect/iroh-docs/DocumentId"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
@@ -57,6 +59,8 @@ import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as ServerBlobs from "./ServerBlobs.ts"
+import * as ServerDocs from "./ServerDocs.ts"
+import * as ServerRegistry from "./ServerRegistry.ts"
 
 /**
  * A server was to be started without anything to serve.
@@ -144,6 +148,13 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly maxConnectionsPerPeer?: number | undefined
   /** Blobs: how they are kept and served. */
   readonly blobs?: ServerBlobs.BlobsOptions | undefined
+  /** Documents: how they are kept and shared. */
+  readonly docs?: ServerDocs.DocsOptions | undefined
+  /**
+   * Whether contracts are published in a registry document, which tools like `aster shell` and `aster contract gen-client`
+   * read. Default true.
+   */
+  readonly publish?: boolean | undefined
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
@@ -183,9 +194,16 @@ export class AsterServer extends Context.Service<
     readonly services: ReadonlyArray<ServiceSummary>
     /**
      * Blobs of this node, served by it to whoever may come in. They are kept in memory, or in `blobs` under the storage
-     * path where there is one; nothing is opened before they are used.
+     * path where there is one; nothing is opened before they are used, which publishing contracts does.
      */
     readonly blobs: Blobs["Service"]
+    /**
+     * Documents of this node. They are kept in memory, or in `docs` under the storage path where there is one, and their
+     * contents among the blobs.
+     */
+    readonly docs: Docs["Service"]
+    /** The document that the contracts are published in; undefined when they are not. */
+    readonly registry: DocumentId | undefined
     readonly node: IrohNode["Service"]
     /** Waits until the server is drained or closed. Serving itself begins with the server. */
     readonly serve: Effect.Effect<void>
@@ -267,11 +285,15 @@ const make = Effect.fnUntraced(function* (
       serializationModes: service.description.serializationModes.includes("xlang") ? [] : ["json"]
     }))
   const services = summaries(address)
+  const blobs = yield* Blobs
+  const isRegistry = (document: DocumentId): boolean => document === registry
+  const docs = Context.get(yield* Layer.build(ServerDocs.layer(options.docs ?? {}, config, gates, isRegistry)), Docs)
+  const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
   const root: string | undefined = gates.root
   const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
       services: summaries(NodeAddr.union(now, address)),
-      registryNamespace: "",
+      registryNamespace: registry ?? "",
       gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
     }))
   yield* warnIfTooLarge(yield* offer(node.endpointId))
@@ -282,6 +304,7 @@ const make = Effect.fnUntraced(function* (
     protocols: [
       RpcConnection.protocol(dispatcher, gates),
       ServerBlobs.protocol(options.blobs ?? {}, gates),
+      ServerDocs.protocol(docs, gates),
       ConsumerAdmission.protocol({ offer }),
       ...(gates.producers === "closed" && mesh !== undefined
         ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
@@ -322,7 +345,9 @@ const make = Effect.fnUntraced(function* (
     admittedPeers: yield* AdmittedPeers,
     mesh,
     services,
-    blobs: yield* Blobs,
+    blobs,
+    docs,
+    registry,
     node,
     serve: Deferred.await(ended),
     drain,

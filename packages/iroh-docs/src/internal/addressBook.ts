@@ -1,0 +1,21 @@
+/** Where peers are, as far as they were told: the rest is the node's to find out. */
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+
+const MAX = 1024
+
+export class AddressBook {
+  readonly #known = new Map<EndpointId, NodeAddr.NodeAddr>()
+
+  /** Adds what an address says to what is known of its node. The node learnt of longest ago is forgotten first. */
+  learn(address: NodeAddr.NodeAddr): void {
+    const known = this.#known.get(address.endpointId)
+    this.#known.delete(address.endpointId)
+    this.#known.set(address.endpointId, known === undefined ? address : NodeAddr.union(address, known))
+    if (this.#known.size > MAX) this.#known.delete(this.#known.keys().next().value!)
+  }
+
+  get(peer: EndpointId): NodeAddr.NodeAddr {
+    return this.#known.get(peer) ?? NodeAddr.make(peer)
+  }
+}

@@ -1,0 +1,295 @@
+/** Sync sessions of a node's documents: those it begins, and those its peers begin. */
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import type { Connection } from "@aster-effect/iroh/Connection"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import type { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import * as FiberSet from "effect/FiberSet"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { SyncFailed } from "../DocsError.ts"
+import * as DocumentId from "../DocumentId.ts"
+import type { SyncSummary } from "../DocEvent.ts"
+import * as Reconciler from "../proto/Reconciler.ts"
+import type * as SyncMessage from "../proto/SyncMessage.ts"
+import type { AddressBook } from "./addressBook.ts"
+import type { Contents } from "./contents.ts"
+import { contentFailed, type Documents } from "./documents.ts"
+import * as receive from "./receive.ts"
+import type { OpenDocument } from "./replica.ts"
+import * as session from "./session.ts"
+
+/** The ALPN of the protocol. */
+export const ALPN = "/iroh-sync/1"
+
+/** Peers that are remembered for a document. */
+const MAX_PEERS = 5
+/** Entries of one answer, in bytes. */
+const MAX_ENTRY_BYTES = 4 * 1024 * 1024
+const ALREADY = "another session with the peer is under way on this node"
+/** Before a session that failed is tried again. */
+const RETRY = "1 second"
+/** For the peer to take our end of the stream before the connection closes under it. */
+const LINGER = "500 millis"
+
+export interface SyncerOptions {
+  readonly documents: Documents
+  readonly contents: Contents
+  readonly node: IrohNode["Service"]
+  readonly addresses: AddressBook
+  readonly limits: session.SessionLimits
+  /** Whether a peer may read a document. */
+  readonly authorize: (peer: EndpointId, document: DocumentId.DocumentId) => Effect.Effect<boolean>
+}
+
+export interface Syncer {
+  /** Serves one connection, on which a peer begins a session. */
+  readonly serve: (connection: Connection) => Effect.Effect<void, SyncFailed>
+  /** Runs a session with a peer in the background; when one runs already, another one after it. */
+  readonly begin: (document: OpenDocument, peer: EndpointId) => Effect.Effect<void>
+  /** Runs a session with a peer to its end. */
+  readonly syncWith: (document: OpenDocument, peer: EndpointId) => Effect.Effect<SyncSummary, SyncFailed>
+  /** Ends the sessions of a document that this node has begun. */
+  readonly stop: (document: OpenDocument) => Effect.Effect<void>
+}
+
+/** What a session has moved so far. */
+interface Tally {
+  received: number
+  sent: number
+  readonly refused: receive.Counts
+}
+
+export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect.fn.Return<Syncer, never, Scope.Scope> {
+  const { addresses, authorize, contents, documents, limits, node } = options
+  const dials = yield* FiberMap.make<string, void>()
+  const closing = yield* FiberSet.make<void>()
+  let count = 0
+
+  /** Takes what a peer says and finds the answer. */
+  const respond =
+    (document: OpenDocument, peer: EndpointId, tally: Tally): session.Respond =>
+    (parts) =>
+      Effect.gen(function* () {
+        const good: Array<SyncMessage.Part> = []
+        const values: Array<SyncMessage.Value> = []
+        for (const part of parts) {
+          if (part._tag === "RangeFingerprint") {
+            good.push(part)
+            continue
+          }
+          tally.received += part.values.length
+          const checked = yield* receive.checked(document, part.values, tally.refused)
+          good.push({ ...part, values: checked })
+          values.push(...checked)
+        }
+        const hashes = new Map(values.map(({ entry }) => [BlobHash.fromBytes(entry.hash), entry.hash]))
+        const here = yield* contents.present(hashes.keys())
+        const { missing, processed } = yield* contents.keeping(
+          document,
+          hashes.values(),
+          documents.change("store entries", () => store(document, good, here))
+        )
+        const inserted = processed.received.filter(({ result }) => result._tag === "Inserted")
+        const gone = processed.received.flatMap(({ result, value }) =>
+          result._tag === "Inserted" ? result.replaced : [value.entry]
+        )
+        yield* contents.release(document, gone)
+        receive.announce(
+          document,
+          peer,
+          inserted.map(({ value }) => value.entry)
+        )
+        yield* contents.fetch(document, peer, missing)
+        tally.sent += processed.sent
+        document.subscribers.publish({ _tag: "SyncProgress", peer, ...summaryOf(tally) })
+        return processed.reply
+      }).pipe(
+        Effect.catchTag("BlobStoreError", (error) => Effect.fail(contentFailed(error))),
+        Effect.catchTag("DocsStoreError", (error) =>
+          Effect.fail(
+            error.cause instanceof Reconciler.ReplyTooLarge
+              ? new SyncFailed({ peer, reason: "TooLarge", detail: error.cause.message })
+              : new SyncFailed({ peer, reason: "Store", detail: error.message })
+          )
+        )
+      )
+
+  const store = (document: OpenDocument, parts: ReadonlyArray<SyncMessage.Part>, here: ReadonlySet<string>) => {
+    const { stored } = document
+    const processed = Reconciler.process(
+      {
+        set: stored.entries,
+        deletions: documents.deletions,
+        contentStatus: ({ hash }) => (stored.isMissing(BlobHash.fromBytes(hash)) ? "missing" : "complete"),
+        maxBytes: MAX_ENTRY_BYTES,
+        maxReply: limits.maxMessage
+      },
+      parts
+    )
+    const inserted = processed.received.filter(({ result }) => result._tag === "Inserted")
+    const missing = receive.note(
+      document,
+      inserted.map(({ value }) => value),
+      here
+    )
+    return { processed, missing }
+  }
+
+  /** Runs a session if it may begin, and accounts for it however it ends. */
+  const accounted = (
+    document: OpenDocument,
+    peer: EndpointId,
+    origin: "dial" | "accept",
+    run: (tally: Tally) => Effect.Effect<void, SyncFailed>
+  ): Effect.Effect<SyncSummary, SyncFailed> => {
+    const tally: Tally = { received: 0, sent: 0, refused: receive.noRefusals() }
+    return Effect.acquireUseRelease(
+      Effect.sync(() => document.sessions[origin](peer)),
+      (begun) => {
+        if (!begun) return Effect.fail(new SyncFailed({ peer, reason: "AlreadySyncing", detail: ALREADY }))
+        return run(tally).pipe(
+          Effect.timeoutOrElse({
+            duration: limits.sessionTimeout,
+            orElse: () => Effect.fail(new SyncFailed({ peer, reason: "TimedOut", detail: "it went on without end" }))
+          }),
+          Effect.andThen(succeeded(document, peer)),
+          Effect.map(() => summaryOf(tally))
+        )
+      },
+      (begun, exit) => (begun ? ended(document, peer, origin, tally, exit) : Effect.void)
+    )
+  }
+
+  /** Remembers the peer, and asks it for contents that nobody had so far. */
+  const succeeded = Effect.fnUntraced(function* (document: OpenDocument, peer: EndpointId) {
+    const address = addresses.get(peer)
+    const others = document.stored.peers.filter(({ endpointId }) => endpointId !== peer)
+    yield* Effect.ignore(
+      documents.change("remember a peer", () => document.stored.setPeers([address, ...others].slice(0, MAX_PEERS))),
+      { log: true }
+    )
+    yield* contents.fetch(document, peer, document.stored.wanted().map(BlobHash.parse))
+  })
+
+  const ended = (
+    document: OpenDocument,
+    peer: EndpointId,
+    origin: "dial" | "accept",
+    tally: Tally,
+    exit: Exit.Exit<SyncSummary, SyncFailed>
+  ): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const error = Exit.isSuccess(exit) ? undefined : failureOf(peer, exit)
+      const again = document.sessions.ended(peer, origin, error === undefined)
+      document.subscribers.publish({ _tag: "SyncFinished", peer, origin, error, ...summaryOf(tally) })
+      if (!again || !document.syncing) return Effect.void
+      return later(document, peer, error === undefined ? 0 : RETRY)
+    })
+
+  /** A session with a peer on a connection of its own. */
+  const dial = Effect.fnUntraced(function* (
+    document: OpenDocument,
+    peer: EndpointId,
+    tally: Tally
+  ): Effect.fn.Return<void, SyncFailed, Scope.Scope> {
+    const connection = yield* Effect.acquireRelease(
+      node.connect(addresses.get(peer), ALPN),
+      (connection) =>
+        FiberSet.run(closing, Effect.andThen(Effect.timeoutOption(connection.closed, LINGER), connection.close(0, ""))),
+      { interruptible: true }
+    ).pipe(Effect.mapError((error) => new SyncFailed({ peer, reason: "Unreachable", detail: error.message })))
+    const stream = yield* Effect.mapError(
+      connection.openBi,
+      (error) => new SyncFailed({ peer, reason: "ConnectionLost", detail: error.message })
+    )
+    const { namespace } = document.stored
+    const parts = yield* Effect.mapError(
+      documents.read("read a document", () => Reconciler.initialMessage(document.stored.entries)),
+      (error) => new SyncFailed({ peer, reason: "Store", detail: error.message })
+    )
+    yield* session.dial(new session.Session(stream, peer, limits), { namespace, parts }, respond(document, peer, tally))
+  }, Effect.scoped)
+
+  const syncWith: Syncer["syncWith"] = (document, peer) =>
+    Effect.suspend(() => accounted(document, peer, "dial", (tally) => dial(document, peer, tally)))
+
+  const later = (document: OpenDocument, peer: EndpointId, delay: "1 second" | 0): Effect.Effect<void> =>
+    Effect.asVoid(
+      FiberMap.run(
+        dials,
+        `${document.id}${count++}`,
+        (delay === 0 ? Effect.void : Effect.sleep(delay)).pipe(
+          Effect.andThen(syncWith(document, peer)),
+          Effect.catch((error) => Effect.logDebug("A document was not synced", { document: document.id }, error)),
+          Effect.catchCause((cause) => Effect.logError("Syncing a document failed", cause))
+        )
+      )
+    )
+
+  const begin: Syncer["begin"] = (document, peer) => later(document, peer, 0)
+
+  const serve: Syncer["serve"] = Effect.fnUntraced(function* (connection): Effect.fn.Return<void, SyncFailed> {
+    const peer = connection.remoteId
+    const stream = yield* connection.acceptBi.pipe(
+      Effect.mapError((error) => new SyncFailed({ peer, reason: "ConnectionLost", detail: error.message })),
+      Effect.timeoutOrElse({
+        duration: limits.idleTimeout,
+        orElse: () => Effect.fail(new SyncFailed({ peer, reason: "TimedOut", detail: "the peer is silent" }))
+      })
+    )
+    const talk = new session.Session(stream, peer, limits)
+    const first = yield* talk.receive
+    if (first === undefined || first._tag !== "Init") {
+      yield* talk.finish
+      return yield* talk.failed("Protocol", "it did not begin with a document")
+    }
+    const found = yield* acceptable(peer, DocumentId.fromBytes(first.namespace))
+    const abort = (reason: SyncMessage.AbortReason) => Effect.andThen(talk.send({ _tag: "Abort", reason }), talk.finish)
+    if (Result.isFailure(found)) return yield* abort(found.failure)
+    const document = found.success
+    yield* Effect.catchIf(
+      accounted(document, peer, "accept", (tally) => session.accept(talk, first.parts, respond(document, peer, tally))),
+      ({ detail }) => detail === ALREADY,
+      () => abort("alreadySyncing")
+    )
+  })
+
+  /** The document of a session that a peer has begun, or why it is not taken. */
+  const acceptable = Effect.fnUntraced(function* (
+    peer: EndpointId,
+    id: DocumentId.DocumentId
+  ): Effect.fn.Return<Result.Result<OpenDocument, SyncMessage.AbortReason>> {
+    const found = yield* Effect.result(documents.find(id))
+    if (Result.isFailure(found)) {
+      return Result.fail(found.failure._tag === "DocumentNotFound" ? "notFound" : "internalServerError")
+    }
+    const document = found.success
+    // Whoever may not read a document need not know that it is here.
+    if (!document.syncing || !(yield* authorize(peer, id))) return Result.fail("notFound")
+    return Result.succeed(document)
+  })
+
+  return {
+    serve,
+    begin,
+    syncWith,
+    stop: (document) =>
+      Effect.suspend(() =>
+        Effect.forEach(
+          [...dials].filter(([name]) => name.startsWith(document.id)),
+          ([name]) => FiberMap.remove(dials, name),
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+  }
+})
+
+const summaryOf = ({ received, refused, sent }: Tally): SyncSummary => ({ received, sent, refused: { ...refused } })
+
+const failureOf = (peer: EndpointId, exit: Exit.Exit<unknown, SyncFailed>): SyncFailed => {
+  const found = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+  return found?.error ?? new SyncFailed({ peer, reason: "ConnectionLost", detail: "it was given up" })
+}

@@ -1,0 +1,3 @@
+export * as ArtifactRef from "./ArtifactRef.ts"
+export * as Publication from "./Publication.ts"
+export * as RegistryKey from "./RegistryKey.ts"

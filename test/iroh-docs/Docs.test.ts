@@ -1,0 +1,48 @@
+import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { is, listener, peer } from "./Peers.ts"
+
+layer(MemoryNetwork.layer(), { excludeTestServices: true })("documents of two nodes", (it) => {
+  it.effect("a document is joined by its ticket, and its contents follow", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* peer(), yield* peer()]
+      const notes = yield* alice.docs.create
+      yield* notes.set("title", "shopping")
+      yield* notes.set("item/1", "milk")
+      const [joined, events] = yield* bob.docs.joinAndSubscribe(yield* notes.share("write"))
+      const heard = yield* listener(events)
+      const finished = yield* heard(is("SyncFinished"))
+      assert.isUndefined(finished.error)
+      assert.strictEqual(finished.received, 2)
+      yield* heard(is("PendingContentReady"))
+      assert.deepStrictEqual(yield* joined.getText("title"), Option.some("shopping"))
+      assert.deepStrictEqual(
+        (yield* Stream.runCollect(joined.getMany())).map((entry) => entry.keyText),
+        ["item/1", "title"]
+      )
+
+      yield* joined.set("item/2", "bread")
+      const summary = yield* joined.syncWith(yield* alice.node.address)
+      assert.strictEqual(summary.sent, 1)
+      assert.strictEqual(Option.getOrThrow(yield* notes.latest("item/2")).size, 5)
+      assert.strictEqual(yield* joined.delete("item/2"), 1)
+      yield* notes.syncWith(yield* bob.node.address)
+      assert.deepStrictEqual(yield* notes.getText("item/2"), Option.none())
+    })
+  )
+
+  it.effect("values of a schema", () =>
+    Effect.gen(function* () {
+      const { docs } = yield* peer()
+      const settings = (yield* docs.create).schema(Schema.Struct({ volume: Schema.Int, at: Schema.Date }))
+      const value = { volume: 7, at: new Date(5) }
+      yield* settings.set("audio", value)
+      assert.deepStrictEqual(yield* settings.get("audio"), Option.some(value))
+      assert.deepStrictEqual(yield* settings.get("video"), Option.none())
+    })
+  )
+})
