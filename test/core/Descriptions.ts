@@ -15,9 +15,9 @@ const plain: { readonly [expression: string]: WireType } = {
   bool: scalar("bool"),
   bytes: scalar("bytes"),
   any,
-  bare_list: any,
+  bare_list: { _tag: "AnyList" },
   bare_set: any,
-  bare_dict: any
+  bare_dict: { _tag: "AnyRecord" }
 }
 
 /**
@@ -122,7 +122,10 @@ const defaultValue = (value: DefaultValue, type: WireType): unknown => {
 const emptyValue = (type: WireType): unknown => {
   switch (type._tag) {
     case "List":
+    case "AnyList":
       return []
+    case "AnyRecord":
+      return {}
     case "Set":
       return new Set()
     case "Map":

@@ -87,10 +87,10 @@ describe("Json", () => {
 
   it("says where a value does not fit when writing", () => {
     const codec = compile(Plain)
-    assert.match(failure(() => codec.encode({ ...new Plain({}), ratio: Number.NaN })).detail, /Plain.ratio: float: NaN/)
-    assert.match(
+    assert.match(failure(() => codec.encode({ ...new Plain({}), ratio: Number.NaN })).detail, /^Plain\.ratio: NaN/)
+    assert.strictEqual(
       failure(() => codec.encode({ ...new Plain({}), inner: { label: 1 } })).detail,
-      /Plain.inner: Inner.label/
+      "Plain.inner.label: not a string"
     )
     const cyclic: { kids: Array<unknown> } = { kids: [] }
     cyclic.kids.push(cyclic)

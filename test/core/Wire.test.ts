@@ -80,11 +80,48 @@ describe("Wire", () => {
   it("a schema without a wire form is named by its field", () => {
     class Wrong extends Wire.Class<Wrong>("shop/Wrong")({ inner: Wire.List(Schema.String) }) {}
     class Outer extends Wire.Class<Outer>("shop/Outer")({ wrong: Wrong, at: Schema.Struct({}) }) {}
-    assert.throws(() => Wire.resolve(Outer, "request"), /shop\/Outer\.at: a Objects schema has no wire form/)
+    assert.throws(() => Wire.resolve(Outer, "request"), /shop\/Outer\.at: a plain struct or record has no wire form/)
     assert.throws(
       () => Service.make("S").add(Rpc.unary("m", { request: Wire.Int, response: Wrong })),
-      /String schema has no wire form/
+      /^shop\/Wrong\.inner\[\]: plain text has no wire form: use Wire\.String/
     )
+  })
+
+  it.each([
+    ["text", Schema.String, "use Wire.String"],
+    ["a number", Schema.Number, "use Wire.Int, Wire.Float64"],
+    ["a date", Schema.Date, "Wire.Timestamp or Wire.Date for Date"],
+    ["null or a type", Schema.NullOr(Wire.Int), "use Wire.Optional for null"],
+    ["a literal", Schema.Literal("x"), "use Wire.Enum"],
+    ["an array", Schema.Array(Wire.Int), "use Wire.List"],
+    ["a class of Effect's", Leaf.extend<Leaf>("shop/More")({ more: Wire.Int }), "use Wire.Class"],
+    ["an optional key", Schema.optionalKey(Wire.Int), "use Wire.Optional for null"],
+    ["an optional value", Schema.optional(Wire.Int), "use Wire.Optional for null"]
+  ])("%s is refused where the service is defined, without words from inside", (_, schema, words) => {
+    class Holder extends Wire.Class<Holder>("shop/Holder")({ field: schema as typeof Wire.Int }) {}
+    let message = ""
+    try {
+      Service.make("S").add(Rpc.unary("m", { request: Holder, response: Leaf }))
+    } catch (error) {
+      assert.instanceOf(error, Wire.WireTypeError)
+      message = error.message
+    }
+    assert.include(message, words)
+    assert.match(message, /^shop\/Holder\.field: /)
+    assert.notMatch(message, /\b(Objects|Arrays|Union|Declaration|Literal|ast|AST|_tag)\b/)
+  })
+
+  it("a type that contains itself without a class, tags and enumerations that cannot be are refused", () => {
+    const List: Schema.Codec<unknown, unknown> = Wire.List(Schema.suspend(() => List)) as never
+    assert.throws(
+      () => Wire.resolve(List, "request"),
+      /^request\[\]\[\]: a type that contains itself needs a message class/
+    )
+    assert.throws(() => Wire.Class("shop/")({}), /a tag is Unicode text/)
+    assert.throws(() => Wire.Class("\ud800")({}), /a tag is Unicode text/)
+    assert.throws(() => Wire.Enum("shop/None", {}), /at least one member/)
+    assert.throws(() => Wire.Enum("shop/Twice", { A: 1, B: 1 }), /the same value/)
+    assert.throws(() => Wire.Enum("shop/NaN", { A: Number.NaN }), /numbers and Unicode text/)
   })
 })
 

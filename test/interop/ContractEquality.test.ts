@@ -77,7 +77,7 @@ describe("Contracts of one service, defined in Python and here", () => {
           // oxfmt-ignore
           [
             "bool", "int", "int64", "int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
-            "string", "bytes", "timestamp", "date", "List", "Set", "Map", "Optional", "Enum", "Struct", "Any"
+            "string", "bytes", "timestamp", "date", "List", "Set", "Map", "Optional", "Enum", "Struct", "Any", "AnyList", "AnyRecord"
           ]
         )
       )

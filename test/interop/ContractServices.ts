@@ -71,9 +71,9 @@ class Containers extends Wire.Class<Containers>(
   matrix: Wire.List(Wire.List(Wire.Int)),
   groups: Wire.Record(Wire.List(Wire.String)),
   gaps: Wire.List(Wire.Optional(Wire.Int)),
-  bare_list: Wire.Any,
+  bare_list: Wire.AnyList,
   bare_set: Wire.Any,
-  bare_dict: Wire.Any
+  bare_dict: Wire.AnyRecord
 }) {}
 
 const ContainerService = Service.make("ContainerService").add(

@@ -55,6 +55,16 @@ export interface Options {
   /** Structs and enums that may arrive in untyped places, and everything they mention. */
   readonly types?: ReadonlyArray<Type> | undefined
   readonly limits?: Partial<Limits> | undefined
+  /**
+   * Null in a struct field that is not optional, which pyfory writes for None, is an error when decoding. Default
+   * false: it is read as null.
+   */
+  readonly strictNulls?: boolean | undefined
+  /**
+   * In an untyped place, maps whose keys are all strings are decoded to plain objects, as the encoder takes them there.
+   * Default false: every map is a `Map`.
+   */
+  readonly plainMaps?: boolean | undefined
 }
 
 /** Makes a registry. Throws ForyError `InvalidDefinition` for two types of one name. */
@@ -71,8 +81,13 @@ export const make = (options: Options = {}): Registry => {
     const type = prototypes.get(prototype)
     return type && compiler.codec(type)
   }
-  const dynamic = makeDynamic({ codecOf: (type) => compiler.codec(type), byName, byPrototype })
-  const compiler = new Compiler(limits, dynamic)
+  const dynamic = makeDynamic({
+    codecOf: (type) => compiler.codec(type),
+    byName,
+    byPrototype,
+    plainMaps: options.plainMaps ?? false
+  })
+  const compiler = new Compiler(limits, dynamic, options.strictNulls ?? false)
 
   for (const type of reachable(options.types ?? [])) {
     if (type.kind !== "struct" && type.kind !== "enumeration") continue
@@ -162,6 +177,7 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
   const { limits } = compiler
   const { named } = codec
   const untyped = codec.typeId === 0
+  const acceptsNull = nullable || codec.untyped?.nullable === true
 
   const writeRoot = (writer: Writer, start: number, value: unknown): number => {
     const prefix = named?.rootPrefix
@@ -170,7 +186,7 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
     writer.ensure(start, 2 + (prefix?.length ?? 0))
     const { buffer } = writer
     let position = start
-    if (isNull(value) && (nullable || untyped)) {
+    if (isNull(value) && acceptsNull) {
       buffer[position++] = 0x03
       buffer[position++] = 0xfd
       return position
@@ -208,7 +224,7 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
     if (bitmap === 0x03) {
       // pyfory writes a null flag behind the bitmap and does not read it.
       if (reader.position < reader.end && reader.present()) reader.fail("Malformed", "A value follows the null bit")
-      if (nullable || untyped) return null
+      if (acceptsNull) return null
       return reader.fail("UnexpectedNull", `Null where ${codec.label} is expected`, reader.position)
     }
     if (bitmap !== 0x02)

@@ -5,7 +5,7 @@ import { ForyError } from "./ForyError.ts"
  * sent which a peer with the same limits refuses. The defaults of the first three are pyfory's own.
  */
 export interface Limits {
-  /** Nesting levels, counted as pyfory counts them (Fory XLANG §14). Default 50; higher is no safer than the JS stack. */
+  /** Nesting levels, counted as pyfory counts them (Fory XLANG §14). Default 50, at most 1000: the stack has an end. */
   readonly maxDepth: number
   /** Elements of one list or set, entries of one map. Default 1,000,000. */
   readonly maxCollectionSize: number
@@ -17,6 +17,8 @@ export interface Limits {
    */
   readonly maxContainers: number
 }
+
+const deepest = 1000
 
 /** The limits that `Fory.make` applies where none are given. */
 export const defaultLimits: Limits = {
@@ -32,5 +34,7 @@ export const makeLimits = (given: Partial<Limits>): Limits => {
   for (const [name, limit] of Object.entries(limits))
     if (!Number.isSafeInteger(limit) || limit < 0)
       throw new ForyError("InvalidDefinition", `The limit ${name} must be a whole number, not ${String(limit)}`)
+  if (limits.maxDepth > deepest)
+    throw new ForyError("InvalidDefinition", `The limit maxDepth is at most ${deepest}, not ${limits.maxDepth}`)
   return limits
 }

@@ -108,11 +108,12 @@ export interface Struct<out Value = unknown, in Input = never> extends Typed<Val
   readonly name: string
   readonly fields: () => Fields
   readonly prototype: object | undefined
+  readonly initialize: ((value: object) => object) | undefined
 }
 
-/** A value of any type, written with its type in front. */
+/** A value of any type, or any map with string keys, or any list, written with its type in front. */
 export interface Any<out Value = unknown, in Input = never> extends Typed<Value, Input> {
-  readonly kind: "any"
+  readonly kind: "any" | "anyRecord" | "anyList"
 }
 
 /** Every descriptor. `Type<V, I>` decodes to `V` and encodes `I`; recursive types have to be annotated with it. */
@@ -219,9 +220,17 @@ export const float64Array: Scalar<Float64Array, Float64Array> = { kind: "float64
  * integers, other numbers float64, `Uint8Array` a byte string, `Date` a timestamp, arrays lists, plain objects maps
  * with string keys, instances of a registered struct's prototype that struct; null and undefined become null. Wrap a
  * value in `typed` to choose its type. Decoding returns a bigint only for integers that a number cannot hold, a `Map`
- * for every map, and structs and enums only of types the registry knows.
+ * for every map (see `plainMaps`), and structs and enums only of types the registry knows.
  */
 export const any: Any<unknown, unknown> = { kind: "any" }
+
+/** A plain object of values of any type: a bare `dict` in Python. The same bytes as `any`, for maps with string keys. */
+export const anyRecord: Any<{ readonly [key: string]: unknown }, { readonly [key: string]: unknown }> = {
+  kind: "anyRecord"
+}
+
+/** An array of values of any type: a bare `list` in Python. The same bytes as `any`, for lists. */
+export const anyList: Any<ReadonlyArray<unknown>, ReadonlyArray<unknown>> = { kind: "anyList" }
 
 /** `type` or null; undefined and a missing field are encoded as null. */
 export const optional = <T extends Type>(type: T): Optional<Value<T> | null, Input<T> | null | undefined> => {
@@ -268,6 +277,8 @@ export const struct = <F extends Fields, P extends object = object>(options: {
   readonly name: string
   readonly fields: F | (() => F)
   readonly prototype?: P | undefined
+  /** Gets every decoded object and answers the one to take: for what a constructor does. Only with `prototype`. */
+  readonly initialize?: ((value: object) => object) | undefined
 }): Struct<StructValue<F> & NoInfer<Instance<P>>, StructInput<F>> => {
   const { fields } = options
   return {
@@ -275,7 +286,8 @@ export const struct = <F extends Fields, P extends object = object>(options: {
     namespace: options.namespace,
     name: options.name,
     fields: typeof fields === "function" ? fields : () => fields,
-    prototype: options.prototype
+    prototype: options.prototype,
+    initialize: options.initialize
   }
 }
 
@@ -292,7 +304,7 @@ export class TypedValue {
 
 /** `value` for an `any` position, to be written as `type`: structs without a prototype, enums, narrow integers. */
 export const typed = <T extends Type>(type: T, value: Input<T>): TypedValue => {
-  if (type.kind === "any" || type.kind === "optional")
+  if (type.kind === "any" || type.kind === "anyRecord" || type.kind === "anyList" || type.kind === "optional")
     throw new ForyError("InvalidDefinition", `typed(${type.kind}) says nothing: give the value itself`)
   return new TypedValue(type, value)
 }

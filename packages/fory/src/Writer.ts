@@ -5,6 +5,11 @@ import { defaultLimits, type Limits } from "./Limits.ts"
 
 const maxCapacity = 2 ** 30
 
+const requireSize = (count: number): void => {
+  if (!(Number.isInteger(count) && count >= 0 && count <= maxCapacity))
+    throw new ForyError("OutOfRange", `A size is a whole number from 0 to ${maxCapacity}, not ${String(count)}`)
+}
+
 /**
  * Growable byte buffer that encoded messages are appended to. Reuse one per connection: `reset` keeps the memory.
  * Writing several messages, or a header before them, into one writer costs no copies.
@@ -24,6 +29,7 @@ export class Writer {
 
   /** `capacity`: bytes to start with. */
   constructor(capacity = 1024) {
+    requireSize(capacity)
     this.buffer = Buffer.allocUnsafeSlow(capacity)
     this.view = new DataView(this.buffer.buffer)
   }
@@ -35,6 +41,7 @@ export class Writer {
 
   /** Skips `count` bytes, to be filled in with `setUint8` and `setUint32` later, and returns where they start. */
   reserve(count: number): number {
+    requireSize(count)
     const start = this.position
     this.ensure(start, count)
     this.buffer.fill(0, start, start + count)
@@ -51,11 +58,13 @@ export class Writer {
 
   /** Overwrites one byte that was written or reserved before. */
   setUint8(at: number, value: number): void {
+    this.#requireWritten(at, 1)
     this.view.setUint8(at, value)
   }
 
   /** Overwrites four bytes that were written or reserved before, little-endian. */
   setUint32(at: number, value: number): void {
+    this.#requireWritten(at, 4)
     this.view.setUint32(at, value, true)
   }
 
@@ -67,6 +76,11 @@ export class Writer {
   /** Starts over at position 0 in the same memory. */
   reset(): void {
     this.position = 0
+  }
+
+  #requireWritten(at: number, size: number): void {
+    if (!(Number.isInteger(at) && at >= 0 && at + size <= this.position))
+      throw new ForyError("OutOfRange", `${size} bytes at ${at} are not within the ${this.position} written`)
   }
 
   #grow(position: number, count: number): void {

@@ -1,4 +1,4 @@
-import * as Json from "@aster-effect/core/message/Json"
+import * as JsonText from "@aster-effect/core/message/JsonText"
 import * as Result from "effect/Result"
 
 /** A JSON object from a peer. */
@@ -21,7 +21,7 @@ export const isJsonObject = (json: unknown): json is JsonObject =>
 /** The object that a message holds. */
 export const parseObject = (bytes: Uint8Array): Result.Result<JsonObject, Malformed> => {
   try {
-    const json = Json.parse(bytes)
+    const json = JsonText.parse(bytes)
     return isJsonObject(json) ? Result.succeed(json) : malformed("it is no JSON object")
   } catch (cause) {
     return malformed(cause instanceof Error ? cause.message : String(cause))

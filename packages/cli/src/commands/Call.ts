@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { CodecError } from "@aster-effect/core/message/CodecError"
-import * as Json from "@aster-effect/core/message/Json"
+import * as JsonText from "@aster-effect/core/message/JsonText"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -30,7 +30,7 @@ const splitMethod = (
 /** A request's fields; integers of 64 bits keep their value. */
 const parseRequest = (text: string): Effect.Effect<{ readonly [field: string]: unknown }, CliFailure> =>
   Effect.try({
-    try: () => Json.parse(new TextEncoder().encode(text), true),
+    try: () => JsonText.parse(new TextEncoder().encode(text), true),
     catch: (cause) => refused(`the request is not JSON: ${cause instanceof CodecError ? cause.message : String(cause)}`)
   }).pipe(
     Effect.flatMap((json) =>

@@ -14,7 +14,7 @@
  * | message class | reference | reference |
  * | list, set, map | container of its elements | any |
  * | optional | as the type inside, with `optional` set | any |
- * | any | any | any |
+ * | any, bare dict, bare list | any | any |
  *
  * So an enum, a width, and everything below a nested container can change without the id changing. Checked against the
  * published Python package, pyfory 0.16 included: its width annotations are type variables, which the contract code does

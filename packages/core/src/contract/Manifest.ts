@@ -11,7 +11,7 @@ import { compareCodePoints } from "./internal/codePoints.ts"
 import { isJsonArray, type JsonValue, ManifestObject } from "./internal/manifestObject.ts"
 import { pythonJson } from "./internal/pythonJson.ts"
 import { simpleName } from "./internal/qualifiedName.ts"
-import * as Json from "../message/Json.ts"
+import * as JsonText from "../message/JsonText.ts"
 import {
   HEX_ID_LENGTH,
   MAX_MANIFEST_FIELDS_PER_METHOD,
@@ -146,7 +146,10 @@ const typeLabel = (type: WireType): string => {
     case "Scalar":
       return scalarLabels[type.scalar] ?? type.scalar
     case "Map":
+    case "AnyRecord":
       return "dict"
+    case "AnyList":
+      return "list"
     case "List":
     case "Set":
       return type._tag.toLowerCase()
@@ -262,7 +265,7 @@ const parseJson = (input: Uint8Array | string): JsonValue => {
   const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input
   if (bytes.length > MAX_MANIFEST_BYTES) throw tooLarge
   try {
-    return Json.parse(bytes, true) as JsonValue
+    return JsonText.parse(bytes, true) as JsonValue
   } catch (cause) {
     throw cause instanceof CodecError ? new ManifestError("", cause.message, { cause }) : cause
   }

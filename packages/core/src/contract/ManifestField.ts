@@ -105,8 +105,10 @@ const kindOf = (type: WireType): FieldKind => {
     case "Scalar":
       return scalarKinds[inner.scalar] ?? "string"
     case "List":
+    case "AnyList":
       return "list"
     case "Map":
+    case "AnyRecord":
       return "map"
     case "Struct":
       return "ref"
@@ -152,6 +154,11 @@ const typeMembers = (type: WireType, xlang: boolean): Pick<ManifestField, "kind"
         valueRef: refNameOf(type.value),
         valueNullable: type.value._tag === "Optional"
       }
+    // What the reference shows for a bare list and a bare dict.
+    case "AnyList":
+      return { kind, itemKind: "string", itemNullable: false }
+    case "AnyRecord":
+      return { kind, keyKind: "string", valueKind: "string", valueNullable: false }
     default:
       return { kind }
   }
@@ -174,8 +181,10 @@ const defaultOf = (field: Field): Default => {
   const type = withoutOptional(field.type)
   switch (type._tag) {
     case "List":
+    case "AnyList":
       return Array.isArray(value) && value.length === 0 ? { kind: "empty_list", value: null } : FACTORY
     case "Map":
+    case "AnyRecord":
       return isEmptyMap(value) ? { kind: "empty_map", value: null } : FACTORY
     case "Enum":
       return shown(memberText(type, value))

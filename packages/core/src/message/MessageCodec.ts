@@ -38,11 +38,11 @@ export const compileAll = <const S extends ReadonlyArray<Schema.Constraint>>(
   const types = new ForyTypes()
   const wireTypes = schemas.map((schema, i) => Wire.resolve(schema, `message ${i}`))
   const foryTypes = wireTypes.map((type, i) => types.of(type, Wire.isPlain(schemas[i]!)))
-  const fory = Fory.make({ types: types.named() })
+  const fory = Fory.make({ types: types.named(), strictNulls: true, plainMaps: true })
   return schemas.map((schema, i) => {
     const plain = Wire.isPlain(schema)
     const xlang = fory.codec(foryTypes[i]!)
-    const json = Json.compile(wireTypes[i]!, { prototypes: plain })
+    const json = Json.compile(wireTypes[i]!, { prototypes: plain, messages: types.messages() })
     return make(xlang, json, plain ? undefined : schema)
   }) as never
 }
@@ -58,13 +58,13 @@ const make = (
   schema: Schema.Constraint | undefined
 ): MessageCodec<unknown> => {
   const write = (writer: Writer, value: unknown, encoding: Encoding): void => {
-    if (encoding === "json") return writer.append(json.encode(value))
+    if (encoding === "json") return json.write(writer, value)
     const start = writer.position
     try {
       xlang.write(writer, value as never)
     } catch (error) {
       writer.position = start
-      throw fromFory(error)
+      throw fromFory(error, "a value cannot be read: one of its getters threw")
     }
   }
   const read = (bytes: Uint8Array, encoding: Encoding): unknown => {
@@ -72,7 +72,7 @@ const make = (
     try {
       return xlang.decode(bytes)
     } catch (error) {
-      throw fromFory(error)
+      throw fromFory(error, "the constructor of a message class threw")
     }
   }
   if (schema === undefined) return { write, read }
@@ -80,18 +80,25 @@ const make = (
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeUnknownResult(codec)
   return {
-    write: (writer, value, encoding) => write(writer, valid(encode(value)), encoding),
-    read: (bytes, encoding) => valid(decode(read(bytes, encoding)))
+    write: (writer, value, encoding) => write(writer, valid(encode, value), encoding),
+    read: (bytes, encoding) => valid(decode, read(bytes, encoding))
   }
 }
 
-const valid = (result: Result.Result<unknown, Schema.SchemaError>): unknown => {
+const valid = (transform: (value: unknown) => Result.Result<unknown, Schema.SchemaError>, value: unknown): unknown => {
+  let result: Result.Result<unknown, Schema.SchemaError>
+  try {
+    result = transform(value)
+  } catch {
+    throw new CodecError({ reason: "Invalid", detail: "a check or transformation of the schema threw" })
+  }
   if (Result.isSuccess(result)) return result.success
   throw new CodecError({ reason: "Invalid", detail: result.failure.message })
 }
 
-const fromFory = (error: unknown): unknown => {
-  if (!(error instanceof ForyError)) return error
+/** @param otherwise what it means that code of the message classes threw, whose words may not leave this process */
+const fromFory = (error: unknown, otherwise: string): CodecError => {
+  if (!(error instanceof ForyError)) return new CodecError({ reason: "Invalid", detail: otherwise })
   const reason =
     error.code === "SchemaMismatch" ? "SchemaMismatch" : error.code === "LimitExceeded" ? "TooLarge" : "Malformed"
   return new CodecError({ reason, detail: error.message })
@@ -139,6 +146,10 @@ class ForyTypes {
         return Type.optional(this.of(type.of, prototypes))
       case "Any":
         return Type.any
+      case "AnyRecord":
+        return Type.anyRecord
+      case "AnyList":
+        return Type.anyList
       case "Enum": {
         const known = this.#enums.get(type)
         if (known !== undefined) return known
@@ -159,13 +170,19 @@ class ForyTypes {
           name: type.name.name,
           fields: () =>
             Object.fromEntries(type.fields().map((field) => [field.name, this.of(field.type, prototypes)] as const)),
-          prototype: prototypes ? type.prototype : undefined
+          prototype: prototypes ? type.prototype : undefined,
+          initialize: prototypes ? type.initialize : undefined
         })
         structs.set(type, made)
         for (const field of type.fields()) this.of(field.type, prototypes)
         return made
       }
     }
+  }
+
+  /** The message classes. */
+  messages(): ReadonlyArray<StructType> {
+    return [...this.#structs.keys(), ...this.#bare.keys()]
   }
 
   /** Structs and enums to register. What arrives in an untyped field is an instance of its class. */

@@ -23,6 +23,10 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
+import { isPlainObject } from "./internal/jsonAny.ts"
+import { copyValue } from "./internal/copyValue.ts"
+import { initialize, initializerOf, takingFinished } from "./internal/messageClass.ts"
+import { withoutWireForm } from "./internal/withoutWireForm.ts"
 import type { EnumType, Field, ScalarName, StructType, TypeName, WireType } from "./WireType.ts"
 
 declare module "effect/Schema" {
@@ -116,14 +120,59 @@ export const String = scalar(Schema.String, "string")
 /** `bytes`. In JSON, where the reference has no form for bytes, standard base64. @since 0.1.0 */
 export const Bytes = scalar(Schema.Uint8Array, "bytes")
 
-/** `datetime` as a `Date` (milliseconds; finer digits of a peer are cut). In JSON an ISO 8601 string. @since 0.1.0 */
-export const Timestamp = scalar(Schema.Date, "timestamp")
+/**
+ * `datetime` as a valid `Date` (milliseconds; finer digits of a peer are rounded). In JSON an ISO 8601 string with a
+ * zone.
+ *
+ * @since 0.1.0
+ */
+export const Timestamp = scalar(
+  Schema.Date.check(Schema.makeFilter((value) => !Number.isNaN(value.getTime()) || "expected a valid Date")),
+  "timestamp"
+)
 
-/** `datetime.date` as a `Date` at midnight UTC. In JSON `YYYY-MM-DD`. @since 0.1.0 */
-export const Date = scalar(Schema.Date, "date")
+const MILLISECONDS_PER_DAY = 86_400_000
 
-/** A value of any type that XLANG can carry, written with its runtime type. @since 0.1.0 */
+/**
+ * `datetime.date` as a `Date` at midnight UTC: `new Date("2024-02-29")`, `new Date(Date.UTC(2024, 1, 29))`. Any other time
+ * of day is refused, since local midnight is the day before in half of the world. In JSON `YYYY-MM-DD`.
+ *
+ * @since 0.1.0
+ */
+export const Date = scalar(
+  Schema.Date.check(
+    Schema.makeFilter(
+      (value) => value.getTime() % MILLISECONDS_PER_DAY === 0 || "expected a Date at midnight UTC, as Date.UTC makes it"
+    )
+  ),
+  "date"
+)
+
+/**
+ * A value of any type, written with its runtime type. What arrives is the same in XLANG and in JSON: booleans, text,
+ * numbers (a bigint only for integers beyond 2^53), arrays, plain objects for maps with string keys, and null. XLANG
+ * also carries byte strings, `Date`s, `Set`s, messages of the service, and maps with other keys as `Map`s; JSON has no
+ * form for them here, except that messages become plain objects.
+ *
+ * @since 0.1.0
+ */
 export const Any = annotate(Schema.Unknown, () => ({ _tag: "Any" }))
+
+/**
+ * A bare `dict`: a plain object whose values are of any type. A `dict` with keys that are not strings takes `Any`.
+ *
+ * @since 0.1.0
+ */
+export const AnyRecord = annotate(
+  Schema.declare<{ readonly [key: string]: unknown }>(isPlainObject, { expected: "a plain object" }),
+  () => ({ _tag: "AnyRecord" })
+)
+
+/** A bare `list`: an array whose elements are of any type. @since 0.1.0 */
+export const AnyList = annotate(
+  Schema.declare<ReadonlyArray<unknown>>(globalThis.Array.isArray, { expected: "an array" }),
+  () => ({ _tag: "AnyList" })
+)
 
 /** `list[T]` as a readonly array. @since 0.1.0 */
 export const List = <S extends Schema.Constraint>(element: S): Schema.$Array<S> =>
@@ -169,17 +218,25 @@ export const Optional = <S extends Schema.Constraint>(schema: S): Schema.withCon
   ).pipe(Schema.withConstructorDefault(Effect.succeed(null)))
 
 /**
- * A field default, as in a Python dataclass: constructors and JSON requests may leave the field out. It is not part of
- * the contract.
+ * A field default, as in a Python dataclass: constructors and JSON requests may leave the field out. Every message gets
+ * a copy of its own. It is not part of the contract.
  *
  * @since 0.1.0
  */
-export const withDefault =
-  <S extends Schema.Top & Schema.WithoutConstructorDefault>(value: S["~type.make.in"] & S["Type"]) =>
-  (schema: S): Schema.withConstructorDefault<S> =>
-    Schema.withConstructorDefault<S>(Effect.succeed(value))(
-      schema.rebuild(schema.annotate({ wireDefault: { value } }).ast) as S
+export const withDefault = <S extends Schema.Top & Schema.WithoutConstructorDefault>(
+  value: S["~type.make.in"] & S["Type"]
+): ((schema: S) => Schema.withConstructorDefault<S>) => {
+  const original = copyValue(value, initialize)
+  const fallback = {
+    get value() {
+      return copyValue(original, initialize)
+    }
+  }
+  return (schema) =>
+    Schema.withConstructorDefault<S>(Effect.sync(() => fallback.value))(
+      schema.rebuild(schema.annotate({ wireDefault: fallback }).ast) as S
     )
+}
 
 /**
  * An enumeration, registered under its tag (`module/Name` for a Python enum). Values are the member values: those that
@@ -193,12 +250,22 @@ export const Enum = <const V extends string | number>(
   options?: NameOptions
 ): Schema.Literals<ReadonlyArray<V>> => {
   const entries = Object.entries(members)
+  const problem = enumProblem(Object.values(members))
+  if (problem !== undefined) throw new WireTypeError({ path: tag, reason: problem })
   const type: EnumType = {
     _tag: "Enum",
     name: typeName(tag, options),
     members: entries.map(([name, value]) => ({ name, value }))
   }
   return annotate(Schema.Literals(Object.values(members)), () => type)
+}
+
+const enumProblem = (values: ReadonlyArray<string | number>): string | undefined => {
+  if (values.length === 0) return "an enumeration has at least one member"
+  if (new globalThis.Set(values).size !== values.length) return "two members of the enumeration have the same value"
+  return values.every((value) => (typeof value === "string" ? value.isWellFormed() : Number.isFinite(value)))
+    ? undefined
+    : "the values of an enumeration are numbers and Unicode text"
 }
 
 /** @since 0.1.0 */
@@ -216,6 +283,9 @@ export interface NameOptions {
  * A message class. The tag is split at its last `/` into the namespace and the name it is registered under; fields are
  * in contract order and travel under exactly these names.
  *
+ * What arrives is an instance of the class that stands in the service, whatever else extends it. Constructors of
+ * messages run when one arrives, on the object that has its fields already, unless the class has no members of its own.
+ *
  * @since 0.1.0
  */
 export const Class =
@@ -223,22 +293,28 @@ export const Class =
   <const Fields extends Schema.Struct.Fields>(
     fields: Fields
   ): [Self] extends [never] ? never : Schema.Class<Self, Schema.Struct<Fields>, {}> => {
-    let prototype: object | undefined
-    const type: StructType = {
-      _tag: "Struct",
-      name: typeName(tag, options),
-      fields: memo(() => fieldsOf(tag, fields)),
-      get prototype() {
-        return prototype
-      }
-    }
-    const base = Schema.Class<Self>(tag)(fields, { wireType: { type: () => type, checks: undefined } })
-    // The final class is not known here; schemas reach it first through `ast`, which is where its prototype is noted.
-    const ast = Object.getOwnPropertyDescriptor(base, "ast")!.get!
+    const name = typeName(tag, options)
+    const wireFields = memo(() => fieldsOf(tag, fields), tag)
+    const base = takingFinished(Schema.Class<any>(tag)(fields) as never)
+    // A class of Effect's has one schema for itself and all that extend it. Here each has its own, whose values are
+    // instances of that class and no other.
+    const schemas = new WeakMap<object, SchemaAST.AST>()
     Object.defineProperty(base, "ast", {
-      get(this: { readonly prototype: object }) {
-        prototype ??= this.prototype
-        return ast.call(this)
+      get(this: (new () => object) & { readonly prototype: object }) {
+        let ast = schemas.get(this)
+        if (ast === undefined) {
+          const type: StructType = {
+            _tag: "Struct",
+            name,
+            fields: wireFields,
+            prototype: this.prototype,
+            initialize: initializerOf(this, base)
+          }
+          const own = Schema.Class<any>(tag)(fields, { wireType: { type: () => type, checks: undefined } })
+          ast = Object.getOwnPropertyDescriptor(own, "ast")!.get!.call(this) as SchemaAST.AST
+          schemas.set(this, ast)
+        }
+        return ast
       }
     })
     return base as never
@@ -247,16 +323,37 @@ export const Class =
 const fieldsOf = (owner: string, fields: Schema.Struct.Fields): ReadonlyArray<Field> =>
   Object.entries(fields).map(([name, schema]) => {
     const path = `${owner}.${name}`
+    if (schema.ast.context?.isOptional === true) {
+      const reason = "a field is always there: use Wire.Optional for null, or Wire.withDefault for what may be left out"
+      throw new WireTypeError({ path, reason })
+    }
     const fallback = annotationOf(schema.ast, "wireDefault")
     return {
       name,
       type: wireTypeOfAst(schema.ast, path),
-      ...(fallback === undefined ? undefined : { defaultValue: fallback })
+      ...(fallback === undefined ? undefined : { defaultValue: travelling(schema, fallback) })
     }
   })
 
+/** The default as it would travel. */
+const travelling = (schema: Schema.Constraint, fallback: { readonly value: unknown }): { readonly value: unknown } => {
+  if (isPlain(schema)) return fallback
+  const encode = Schema.encodeUnknownSync(schema as Schema.Codec<unknown, unknown>)
+  return {
+    get value() {
+      return encode(fallback.value)
+    }
+  }
+}
+
 const typeName = (tag: string, options: NameOptions | undefined): TypeName => {
   const slash = tag.lastIndexOf("/")
+  if (slash === tag.length - 1 || !tag.isWellFormed()) {
+    throw new WireTypeError({
+      path: JSON.stringify(tag),
+      reason: "a tag is Unicode text that ends with the type's name"
+    })
+  }
   return {
     tag: options?.untagged === true ? undefined : tag,
     namespace: slash < 0 ? "" : tag.slice(0, slash),
@@ -265,13 +362,29 @@ const typeName = (tag: string, options: NameOptions | undefined): TypeName => {
   }
 }
 
-const memo = <A>(make: () => A): (() => A) => {
+/** @param path what is made, for the error when it needs itself */
+const memo = <A>(make: () => A, path = ELEMENT): (() => A) => {
   let value: A | undefined
-  return () => (value ??= make())
+  let making = false
+  return () => {
+    if (value !== undefined) return value
+    if (making) {
+      throw new WireTypeError({ path, reason: "a type that contains itself needs a message class in between" })
+    }
+    making = true
+    try {
+      return (value = make())
+    } finally {
+      making = false
+    }
+  }
 }
 
 /** The wire type of a schema, with its nested types still to be looked at. */
-const wireTypeOf = (schema: Schema.Constraint): WireType => wireTypeOfAst(schema.ast, "(element)")
+const wireTypeOf = (schema: Schema.Constraint): WireType => wireTypeOfAst(schema.ast, ELEMENT)
+
+/** Stands for the place of a list, set, map or optional in the paths of what is inside. */
+const ELEMENT = "(element)"
 
 /**
  * The wire type of a schema, every nested type included.
@@ -314,12 +427,19 @@ const wireTypeOfAst = (ast: SchemaAST.AST, path: string): WireType => {
   ) {
     return wireTypeOfAst(ast.encoding[ast.encoding.length - 1]!.to, path)
   }
-  if (annotation !== undefined) return annotation.type()
+  if (annotation !== undefined) return typeOf(annotation, path)
   if (ast._tag === "Suspend") return wireTypeOfAst(ast.thunk(), path)
-  throw new WireTypeError({
-    path,
-    reason: `a ${ast._tag} schema has no wire form; build it from the schemas of the Wire module`
-  })
+  throw new WireTypeError({ path, reason: withoutWireForm(ast) })
+}
+
+/** Types inside do not know where they stand. */
+const typeOf = (annotation: WireAnnotation, path: string): WireType => {
+  try {
+    return annotation.type()
+  } catch (error) {
+    if (!(error instanceof WireTypeError) || !error.path.startsWith(ELEMENT)) throw error
+    throw new WireTypeError({ path: `${path}[]${error.path.slice(ELEMENT.length)}`, reason: error.reason })
+  }
 }
 
 /**

@@ -91,6 +91,11 @@ export interface StructType {
   readonly fields: () => ReadonlyArray<Field>
   /** Prototype of decoded values; plain objects when absent. */
   readonly prototype: object | undefined
+  /**
+   * Gets every decoded object and answers the one to take: what the constructor of a class does beyond holding the
+   * fields. Absent where it does nothing.
+   */
+  readonly initialize?: ((value: object) => object) | undefined
 }
 
 /** A value of any type, written with its runtime type. @since 0.1.0 */
@@ -98,8 +103,28 @@ export interface AnyType {
   readonly _tag: "Any"
 }
 
+/** A plain object of values of any type: a bare `dict`. @since 0.1.0 */
+export interface AnyRecordType {
+  readonly _tag: "AnyRecord"
+}
+
+/** An array of values of any type: a bare `list`. @since 0.1.0 */
+export interface AnyListType {
+  readonly _tag: "AnyList"
+}
+
 /** @since 0.1.0 */
-export type WireType = ScalarType | ListType | SetType | MapType | OptionalType | EnumType | StructType | AnyType
+export type WireType =
+  | ScalarType
+  | ListType
+  | SetType
+  | MapType
+  | OptionalType
+  | EnumType
+  | StructType
+  | AnyType
+  | AnyRecordType
+  | AnyListType
 
 /**
  * How a named type is known on the wire and in contracts.
@@ -123,7 +148,10 @@ export interface TypeName {
 export interface Field {
   readonly name: string
   readonly type: WireType
-  /** What a missing JSON key becomes. Absent: the key is required, unless the type is optional. */
+  /**
+   * What a missing JSON key becomes, anew each time it is asked for. Absent: the key is required, unless the type is
+   * optional.
+   */
   readonly defaultValue?: { readonly value: unknown } | undefined
 }
 

@@ -8,7 +8,7 @@
  */
 import { Fory, ForyError, Type } from "@aster-effect/fory"
 import { CodecError } from "../message/CodecError.ts"
-import { parse } from "../message/Json.ts"
+import { parse } from "../message/JsonText.ts"
 import {
   MAX_METADATA_ENTRIES,
   MAX_METADATA_KEY_LENGTH,

@@ -16,11 +16,14 @@ import type { Slot, ValueCodec, Write } from "./valueCodec.ts"
 export class Compiler {
   readonly limits: Limits
   readonly dynamic: Dynamic
+  /** Null is an error where a struct is declared that is not optional. */
+  readonly strictNulls: boolean
   readonly #codecs = new WeakMap<Type, ValueCodec>()
 
-  constructor(limits: Limits, dynamic: Dynamic) {
+  constructor(limits: Limits, dynamic: Dynamic, strictNulls: boolean) {
     this.limits = limits
     this.dynamic = dynamic
+    this.strictNulls = strictNulls
   }
 
   /** The place for values of `type`. */
@@ -53,6 +56,10 @@ export class Compiler {
     switch (type.kind) {
       case "any":
         return this.dynamic.any
+      case "anyRecord":
+        return this.dynamic.anyRecord
+      case "anyList":
+        return this.dynamic.anyList
       case "optional":
         throw new ForyError("InvalidDefinition", "An optional type cannot stand here")
       case "list":

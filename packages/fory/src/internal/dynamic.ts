@@ -1,23 +1,25 @@
 import { TypeId } from "../proto/TypeId.ts"
 import * as Type from "../Type.ts"
 import { invalid } from "./invalid.ts"
+import { putMember } from "./map.ts"
 import { noParts } from "./parts.ts"
 import { scalars } from "./scalars.ts"
-import { noneCodec, readAnyTypeInfo, writeTypeInfo, type TypeDirectory } from "./typeInfo.ts"
-import type { ValueCodec, Write } from "./valueCodec.ts"
+import { acceptNull, noneCodec, readTypeInfo, writeTypeInfo, type TypeDirectory } from "./typeInfo.ts"
+import type { Untyped, ValueCodec, Write } from "./valueCodec.ts"
 
 /** What `any` needs to know of its registry. */
 export interface DynamicTypes {
   readonly codecOf: (type: Type.Type) => ValueCodec
   readonly byPrototype: (prototype: object) => ValueCodec | undefined
   readonly byName: (namespace: string, name: string) => ValueCodec | undefined
+  readonly plainMaps: boolean
 }
 
 /** Untyped values of one registry. */
 export interface Dynamic {
   readonly any: ValueCodec
-  /** How a value is written where no type is declared. Throws for what has no wire form. */
-  readonly codecOf: (value: unknown) => ValueCodec
+  readonly anyRecord: ValueCodec
+  readonly anyList: ValueCodec
   /** How the types that a message names are read. */
   readonly directory: TypeDirectory
 }
@@ -65,7 +67,7 @@ const collections = new Map<number, Type.Type>([
   [TypeId.map, map]
 ])
 
-/** Builds the codec of `Type.any` for one registry. */
+/** Builds the codecs of untyped places for one registry. */
 export const makeDynamic = (types: DynamicTypes): Dynamic => {
   const codecOf = (value: unknown): ValueCodec => {
     switch (typeof value) {
@@ -121,34 +123,78 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
     return unwrapping
   }
 
-  const write: Write = (writer, position, value, depth) => {
-    const codec = codecOf(value)
-    return codec.writeUndeclared(writer, writeTypeInfo(writer, position, codec), value, depth)
-  }
-
+  let untypedMap: ValueCodec | undefined
   const directory: TypeDirectory = {
     byId: (typeId) => {
+      if (typeId === TypeId.map && types.plainMaps) return (untypedMap ??= makePlainMap(types.codecOf(map)))
       const collection = collections.get(typeId)
       return collection === undefined ? readable.get(typeId) : types.codecOf(collection)
     },
     byName: types.byName
   }
 
-  const any: ValueCodec = {
-    typeId: 0,
-    label: "any value",
-    named: undefined,
-    write,
-    writeUndeclared: write,
-    read: (reader, depth) => readAnyTypeInfo(reader, directory).read(reader, depth),
-    parts: (value) => {
-      try {
-        return codecOf(value).parts(value)
-      } catch {
-        return noParts()
+  const untypedCodec = (label: string, untyped: Untyped): ValueCodec => {
+    const write: Write = (writer, position, value, depth) => {
+      const codec = untyped.codecOf(value)
+      return codec.writeUndeclared(writer, writeTypeInfo(writer, position, codec), value, depth)
+    }
+    const self: ValueCodec = {
+      typeId: 0,
+      label,
+      named: undefined,
+      untyped,
+      write,
+      writeUndeclared: write,
+      read: (reader, depth) => {
+        const at = reader.position
+        const codec = readTypeInfo(reader, self, directory)
+        return codec === noneCodec
+          ? acceptNull(reader, { codec: self, nullable: false }, at)
+          : codec.read(reader, depth)
+      },
+      parts: (value) => {
+        try {
+          return untyped.codecOf(value).parts(value)
+        } catch {
+          return noParts()
+        }
       }
     }
+    return self
   }
 
-  return { any, codecOf, directory }
+  const isPlain = (value: unknown): boolean => {
+    if (typeof value !== "object" || value === null) return false
+    const prototype: unknown = Object.getPrototypeOf(value)
+    return prototype === Object.prototype || prototype === null
+  }
+
+  return {
+    any: untypedCodec("any value", { nullable: true, codecOf, narrow: (codec) => codec }),
+    anyRecord: untypedCodec("a map with string keys", {
+      nullable: false,
+      codecOf: (value) => (isPlain(value) ? types.codecOf(record) : invalid("an object", value)),
+      narrow: (codec) => (codec.typeId === TypeId.map ? types.codecOf(record) : undefined)
+    }),
+    anyList: untypedCodec("a list", {
+      nullable: false,
+      codecOf: (value) => (Array.isArray(value) ? types.codecOf(list) : invalid("an array", value)),
+      narrow: (codec) => (codec.typeId === TypeId.list ? codec : undefined)
+    }),
+    directory
+  }
 }
+
+/** Maps of unknown types as plain objects, unless a key is no string. */
+const makePlainMap = (codec: ValueCodec): ValueCodec => ({
+  ...codec,
+  read: (reader, depth) => {
+    const entries = codec.read(reader, depth) as ReadonlyMap<unknown, unknown>
+    const members = {}
+    for (const [key, value] of entries) {
+      if (typeof key !== "string") return entries
+      putMember(members, key, value)
+    }
+    return members
+  }
+})

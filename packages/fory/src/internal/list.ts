@@ -49,7 +49,7 @@ const compileElements = (
   elementsOf: (value: unknown) => Elements
 ): ElementsCodec => {
   const { maxDepth } = compiler.limits
-  const undeclared = undeclaredSlot(compiler.dynamic, element)
+  const undeclared = undeclaredSlot(element)
   const writeUndeclared: Write = (writer, position, value, depth) =>
     writeUndeclaredElements(writer, position, elementsOf(value), depth, undeclared)
   const readOther = (reader: Reader, header: number, count: number, depth: number): Array<unknown> =>

@@ -52,7 +52,7 @@ export const compileMap = (compiler: Compiler, key: Slot, value: Slot): ValueCod
 export const compileRecord = (compiler: Compiler, value: Slot): ValueCodec => {
   const key: Slot = { codec: scalars.string, nullable: false }
   const isRecord = (record: unknown): record is object =>
-    typeof record === "object" && record !== null && !Array.isArray(record) && !(record instanceof Map)
+    typeof record === "object" && record !== null && !isOtherKind(record)
   const check = (record: unknown): object => (isRecord(record) ? record : invalid("an object", record))
   return {
     typeId: TypeId.map,
@@ -69,7 +69,16 @@ export const compileRecord = (compiler: Compiler, value: Slot): ValueCodec => {
   }
 }
 
-const putMember = (record: object, key: unknown, value: unknown): void => {
+/** Objects that hold their contents elsewhere than in members. */
+const isOtherKind = (value: object): boolean =>
+  Array.isArray(value) ||
+  value instanceof Map ||
+  value instanceof Set ||
+  value instanceof Date ||
+  ArrayBuffer.isView(value) ||
+  value instanceof ArrayBuffer
+
+export const putMember = (record: object, key: unknown, value: unknown): void => {
   // Assignment to this one key would set the prototype.
   if (key === "__proto__")
     Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
@@ -86,7 +95,7 @@ const compileEntries = (
   const { maxDepth } = compiler.limits
   const { directory } = compiler.dynamic
   const side = (slot: Slot, declared: boolean): EntrySide => ({
-    ...undeclaredSlot(compiler.dynamic, slot),
+    ...undeclaredSlot(slot),
     declared: declared && !isUntyped(slot) ? slot.codec : undefined
   })
   const writer = (declared: boolean): Write => {

@@ -1,8 +1,7 @@
-import type { Dynamic } from "./dynamic.ts"
 import type { UndeclaredSlot } from "./elements.ts"
 import type { ScalarCodec } from "./scalars.ts"
 import type { Source } from "./source.ts"
-import { isUntyped, type Slot, type ValueCodec } from "./valueCodec.ts"
+import type { Slot, ValueCodec } from "./valueCodec.ts"
 
 /** What struct fields and collection elements share: generated statements for one place. */
 
@@ -25,7 +24,7 @@ export const emitRead = (source: Source, codec: ValueCodec, depth: string): stri
   isScalar(codec) ? `${source.bind(codec.read)}(r, ${depth})` : `${source.bind(codec)}.read(r, ${depth})`
 
 /** The place as it is where its type is not declared. */
-export const undeclaredSlot = (dynamic: Dynamic, slot: Slot): UndeclaredSlot =>
-  isUntyped(slot)
-    ? { nullable: true, codecOf: dynamic.codecOf }
-    : { nullable: slot.nullable, codecOf: () => slot.codec }
+export const undeclaredSlot = (slot: Slot): UndeclaredSlot =>
+  slot.codec.untyped === undefined
+    ? { nullable: slot.nullable, codecOf: () => slot.codec }
+    : { nullable: slot.nullable || slot.codec.untyped.nullable, codecOf: slot.codec.untyped.codecOf }

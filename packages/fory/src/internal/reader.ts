@@ -16,6 +16,9 @@ const windowSize = 4096
 
 const maxNames = 32_767
 
+/** V8 has no longer strings. */
+const maxTextBytes = 2 ** 29 - 24
+
 const scratch = new DataView(new ArrayBuffer(8))
 
 const hasSurrogate = (bytes: Uint8Array, start: number, end: number): boolean => {
@@ -274,6 +277,7 @@ export class Reader {
     }
     const start = this.position
     if (length > this.end - start) this.truncated()
+    if (length > maxTextBytes) this.fail("LimitExceeded", `A text of ${length} bytes is too long`, at)
     const end = start + length
     this.position = end
     switch (encoding) {

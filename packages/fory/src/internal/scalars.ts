@@ -283,7 +283,10 @@ const float32 = make(
   "float32",
   TypeId.float32,
   (writer, position, value) => {
-    writer.view.setFloat32(position, typeof value === "number" ? value : invalid("a number", value), true)
+    if (typeof value !== "number") return invalid("a number", value)
+    const rounded = Math.fround(value)
+    if (!Number.isFinite(rounded) && Number.isFinite(value)) return outOfRange("a number of single precision", value)
+    writer.view.setFloat32(position, rounded, true)
     return position + 4
   },
   (reader) => reader.scalar(4).getFloat32(0, true),
@@ -379,7 +382,7 @@ const date = make(
   (writer, position, value, depth) => {
     checkWriteDepth(writer, depth)
     const days = millisecondsOf(value) / millisecondsPerDay
-    if (!Number.isInteger(days)) return outOfRange("a Date at midnight UTC", value)
+    if (!Number.isInteger(days)) return outOfRange("a Date at midnight UTC, as Date.UTC makes it", value)
     writer.view.setInt32(position, days, true)
     return position + 4
   },

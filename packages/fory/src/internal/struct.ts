@@ -51,7 +51,7 @@ export const compileStruct = (compiler: Compiler, type: Struct): StructCodec => 
   const source = new Source()
   const generated = source.build(`return {
 ${emitStructWrite(source, compiler, codec, fields)},
-${emitStructRead(source, compiler, codec, fields, names, type.prototype)}
+${emitStructRead(source, compiler, codec, fields, names, type)}
 }`) as Pick<ValueCodec, "write" | "read">
   codec.write = codec.writeUndeclared = generated.write
   codec.read = generated.read
@@ -115,7 +115,7 @@ const emitStructRead = (
   codec: StructCodec,
   fields: ReadonlyArray<Field>,
   names: ReadonlyArray<string>,
-  prototype: object | undefined
+  { initialize, prototype }: Struct
 ): string => {
   const { maxDepth } = compiler.limits
   const mismatch = (reader: Reader): never =>
@@ -131,8 +131,11 @@ if (r.int32() !== ${codec.schemaHash}) ${source.bind(mismatch)}(r)
   fields.forEach((field, index) => {
     let value = emitRead(source, field.codec, "d + 1")
     // pyfory writes None in any struct field, optional or not, as the type "none".
-    if (isStruct(field.codec))
-      value = `(${source.bind(expectTypeInfoOrNone)}(r, ${source.bind(field.codec)}) ? ${value} : null)`
+    if (isStruct(field.codec)) {
+      const ifNull =
+        compiler.strictNulls && !field.nullable ? `${source.bind(noNull)}(r, ${source.bind(field.codec)})` : "null"
+      value = `(${source.bind(expectTypeInfoOrNone)}(r, ${source.bind(field.codec)}) ? ${value} : ${ifNull})`
+    }
     code += `const f${index} = ${field.nullable ? `r.present() ? ${value} : null` : value}\n`
   })
   const variables = new Map(fields.map((field, index) => [field.name, `f${index}`]))
@@ -146,8 +149,12 @@ if (r.int32() !== ${codec.schemaHash}) ${source.bind(mismatch)}(r)
     return `${code}return { ${members.join(", ")} }\n}`
   }
   const constructor = source.bind(makeConstructor(names, prototype))
-  return `${code}return new ${constructor}(${ordered.map(([, variable]) => variable).join(", ")})\n}`
+  const created = `new ${constructor}(${ordered.map(([, variable]) => variable).join(", ")})`
+  return `${code}return ${initialize === undefined ? created : `${source.bind(initialize)}(${created})`}\n}`
 }
+
+const noNull = (reader: Reader, codec: StructCodec): never =>
+  reader.fail("UnexpectedNull", `Null where ${codec.label} is declared`, reader.position - 1)
 
 /** A constructor of objects with `prototype` that takes the field values in order. */
 const makeConstructor = (names: ReadonlyArray<string>, prototype: object): unknown => {

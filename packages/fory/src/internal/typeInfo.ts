@@ -86,15 +86,21 @@ const expectNames = (reader: Reader, codec: ValueCodec, named: NamedType, at: nu
 
 /**
  * Reads type info in a place of declared type and returns what to read the value with: the declared codec, or null's.
- * For `any`, whatever type is named.
+ * For untyped places, whatever type is named and may stand there.
  */
 export const readTypeInfo = (reader: Reader, codec: ValueCodec, directory: TypeDirectory): ValueCodec => {
-  if (codec.typeId === 0) return readAnyTypeInfo(reader, directory)
-  return expectTypeInfoOrNone(reader, codec) ? codec : noneCodec
+  if (codec.untyped === undefined) return expectTypeInfoOrNone(reader, codec) ? codec : noneCodec
+  const at = reader.position
+  const found = readAnyTypeInfo(reader, directory)
+  if (found === noneCodec) return found
+  return (
+    codec.untyped.narrow(found) ??
+    reader.fail("TypeMismatch", `Expected ${codec.label}, got ${found.label} (type id ${found.typeId})`, at)
+  )
 }
 
-/** A null that came for `slot`: accepted if the slot is optional or untyped. */
+/** A null that came for `slot`: accepted if the slot is optional or takes any value. */
 export const acceptNull = (reader: Reader, slot: Slot, at: number): null =>
-  slot.nullable || slot.codec.typeId === 0
+  slot.nullable || slot.codec.untyped?.nullable === true
     ? null
     : reader.fail("UnexpectedNull", `Null where ${slot.codec.label} is declared`, at)

@@ -21,6 +21,18 @@ export interface ValueCodec {
   readonly read: (reader: Reader, depth: number) => unknown
   /** The parts of a value with their path segments, to find out which one an encoding error is about. */
   readonly parts: (value: unknown) => Iterable<Part>
+  /** Only where `typeId` is 0: which types may stand there. */
+  readonly untyped?: Untyped | undefined
+}
+
+/** What may stand in an untyped place. */
+export interface Untyped {
+  /** Whether null is one of the values. */
+  readonly nullable: boolean
+  /** How a value is written. Throws for what may not stand there. */
+  readonly codecOf: (value: unknown) => ValueCodec
+  /** The codec to read with where a message names `codec`, or undefined for a type that may not stand there. */
+  readonly narrow: (codec: ValueCodec) => ValueCodec | undefined
 }
 
 export type Write = (writer: Writer, position: number, value: unknown, depth: number) => number
