@@ -1,7 +1,7 @@
 /**
  * One service with all four patterns and every wire kind, and methods that fail in every way.
  */
-import { CallContext } from "@aster-effect/core/service/CallContext"
+import { CallContext } from "@aster-effect/core/interceptor/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"

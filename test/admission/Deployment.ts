@@ -8,7 +8,7 @@ import { AsterClient, type ConnectFailure, type Options as ClientOptions } from 
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import type { SettingsInput } from "@aster-effect/config/Settings"
-import { CallContext } from "@aster-effect/core/service/CallContext"
+import { CallContext } from "@aster-effect/core/interceptor/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"

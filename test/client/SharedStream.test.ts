@@ -32,7 +32,7 @@ const setUp = Effect.fnUntraced(function* (multiplex?: boolean) {
   const node = yield* memoryNode()
   const consumer = yield* consume(node, server, { multiplex, credential: yield* issue() })
   const client = yield* consumer.client(Hold)
-  const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+  const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 250)))
   /** As many calls as asked for, which do not end by themselves. */
   const hold = (count: number) =>
     Effect.forEach(

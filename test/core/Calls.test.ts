@@ -1,10 +1,11 @@
-import { CallContext } from "@aster-effect/core/service/CallContext"
+import { CallContext } from "@aster-effect/core/interceptor/CallContext"
 import type { CallChannel } from "@aster-effect/core/wire/CallChannel"
 import * as Caller from "@aster-effect/core/call/Caller"
 import * as Control from "@aster-effect/core/wire/Control"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as Frame from "@aster-effect/core/wire/Frame"
-import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
+import * as Deadline from "@aster-effect/core/interceptor/Deadline"
+import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import * as LocalTransport from "@aster-effect/transport/LocalTransport"
 import type { Encoding } from "@aster-effect/core/message/MessageCodec"
 import * as Rpc from "@aster-effect/core/service/Rpc"
@@ -323,7 +324,7 @@ describe("interceptors", () => {
     Effect.gen(function* () {
       const seen: Array<string> = []
       const named =
-        (name: string): Interceptor.Interceptor =>
+        (name: string): Interceptor =>
         (call, next) =>
           Effect.ensuring(
             Effect.suspend(() => (seen.push(`${name} ${call.pattern}`), next(call))),
@@ -346,7 +347,7 @@ describe("interceptors", () => {
 
   it.effect("may answer in place of the handler", () =>
     Effect.gen(function* () {
-      const deny: Interceptor.Interceptor = () => Effect.fail(RpcError.of("PERMISSION_DENIED", "not today"))
+      const deny: Interceptor = () => Effect.fail(RpcError.of("PERMISSION_DENIED", "not today"))
       const client = yield* kitchen("xlang", { interceptors: [deny] })
       failed("PERMISSION_DENIED", "not today")(yield* Effect.flip(client.say_hello(new HelloRequest({ name: "x" }))))
       failed(
@@ -360,13 +361,13 @@ describe("interceptors", () => {
     Effect.gen(function* () {
       const dispatcher = yield* dispatcherOf(KitchenSinkLive)
       let attempts = 0
-      const flaky: Interceptor.Interceptor = (call, next) =>
+      const flaky: Interceptor = (call, next) =>
         Effect.andThen(
           Effect.suspend(() => (++attempts < 3 ? Effect.fail(RpcError.of("UNAVAILABLE", "try again")) : Effect.void)),
           next(call)
         )
-      const retrying: Interceptor.Interceptor = (call, next) => Effect.retry(next(call), { times: 5 })
-      const tagging: Interceptor.Interceptor = (call, next) => next({ ...call, metadata: new Map([["tag", "t"]]) })
+      const retrying: Interceptor = (call, next) => Effect.retry(next(call), { times: 5 })
+      const tagging: Interceptor = (call, next) => next({ ...call, metadata: new Map([["tag", "t"]]) })
       const client = yield* LocalTransport.make(dispatcher, { interceptors: [retrying, tagging, flaky] })
       const reply = yield* client(KitchenSink).context(new HelloRequest({ name: "" }))
       assert.deepStrictEqual(JSON.parse(reply.message).metadata, { tag: "t" })
@@ -377,7 +378,7 @@ describe("interceptors", () => {
   it.effect("the default one refuses calls that arrive too late", () =>
     Effect.gen(function* () {
       const run = (deadline: number) =>
-        Effect.flip(Interceptor.deadline()({ ...blankCall, deadline }, () => Effect.die("reached")))
+        Effect.flip(Deadline.make()({ ...blankCall, deadline }, () => Effect.die("reached")))
       yield* TestClock.setTime(1_000_000)
       assert.strictEqual((yield* run(999_999)).message, "deadline exceeded")
       assert.include((yield* run(990_000)).message, "already expired on receipt")

@@ -1,6 +1,6 @@
 /** The services of `vault.py`, which ask roles of their callers. */
 import * as Role from "@aster-effect/admission/Role"
-import { CallContext } from "@aster-effect/core/service/CallContext"
+import { CallContext } from "@aster-effect/core/interceptor/CallContext"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"

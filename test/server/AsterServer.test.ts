@@ -1,17 +1,31 @@
 /** Starting and ending of a server, on a network in memory. */
 import type { AsterClient } from "@aster-effect/client/AsterClient"
+import * as Wire from "@aster-effect/core/message/Wire"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
 import { StatusCode } from "@aster-effect/core/wire/Status"
-import { assert, describe } from "@effect/vitest"
+import { AsterServer } from "@aster-effect/server/AsterServer"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { HelloReply, HelloRequest, KitchenJson, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
+import {
+  HelloReply,
+  HelloRequest,
+  KitchenJson,
+  KitchenSink,
+  KitchenSinkLive
+} from "../../examples/kitchen-sink/KitchenSink.ts"
 import { SlowRequest } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { consume, memoryNode, scenario, serve, settings } from "../admission/Deployment.ts"
 import { kitchen } from "../faults/Kitchen.ts"
+
+class Text extends Wire.Class<Text>("inside/Text")({ text: Wire.String }) {}
+const Inside = Service.make("Inside", { local: true }).add(Rpc.unary("echo", { request: Text, response: Text }))
+const InsideLive = Inside.toLayer({ echo: Effect.succeed })
 
 const config = settings()
 const hello = new HelloRequest({ name: "x" })
@@ -42,12 +56,31 @@ describe("a server that does not start says what to do", () => {
       assert.include(error.message, "KitchenSink v1 has no handlers")
     })
   )
+
+  scenario("with a service that is for this process alone", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(serve(yield* memoryNode(), { config, services: [Inside] }, InsideLive))
+      assert.strictEqual(error._tag, "ServiceIsLocal")
+      assert.include(error.message, "Inside v1 is declared local")
+    })
+  )
+
+  it("that names its services requires their handlers in its type", () => {
+    const layer = AsterServer.layer({ services: [Inside, KitchenSink] })
+    // @ts-expect-error the handlers of Inside and of KitchenSink are missing
+    const bare: Layer.Layer<AsterServer, unknown> = layer
+    // @ts-expect-error those of KitchenSink are
+    const half: Layer.Layer<AsterServer, unknown> = Layer.provide(layer, InsideLive)
+    const all: Layer.Layer<AsterServer, unknown> = Layer.provide(layer, [InsideLive, KitchenSinkLive])
+    const whatIsThere: Layer.Layer<AsterServer, unknown> = AsterServer.layer()
+    for (const each of [bare, half, all, whatIsThere]) assert.isTrue(Layer.isLayer(each))
+  })
 })
 
 describe("a server", () => {
   scenario("serves what its context holds, or what it is told to", () =>
     Effect.gen(function* () {
-      const all = yield* serve(yield* memoryNode(), { config }, kitchen)
+      const all = yield* serve(yield* memoryNode(), { config }, Layer.merge(kitchen, InsideLive))
       assert.sameMembers(
         all.services.map(({ name }) => name),
         ["KitchenSink", "KitchenJson"]

@@ -69,7 +69,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
  * all of them, but for `index.ts`, which stands above.
  */
 export const rooms: Readonly<Record<string, ReadonlyArray<string>>> = {
-  core: ["message", "wire", "contract", "service", "interceptor", "call"]
+  core: ["message", "wire", "contract", "interceptor", "service", "call"]
 }
 
 /** The folders outside the packages, and which of them each may import from. All may import from every package. */

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Call } from "@aster-effect/core/service/CallContext"
-import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import type { CalledMethod } from "@aster-effect/core/interceptor/CallContext"
+import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
 import { problemOf, type Requirement } from "@aster-effect/core/service/Requirement"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -61,45 +61,41 @@ export const isSatisfied = (requirement: Requirement, attributes: ReadonlyMap<st
   }
 }
 
-/** What stands between callers and one service. */
-interface Guarded {
-  readonly requires: Requirement | undefined
-  readonly methods: ReadonlyMap<string, Requirement | undefined>
-}
-
 /** Whether the service or one of its methods requires anything of callers. @since 0.1.0 */
 export const isGuarded = ({ methods, requires }: Service.Any): boolean =>
   requires !== undefined || methods.some((method) => method.requires !== undefined)
 
-const key = (service: string, version: number): string => `${version} ${service}`
-
 /**
  * Enforces what services and methods require, each service in its own version: a call needs both what its service and
  * what its method asks for. Otherwise it ends with PERMISSION_DENIED, before any request frame is read; the message
- * names what was called and nothing about the caller. Services that are not listed are denied.
+ * names what was called and nothing about the caller. Services that are not listed are denied. Methods without a
+ * requirement pay nothing.
  *
  * @since 0.1.0
  */
-export const enforce = (services: ReadonlyArray<Service.Any>): Interceptor => {
-  const guarded = new Map<string, Guarded>(
-    services.map(({ methods, name, requires, version }) => [
-      key(name, version),
-      { requires, methods: new Map(methods.map((method) => [method.name, method.requires])) }
-    ])
-  )
-  const denial = ({ attributes, method, service, version }: Call): RpcError | undefined => {
-    const rules = guarded.get(key(service, version))
-    const lacks = (requirement: Requirement | undefined) =>
-      requirement !== undefined && !isSatisfied(requirement, attributes)
-    if (rules === undefined || lacks(rules.requires)) {
-      return RpcError.of("PERMISSION_DENIED", `service '${service}' requires a role that the caller does not hold`)
+export const enforce = (services: ReadonlyArray<Service.Any>): Interceptor.Interceptor => {
+  const key = (service: string, version: number): string => `${version} ${service}`
+  const listed = new Map(services.map((service) => [key(service.name, service.version), service]))
+  const requirements = (called: CalledMethod) => {
+    const service = listed.get(key(called.service, called.version))
+    return service === undefined
+      ? undefined
+      : { service: service.requires, method: service.methods.find(({ name }) => name === called.method)?.requires }
+  }
+  return Interceptor.when(
+    (called) => {
+      const required = requirements(called)
+      return required === undefined || required.service !== undefined || required.method !== undefined
+    },
+    (call, next) => {
+      const required = requirements(call)
+      const lacks = (requirement: Requirement | undefined) =>
+        requirement !== undefined && !isSatisfied(requirement, call.attributes)
+      if (required === undefined || lacks(required.service)) return denied(`service '${call.service}'`)
+      return lacks(required.method) ? denied(`method '${call.service}.${call.method}'`) : next(call)
     }
-    return lacks(rules.methods.get(method))
-      ? RpcError.of("PERMISSION_DENIED", `method '${service}.${method}' requires a role that the caller does not hold`)
-      : undefined
-  }
-  return <A, E, R>(call: Call, next: (call: Call) => Effect.Effect<A, E, R>): Effect.Effect<A, E | RpcError, R> => {
-    const denied = denial(call)
-    return denied === undefined ? next(call) : Effect.fail(denied)
-  }
+  )
 }
+
+const denied = (what: string) =>
+  Effect.fail(RpcError.of("PERMISSION_DENIED", `${what} requires a role that the caller does not hold`))

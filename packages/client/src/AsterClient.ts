@@ -191,6 +191,8 @@ export interface NodeClientOptions extends Options {
 export interface ClientOptions {
   /** Default: XLANG, unless the service takes JSON only. */
   readonly encoding?: Encoding | undefined
+  /** Around every call of this client, inside those of the options above; the first is the outermost. Default none. */
+  readonly interceptors?: ReadonlyArray<Interceptor> | undefined
 }
 
 /**
@@ -216,8 +218,8 @@ export class AsterClient extends Context.Service<
     /** The producers' gossip topic, which only the root key's own endpoint is told: 64 hex digits, or empty. */
     readonly gossipTopic: string
     /** A typed client of a service the producer offers in this version. */
-    readonly client: <Name extends string, Methods extends Rpc.Any>(
-      service: Service.Service<Name, Methods>,
+    readonly client: <Methods extends Rpc.Any>(
+      service: Service.WithMethods<Methods>,
       options?: ClientOptions
     ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered>
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */
@@ -310,12 +312,16 @@ const connect = Effect.fnUntraced(function* (
   const provider = services.map((summary) => addressOf(summary, producer)).reduce(NodeAddr.union, producer)
   const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, provider)), Blobs)
 
-  const callerOptions = (summary: ServiceSummary, encoding: Encoding): Caller.Options => ({
+  const callerOptions = (
+    summary: ServiceSummary,
+    encoding: Encoding,
+    interceptors: ReadonlyArray<Interceptor> = []
+  ): Caller.Options => ({
     open: dialer.open(addressOf(summary, producer)),
     peer: producer.endpointId,
     version: summary.version,
     encoding,
-    interceptors: options.interceptors
+    interceptors: [...(options.interceptors ?? []), ...interceptors]
   })
   const find = (service: string, version: number | undefined): Effect.Effect<ServiceSummary, ServiceNotOffered> => {
     const found = services
@@ -338,7 +344,10 @@ const connect = Effect.fnUntraced(function* (
     node,
     client: (service, clientOptions) =>
       Effect.map(find(service.name, service.version), (summary) =>
-        Caller.make(service, callerOptions(summary, clientOptions?.encoding ?? encodingOf(summary)))
+        Caller.make(
+          service,
+          callerOptions(summary, clientOptions?.encoding ?? encodingOf(summary), clientOptions?.interceptors)
+        )
       ),
     proxy: (service, version) =>
       Effect.map(find(service, version), (summary) => DynamicClient.make(service, callerOptions(summary, "json")))

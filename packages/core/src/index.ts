@@ -1,11 +1,13 @@
 /** @since 0.1.0 */
 export * as CallChannel from "./wire/CallChannel.ts"
 /** @since 0.1.0 */
-export { type Call, CallContext } from "./service/CallContext.ts"
+export { type Call, CallContext } from "./interceptor/CallContext.ts"
 /** @since 0.1.0 */
 export * as Caller from "./call/Caller.ts"
 /** @since 0.1.0 */
 export * as ContractIdentity from "./contract/ContractIdentity.ts"
+/** @since 0.1.0 */
+export * as Deadline from "./interceptor/Deadline.ts"
 /** @since 0.1.0 */
 export * as Dispatcher from "./call/Dispatcher.ts"
 /** @since 0.1.0 */

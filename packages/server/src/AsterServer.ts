@@ -25,7 +25,8 @@ import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
-import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
+import * as Deadline from "@aster-effect/core/interceptor/Deadline"
+import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as Service from "@aster-effect/core/service/Service"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
@@ -87,9 +88,24 @@ export class ServiceNotProvided extends Schema.TaggedError<ServiceNotProvided>()
   }
 }
 
+/**
+ * A service that is for calls within the process was to be served to peers.
+ *
+ * @since 0.1.0
+ */
+export class ServiceIsLocal extends Schema.TaggedError<ServiceIsLocal>()("ServiceIsLocal", {
+  service: Schema.String,
+  version: Schema.Int
+}) {
+  override get message(): string {
+    return `service ${this.service} v${this.version} is declared local: take it out of the server's services, or its local option away`
+  }
+}
+
 /** Why a server does not start. @since 0.1.0 */
 export type StartError =
   | NoServices
+  | ServiceIsLocal
   | ServiceNotProvided
   | Dispatcher.DuplicateService
   | PublishedManifest.ContractMismatch
@@ -105,7 +121,7 @@ export type StartError =
  *
  * @since 0.1.0
  */
-export interface Options extends NodeConfig.ConfigOptions {
+export interface Options<S extends Service.Any = Service.Any> extends NodeConfig.ConfigOptions {
   /** The name of the identity file's entry to use. Default: the first with the role `producer`. */
   readonly peer?: string | undefined
   /** The deployment's public root key: 32 bytes, or 64 hex digits. */
@@ -125,13 +141,16 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly nonceStore?: NonceStore["Service"] | undefined
   /** The contract manifest to compare the services with, if it is there. Default `.aster/manifest.json`. */
   readonly manifest?: string | undefined
-  /** What to serve, in this order. Default: every service whose handlers stand in the context. */
-  readonly services?: ReadonlyArray<Service.Any> | undefined
+  /**
+   * What to serve, in this order; the layer then requires their handlers. Default: every service whose handlers stand in
+   * the context, apart from local ones.
+   */
+  readonly services?: ReadonlyArray<S> | undefined
   /**
    * Around every call, the first outermost. Default: deadline enforcement. What services require of callers is enforced
    * before them.
    */
-  readonly interceptors?: ReadonlyArray<Interceptor.Interceptor> | undefined
+  readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.Options`. */
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
@@ -158,7 +177,7 @@ export interface Options extends NodeConfig.ConfigOptions {
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
-export interface NodeServerOptions extends Options {
+export interface NodeServerOptions<S extends Service.Any = Service.Any> extends Options<S> {
   /** The node: secret key, bind address, relays. What is left out comes from the configuration. */
   readonly node?: IrohNodeOptions | undefined
 }
@@ -217,7 +236,9 @@ export class AsterServer extends Context.Service<
    * A server with a node of its own. The services' handlers come from the context, and so do `AsterConfig` and `BlobStore`
    * when they are there. What decides who comes in never does: it is an option.
    */
-  static readonly layer = (options: NodeServerOptions = {}): Layer.Layer<AsterServer, StartError | BindError> =>
+  static readonly layer = <const S extends Service.Any = never>(
+    options: NodeServerOptions<S> = {}
+  ): Layer.Layer<AsterServer, StartError | BindError, Service.HandlersFor<S>> =>
     Layer.unwrap(
       Effect.gen(function* () {
         const resolved = yield* trust.resolve(options, options.node?.secretKey)
@@ -228,7 +249,9 @@ export class AsterServer extends Context.Service<
     )
 
   /** A server on a node that is there already, for example `IrohNode.layerMemory`. Closing the server closes it. */
-  static readonly layerOnNode = (options: Options = {}): Layer.Layer<AsterServer, StartError, IrohNode> =>
+  static readonly layerOnNode = <const S extends Service.Any = never>(
+    options: Options<S> = {}
+  ): Layer.Layer<AsterServer, StartError, IrohNode | Service.HandlersFor<S>> =>
     Layer.unwrap(
       Effect.map(trust.resolve(options, undefined), (resolved) => serverLayer(options, resolved, Duration.zero))
     )
@@ -266,7 +289,7 @@ const make = Effect.fnUntraced(function* (
   const offered = implementations.map(({ service }) => service)
   yield* PublishedManifest.check(options.manifest ?? ".aster/manifest.json", offered)
   const guarded = mode === "trusted" || offered.some(Role.isGuarded)
-  const interceptors = options.interceptors ?? [Interceptor.deadline()]
+  const interceptors = options.interceptors ?? [Deadline.make()]
   const dispatcher = yield* Dispatcher.make({
     ...options,
     implementations,
@@ -357,16 +380,20 @@ const make = Effect.fnUntraced(function* (
 
 const select = Effect.fnUntraced(function* (
   wanted: ReadonlyArray<Service.Any> | undefined
-): Effect.fn.Return<ReadonlyArray<Service.Implementation>, NoServices | ServiceNotProvided> {
+): Effect.fn.Return<ReadonlyArray<Service.Implementation>, NoServices | ServiceIsLocal | ServiceNotProvided> {
   const provided = Service.implementationsIn(yield* Effect.context<never>())
-  const selected = wanted === undefined ? provided : yield* Effect.forEach(wanted, (service) => find(provided, service))
+  const selected =
+    wanted === undefined
+      ? provided.filter(({ service }) => !service.local)
+      : yield* Effect.forEach(wanted, (service) => find(provided, service))
   return selected.length === 0 ? yield* new NoServices() : selected
 })
 
 const find = (
   provided: ReadonlyArray<Service.Implementation>,
-  { name, version }: Service.Any
-): Effect.Effect<Service.Implementation, ServiceNotProvided> => {
+  { local, name, version }: Service.Any
+): Effect.Effect<Service.Implementation, ServiceIsLocal | ServiceNotProvided> => {
+  if (local) return Effect.fail(new ServiceIsLocal({ service: name, version }))
   const found = provided.find(({ service }) => service.name === name && service.version === version)
   return found === undefined ? Effect.fail(new ServiceNotProvided({ service: name, version })) : Effect.succeed(found)
 }
@@ -402,7 +429,8 @@ const warnIfTooLarge = Effect.fnUntraced(function* (offer: ConsumerAdmission.Off
 })
 
 /**
- * A server with default options: every service in the context, and configuration and identity from the environment.
+ * A server with default options: every service in the context that is not declared local, and configuration and identity
+ * from the environment. Whatever layer stands below it is served to peers; `AsterServer.layer({ services })` says which.
  * Where they say nothing it has a new identity and admits everybody.
  *
  * @since 0.1.0

@@ -10,7 +10,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Caller from "@aster-effect/core/call/Caller"
 import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
-import { type Dispatcher, LOCAL, type Peer } from "@aster-effect/core/call/Dispatcher"
+import { type CallPeer, type Dispatcher, LOCAL } from "@aster-effect/core/call/Dispatcher"
 import type * as MessageCodec from "@aster-effect/core/message/MessageCodec"
 import type * as Rpc from "@aster-effect/core/service/Rpc"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -20,7 +20,7 @@ export interface Options {
   readonly encoding?: MessageCodec.Encoding | undefined
   readonly interceptors?: Caller.Options["interceptors"]
   /** Who the handlers see. Default: `Dispatcher.LOCAL`. */
-  readonly peer?: Peer | undefined
+  readonly peer?: CallPeer | undefined
 }
 
 /**
@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function* (
   dispatcher: Dispatcher,
   options?: Options
 ): Effect.fn.Return<
-  <Name extends string, Methods extends Rpc.Any>(service: Service.Service<Name, Methods>) => Caller.Client<Methods>,
+  <Methods extends Rpc.Any>(service: Service.WithMethods<Methods>) => Caller.Client<Methods>,
   never,
   Scope.Scope
 > {

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import type { Dispatcher, Peer } from "@aster-effect/core/call/Dispatcher"
+import type { CallPeer, Dispatcher } from "@aster-effect/core/call/Dispatcher"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -172,7 +172,7 @@ const serve = (
  */
 export const server = (
   dispatcher: Dispatcher,
-  peer: Peer,
+  peer: CallPeer,
   draining: Effect.Effect<void>
 ): ((channel: CallChannel) => Effect.Effect<void>) => {
   let carrying = false

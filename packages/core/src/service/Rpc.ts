@@ -7,9 +7,10 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { Requirement } from "./Requirement.ts"
-import type { RpcError } from "../wire/RpcError.ts"
+import type * as Interceptor from "../interceptor/Interceptor.ts"
 import type { Pattern } from "../message/WireType.ts"
+import type { RpcError } from "../wire/RpcError.ts"
+import type { Requirement } from "./Requirement.ts"
 
 /**
  * One method: its name as it travels, who sends how much, and the two message types.
@@ -21,7 +22,8 @@ export interface Rpc<
   out P extends Pattern,
   out Request extends Schema.Constraint,
   out Response extends Schema.Constraint,
-  out Failure extends Schema.Constraint
+  out Failure extends Schema.Constraint,
+  out I extends Interceptor.AnyService = never
 > {
   readonly name: Name
   readonly pattern: P
@@ -34,16 +36,26 @@ export interface Rpc<
   readonly idempotent: boolean
   /** What callers need beside what the service requires. Not part of the contract. */
   readonly requires: Requirement | undefined
+  /** Around the calls of this method on a server, the first outermost. Not part of the contract. */
+  readonly interceptors: ReadonlyArray<I>
 }
 
 /** @since 0.1.0 */
-export interface Any extends Rpc<string, Pattern, Schema.Constraint, Schema.Constraint, Schema.Constraint> {}
+export interface Any extends Rpc<
+  string,
+  Pattern,
+  Schema.Constraint,
+  Schema.Constraint,
+  Schema.Constraint,
+  Interceptor.AnyService
+> {}
 
 /** @since 0.1.0 */
 export interface Options<
   Request extends Schema.Constraint,
   Response extends Schema.Constraint,
-  Failure extends Schema.Constraint
+  Failure extends Schema.Constraint,
+  I extends Interceptor.AnyService = never
 > {
   readonly request: Request
   readonly response: Response
@@ -52,79 +64,80 @@ export interface Options<
   readonly timeout?: Duration.Input | undefined
   /** Roles that callers need; see the admission package's `Capability`. Default: nothing beside the service's own. */
   readonly requires?: Requirement | undefined
+  /** Around the calls of this method, inside those of the service; the first is the outermost. Default none. */
+  readonly interceptors?: ReadonlyArray<I> | undefined
 }
 
 /** @since 0.1.0 */
 export interface IdempotentOptions<
   Request extends Schema.Constraint,
   Response extends Schema.Constraint,
-  Failure extends Schema.Constraint
-> extends Options<Request, Response, Failure> {
+  Failure extends Schema.Constraint,
+  I extends Interceptor.AnyService = never
+> extends Options<Request, Response, Failure, I> {
   /** Calling twice does no more than calling once: a client may retry. Default false. */
   readonly idempotent?: boolean | undefined
 }
 
-const make = (
-  name: string,
-  pattern: Pattern,
-  options: IdempotentOptions<Schema.Constraint, Schema.Constraint, Schema.Constraint>
-): Any => ({
-  name,
-  pattern,
-  request: options.request,
-  response: options.response,
-  error: options.error ?? Schema.Never,
-  timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
-  idempotent: options.idempotent ?? false,
-  requires: options.requires
-})
+/** Makes methods of one pattern. @since 0.1.0 */
+export interface Constructor<P extends Pattern> {
+  <
+    const Name extends string,
+    Request extends Schema.Constraint,
+    Response extends Schema.Constraint,
+    Failure extends Schema.Constraint = Schema.Never,
+    I extends Interceptor.AnyService = never
+  >(
+    name: Name,
+    options: Options<Request, Response, Failure, I>
+  ): Rpc<Name, P, Request, Response, Failure, I>
+}
+
+/** Makes methods of one pattern, which clients may be allowed to retry. @since 0.1.0 */
+export interface IdempotentConstructor<P extends Pattern> {
+  <
+    const Name extends string,
+    Request extends Schema.Constraint,
+    Response extends Schema.Constraint,
+    Failure extends Schema.Constraint = Schema.Never,
+    I extends Interceptor.AnyService = never
+  >(
+    name: Name,
+    options: IdempotentOptions<Request, Response, Failure, I>
+  ): Rpc<Name, P, Request, Response, Failure, I>
+}
+
+const constructor =
+  <P extends Pattern>(pattern: P): IdempotentConstructor<P> =>
+  (name, { error, idempotent, interceptors, request, requires, response, timeout }) => ({
+    name,
+    pattern,
+    request,
+    response,
+    error: error ?? (Schema.Never as never),
+    timeout: timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout),
+    idempotent: idempotent ?? false,
+    requires,
+    interceptors: interceptors ?? []
+  })
 
 /** One request, one response. @since 0.1.0 */
-export const unary: <
-  const Name extends string,
-  Request extends Schema.Constraint,
-  Response extends Schema.Constraint,
-  Failure extends Schema.Constraint = Schema.Never
->(
-  name: Name,
-  options: IdempotentOptions<Request, Response, Failure>
-) => Rpc<Name, "unary", Request, Response, Failure> = (name, options) => make(name, "unary", options) as never
+export const unary: IdempotentConstructor<"unary"> = constructor("unary")
 
 /** One request, any number of responses. @since 0.1.0 */
-export const serverStream: <
-  const Name extends string,
-  Request extends Schema.Constraint,
-  Response extends Schema.Constraint,
-  Failure extends Schema.Constraint = Schema.Never
->(
-  name: Name,
-  options: Options<Request, Response, Failure>
-) => Rpc<Name, "server_stream", Request, Response, Failure> = (name, options) =>
-  make(name, "server_stream", options) as never
+export const serverStream: Constructor<"server_stream"> = constructor("server_stream")
 
 /** Any number of requests, one response. @since 0.1.0 */
-export const clientStream: <
-  const Name extends string,
-  Request extends Schema.Constraint,
-  Response extends Schema.Constraint,
-  Failure extends Schema.Constraint = Schema.Never
->(
-  name: Name,
-  options: IdempotentOptions<Request, Response, Failure>
-) => Rpc<Name, "client_stream", Request, Response, Failure> = (name, options) =>
-  make(name, "client_stream", options) as never
+export const clientStream: IdempotentConstructor<"client_stream"> = constructor("client_stream")
 
 /** Any number of requests and of responses, interleaved as both sides like. @since 0.1.0 */
-export const bidi: <
-  const Name extends string,
-  Request extends Schema.Constraint,
-  Response extends Schema.Constraint,
-  Failure extends Schema.Constraint = Schema.Never
->(
-  name: Name,
-  options: Options<Request, Response, Failure>
-) => Rpc<Name, "bidi_stream", Request, Response, Failure> = (name, options) =>
-  make(name, "bidi_stream", options) as never
+export const bidi: Constructor<"bidi_stream"> = constructor("bidi_stream")
+
+/** A method with the interceptors of its service, which stand around its own. @since 0.1.0 */
+export type Within<M, I extends Interceptor.AnyService> =
+  M extends Rpc<infer Name, infer P, infer Request, infer Response, infer Failure, infer J>
+    ? Rpc<Name, P, Request, Response, Failure, I | J>
+    : never
 
 /**
  * The function that implements a method. Requests of a streaming client arrive as they come; the stream fails with
@@ -133,7 +146,7 @@ export const bidi: <
  * @since 0.1.0
  */
 export type Handler<M, R> =
-  M extends Rpc<string, infer P, infer Request, infer Response, infer Failure>
+  M extends Rpc<string, infer P, infer Request, infer Response, infer Failure, Interceptor.AnyService>
     ? {
         readonly unary: (request: Request["Type"]) => Effect.Effect<Response["Type"], Failure["Type"] | RpcError, R>
         readonly server_stream: (
@@ -164,23 +177,23 @@ export interface CallOptions {
  * @since 0.1.0
  */
 export type Caller<M> =
-  M extends Rpc<string, infer P, infer Request, infer Response, infer Failure>
+  M extends Rpc<string, infer P, infer Request, infer Response, infer Failure, infer I>
     ? {
         readonly unary: (
           request: Request["Type"],
           options?: CallOptions
-        ) => Effect.Effect<Response["Type"], Failure["Type"] | RpcError>
+        ) => Effect.Effect<Response["Type"], Failure["Type"] | Interceptor.ErrorOf<I> | RpcError>
         readonly server_stream: (
           request: Request["Type"],
           options?: CallOptions
-        ) => Stream.Stream<Response["Type"], Failure["Type"] | RpcError>
+        ) => Stream.Stream<Response["Type"], Failure["Type"] | Interceptor.ErrorOf<I> | RpcError>
         readonly client_stream: <E = never, R = never>(
           requests: Stream.Stream<Request["Type"], E, R>,
           options?: CallOptions
-        ) => Effect.Effect<Response["Type"], Failure["Type"] | RpcError | E, R>
+        ) => Effect.Effect<Response["Type"], Failure["Type"] | Interceptor.ErrorOf<I> | RpcError | E, R>
         readonly bidi_stream: <E = never, R = never>(
           requests: Stream.Stream<Request["Type"], E, R>,
           options?: CallOptions
-        ) => Stream.Stream<Response["Type"], Failure["Type"] | RpcError | E, R>
+        ) => Stream.Stream<Response["Type"], Failure["Type"] | Interceptor.ErrorOf<I> | RpcError | E, R>
       }[P]
     : never

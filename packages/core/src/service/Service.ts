@@ -17,8 +17,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as EffectScope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CallContext } from "./CallContext.ts"
 import * as Contract from "../contract/Contract.ts"
+import type { CallContext } from "../interceptor/CallContext.ts"
+import type * as Interceptor from "../interceptor/Interceptor.ts"
 import { MAX_METHOD_NAME_LENGTH, MAX_SERVICE_NAME_LENGTH } from "../Limits.ts"
 import * as Requirement from "./Requirement.ts"
 import type * as Rpc from "./Rpc.ts"
@@ -39,10 +40,11 @@ export class ServiceDefinitionError extends Schema.TaggedError<ServiceDefinition
   }
 }
 
-/** Proof that the handlers of a service are at hand. @since 0.1.0 */
-export interface Handlers<Name extends string> {
+/** Proof that the handlers of a service, in this version, are at hand. @since 0.1.0 */
+export interface Handlers<out Name extends string, out Version extends number = 1> {
   readonly _: unique symbol
   readonly name: Name
+  readonly version: Version
 }
 
 /** One handler per method, under the method's name. @since 0.1.0 */
@@ -50,15 +52,26 @@ export type HandlersOf<Methods extends Rpc.Any, R = any> = {
   readonly [M in Methods as M["name"]]: Rpc.Handler<M, R>
 }
 
-type ServicesOf<H> = {
-  readonly [K in keyof H]: H[K] extends (...args: ReadonlyArray<never>) => infer Out
-    ? Out extends Effect.Effect<infer _A, infer _E, infer R>
+type NeedsOf<Handler> = Handler extends (...args: ReadonlyArray<never>) => infer Out
+  ? Out extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : Out extends Stream.Stream<infer _A, infer _E, infer R>
       ? R
-      : Out extends Stream.Stream<infer _A, infer _E, infer R>
-        ? R
-        : never
+      : never
+  : never
+
+/** What the handlers `H` of methods `M` need beside what interceptors and every call provide. */
+type ServicesOf<M, H> =
+  M extends Rpc.Rpc<infer Name, infer _P, infer _Request, infer _Response, infer _Failure, infer I>
+    ? Name extends keyof H
+      ?
+          | Exclude<
+              NeedsOf<H[Name]> | Interceptor.RequiresOf<I>,
+              Interceptor.ProvidesOf<I> | CallContext | EffectScope.Scope
+            >
+          | I["Identifier"]
+      : never
     : never
-}[keyof H]
 
 /**
  * A service with its handlers, ready to be served. `handlers` holds the functions of `Rpc.Handler` by method name, and
@@ -82,44 +95,56 @@ export interface Any {
   readonly requires: Requirement.Requirement | undefined
   /** Meant for everybody, admitted or not. */
   readonly public: boolean
+  /** For calls within the process alone. */
+  readonly local: boolean
   /** Everything the contract depends on. */
   readonly description: ServiceDescription
   /** Contract, type hashes and contract id. */
   readonly contract: Contract.Contract
 }
 
-/** @since 0.1.0 */
-export interface Service<Name extends string, Methods extends Rpc.Any> extends Any {
-  readonly name: Name
+/** A service with methods `Methods`, of any name and version. @since 0.1.0 */
+export interface WithMethods<out Methods extends Rpc.Any> extends Any {
   readonly methods: ReadonlyArray<Methods>
+}
+
+/** The proof that handlers of this service are there, as a type. @since 0.1.0 */
+export type HandlersFor<S extends Any> = S extends { readonly key: Context.Key<infer Id, Implementation> } ? Id : never
+
+/** @since 0.1.0 */
+export interface Service<
+  Name extends string,
+  Methods extends Rpc.Any,
+  Version extends number = number,
+  I extends Interceptor.AnyService = never
+> extends WithMethods<Methods> {
+  readonly name: Name
+  readonly version: Version
   /** Where the handlers of this service stand in a context. */
-  readonly key: Context.Key<Handlers<Name>, Implementation>
+  readonly key: Context.Key<Handlers<Name, Version>, Implementation>
   /**
    * The service with more methods. Throws `ServiceDefinitionError` for a method name that is taken, and
    * `Wire.WireTypeError` for a message without a wire form.
    */
   readonly add: <const Added extends ReadonlyArray<Rpc.Any>>(
     ...methods: Added
-  ) => Service<Name, Methods | Added[number]>
+  ) => Service<Name, Methods | Rpc.Within<Added[number], I>, Version, I>
   /**
    * Handlers as a layer, which a server finds in its context. `build` may be an Effect that acquires what the handlers
-   * share. What a handler needs is taken from the layer's context; `CallContext` and a scope are provided per call.
+   * share. What a handler needs is taken from the layer's context, and so are the interceptors that the service and its
+   * methods list; `CallContext`, a scope and what the interceptors provide are there per call.
    */
   readonly toLayer: <H extends HandlersOf<Methods>, EX = never, RX = never>(
     build: H | Effect.Effect<H, EX, RX>
-  ) => Layer.Layer<
-    Handlers<Name>,
-    EX,
-    Exclude<RX, EffectScope.Scope> | Exclude<ServicesOf<H>, CallContext | EffectScope.Scope>
-  >
+  ) => Layer.Layer<Handlers<Name, Version>, EX, Exclude<RX, EffectScope.Scope> | ServicesOf<Methods, H>>
 }
 
 const KEY_PREFIX = "@aster-effect/core/Service/"
 
 /** @since 0.1.0 */
-export interface Options {
+export interface Options<Version extends number = number, I extends Interceptor.AnyService = never> {
   /** 1 to 2^31-1. Default 1. Clients of release 0.1.2 always ask for version 1. */
-  readonly version?: number | undefined
+  readonly version?: Version | undefined
   /** Default `shared`. */
   readonly scope?: Scope | undefined
   /** Modes the contract names. Default `["xlang"]`. */
@@ -128,6 +153,13 @@ export interface Options {
   readonly requires?: Requirement.Requirement | undefined
   /** Meant for everybody: a server that admits everybody does not warn about it. It lifts no requirement. Default false. */
   readonly public?: boolean | undefined
+  /**
+   * For calls within the process alone: a server that serves what stands in its context leaves it out, and one that is
+   * told to serve it refuses. Default false.
+   */
+  readonly local?: boolean | undefined
+  /** Around the calls of every method, also of those that are added later; the first is the outermost. Default none. */
+  readonly interceptors?: ReadonlyArray<I> | undefined
 }
 
 /**
@@ -136,8 +168,15 @@ export interface Options {
  * @throws ServiceDefinitionError for an empty or over-long name, a version out of range, and a requirement nobody can meet
  * @since 0.1.0
  */
-export const make = <const Name extends string>(name: Name, options?: Options): Service<Name, never> => {
-  const version = options?.version ?? 1
+export const make = <
+  const Name extends string,
+  const Version extends number = 1,
+  I extends Interceptor.AnyService = never
+>(
+  name: Name,
+  options?: Options<Version, I>
+): Service<Name, never, Version, I> => {
+  const version = options?.version ?? (1 as Version)
   if (name === "" || name.length > MAX_SERVICE_NAME_LENGTH) {
     throw new ServiceDefinitionError({
       service: JSON.stringify(name),
@@ -158,6 +197,8 @@ export const make = <const Name extends string>(name: Name, options?: Options): 
     serializationModes: options?.serializationModes ?? ["xlang"],
     requires: options?.requires,
     public: options?.public ?? false,
+    local: options?.local ?? false,
+    interceptors: options?.interceptors ?? [],
     methods: []
   })
 }
@@ -168,17 +209,26 @@ const requireSound = (service: string, method: string, requirement: Requirement.
   throw new ServiceDefinitionError({ service, reason: method === "" ? problem : `method ${method}: ${problem}` })
 }
 
-interface Parts<Name extends string, Methods extends Rpc.Any> {
+interface Parts<
+  Name extends string,
+  Methods extends Rpc.Any,
+  Version extends number,
+  I extends Interceptor.AnyService
+> {
   readonly name: Name
-  readonly version: number
+  readonly version: Version
   readonly scope: Scope
   readonly serializationModes: ReadonlyArray<SerializationMode>
   readonly requires: Requirement.Requirement | undefined
   readonly public: boolean
+  readonly local: boolean
+  readonly interceptors: ReadonlyArray<I>
   readonly methods: ReadonlyArray<Methods>
 }
 
-const build = <Name extends string, Methods extends Rpc.Any>(parts: Parts<Name, Methods>): Service<Name, Methods> => {
+const build = <Name extends string, Methods extends Rpc.Any, Version extends number, I extends Interceptor.AnyService>(
+  parts: Parts<Name, Methods, Version, I>
+): Service<Name, Methods, Version, I> => {
   let contract: Contract.Contract | undefined
   const description: ServiceDescription = {
     name: parts.name,
@@ -194,16 +244,18 @@ const build = <Name extends string, Methods extends Rpc.Any>(parts: Parts<Name, 
       idempotent: method.idempotent
     }))
   }
-  const key: Context.Key<Handlers<Name>, Implementation> = Context.Service<Handlers<Name>, Implementation>(
-    `${KEY_PREFIX}${parts.name}@${parts.version}`
-  )
-  const service: Service<Name, Methods> = {
+  const key: Context.Key<Handlers<Name, Version>, Implementation> = Context.Service<
+    Handlers<Name, Version>,
+    Implementation
+  >(`${KEY_PREFIX}${parts.name}@${parts.version}`)
+  const service: Service<Name, Methods, Version, I> = {
     name: parts.name,
     version: parts.version,
     scope: parts.scope,
     methods: parts.methods,
     requires: parts.requires,
     public: parts.public,
+    local: parts.local,
     description,
     get contract() {
       return (contract ??= Contract.fromDescription(description))
@@ -222,12 +274,18 @@ const build = <Name extends string, Methods extends Rpc.Any>(parts: Parts<Name, 
   return service
 }
 
-const appended = <Methods extends Rpc.Any, Added extends Rpc.Any>(
-  parts: Parts<string, Methods>,
-  added: ReadonlyArray<Added>
-): ReadonlyArray<Methods | Added> => {
+const appended = <
+  Methods extends Rpc.Any,
+  I extends Interceptor.AnyService,
+  const Added extends ReadonlyArray<Rpc.Any>
+>(
+  parts: Parts<string, Methods, number, I>,
+  added: Added
+): ReadonlyArray<Methods | Rpc.Within<Added[number], I>> => {
   const names = new Set(parts.methods.map((method) => method.name))
-  for (const { name, requires } of added) {
+  const within: Array<Rpc.Any> = []
+  for (const method of added) {
+    const { name, requires } = method
     requireSound(parts.name, name, requires)
     if (name === "" || name.length > MAX_METHOD_NAME_LENGTH) {
       throw new ServiceDefinitionError({
@@ -239,8 +297,9 @@ const appended = <Methods extends Rpc.Any, Added extends Rpc.Any>(
       throw new ServiceDefinitionError({ service: parts.name, reason: `method ${name} is defined twice` })
     }
     names.add(name)
+    within.push({ ...method, interceptors: [...parts.interceptors, ...method.interceptors] })
   }
-  return [...parts.methods, ...added]
+  return [...parts.methods, ...(within as unknown as ReadonlyArray<Rpc.Within<Added[number], I>>)]
 }
 
 /**

@@ -38,3 +38,7 @@ export interface CallChannel {
    */
   readonly release: Effect.Effect<void>
 }
+
+/** Whether a failure is that of a channel. By its tag: a process may hold two copies of this package. @since 0.1.0 */
+export const isChannelError = (error: unknown): error is ChannelError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "ChannelError"

@@ -18,8 +18,8 @@ import {
   MAX_STATUS_MESSAGE_LENGTH
 } from "../Limits.ts"
 import type { Encoding } from "../message/MessageCodec.ts"
-import { RpcError } from "./RpcError.ts"
-import { nameOf } from "./Status.ts"
+import { MAX_CODE, RpcError } from "./RpcError.ts"
+import { nameOf, StatusCode } from "./Status.ts"
 
 /**
  * Payload of the HEADER frame. `deadlineEpochMs` 0 or less means none; an empty `method` opens a session.
@@ -147,29 +147,58 @@ export const decodeStatus = (payload: Uint8Array): RpcStatus => {
 /** @since 0.1.0 */
 export const OK: RpcStatus = { code: 0, message: "", detailKeys: [], detailValues: [] }
 
-/** The status an error travels as; over-long parts are cut. @since 0.1.0 */
-export const statusOf = (error: RpcError): RpcStatus => {
-  const details = Object.entries(error.details).slice(0, MAX_STATUS_DETAIL_ENTRIES)
+/**
+ * The status an error travels as; over-long parts are cut, and what is no text (a character cut in half) is mended, since
+ * a status that cannot be written would be no answer at all. A code that is none becomes UNKNOWN.
+ *
+ * @since 0.1.0
+ */
+export const statusOf = (error: RpcError): RpcStatus => ({
+  code: isFailureCode(error.code) ? error.code : StatusCode.UNKNOWN,
+  message: cut(error.message.toWellFormed()),
+  ...detailsOf(Object.entries(error.details))
+})
+
+/** The end of a successful call, with response metadata in its details. @since 0.1.0 */
+export const okWith = (metadata: ReadonlyMap<string, string>): RpcStatus =>
+  metadata.size === 0 ? OK : { ...OK, ...detailsOf([...metadata]) }
+
+const detailsOf = (entries: ReadonlyArray<readonly [string, string]>) => {
+  const details = entries.slice(0, MAX_STATUS_DETAIL_ENTRIES)
   return {
-    code: error.code,
-    message: cut(error.message),
-    detailKeys: details.map(([key]) => key),
-    detailValues: details.map(([, value]) => value)
+    detailKeys: details.map(([key]) => key.toWellFormed()),
+    detailValues: details.map(([, value]) => `${value}`.toWellFormed())
   }
 }
 
-/** The error a status stands for. The `[NAME] ` that TypeScript servers of release 0.1.2 put first is taken off. */
+/**
+ * The error a status stands for. The `[NAME] ` that TypeScript servers of release 0.1.2 put first is taken off. A number
+ * that is no code of a failure, like 1.5, becomes UNKNOWN.
+ *
+ * @since 0.1.0
+ */
 export const errorOf = (status: RpcStatus): RpcError => {
+  const details = Object.fromEntries(pairsOf(status))
+  if (!isFailureCode(status.code)) {
+    const message = `the call ended with ${status.code}, which is no status code: ${cut(status.message)}`
+    return new RpcError({ code: StatusCode.UNKNOWN, message, details })
+  }
   const prefix = `[${nameOf(status.code)}] `
-  const pairs = status.detailKeys
-    .slice(0, MAX_STATUS_DETAIL_ENTRIES)
-    .map((key, i) => [key, status.detailValues[i]] as const)
-  return new RpcError({
-    code: status.code,
-    message: cut(status.message.startsWith(prefix) ? status.message.slice(prefix.length) : status.message),
-    details: Object.fromEntries(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined))
-  })
+  const message = cut(status.message.startsWith(prefix) ? status.message.slice(prefix.length) : status.message)
+  return new RpcError({ code: status.code, message, details })
 }
+
+/** The details of a status as a map; keys without a value are dropped. @since 0.1.0 */
+export const pairsOf = (status: RpcStatus): ReadonlyMap<string, string> =>
+  status.detailKeys.length === 0
+    ? NO_METADATA
+    : new Map(
+        status.detailKeys
+          .slice(0, Math.min(MAX_STATUS_DETAIL_ENTRIES, status.detailValues.length))
+          .map((key, i) => [key, status.detailValues[i]!] as const)
+      )
+
+const isFailureCode = (code: number): boolean => Number.isInteger(code) && code >= 1 && code <= MAX_CODE
 
 const cut = (message: string): string =>
   message.length <= MAX_STATUS_MESSAGE_LENGTH

@@ -31,18 +31,24 @@ export const encoder = (schema: Schema.Constraint): ((error: unknown) => RpcErro
 }
 
 /**
- * How an `RpcError` becomes a declared error again. Answers the same error when it carries none.
+ * How an `RpcError` becomes a declared error again: the first schema that reads it decides. Answers the same error when
+ * it carries none.
  *
  * @since 0.1.0
  */
-export const decoder = (schema: Schema.Constraint): ((error: RpcError) => unknown) => {
-  if (schema.ast._tag === "Never") return (error) => error
-  const decode = Schema.decodeUnknownResult(Schema.fromJsonString(jsonCodec(schema)))
+export const decoder = (...schemas: ReadonlyArray<Schema.Constraint>): ((error: RpcError) => unknown) => {
+  const decoders = schemas
+    .filter((schema) => schema.ast._tag !== "Never")
+    .map((schema) => Schema.decodeUnknownResult(Schema.fromJsonString(jsonCodec(schema))))
+  if (decoders.length === 0) return (error) => error
   return (error) => {
     const detail = error.details[DETAIL_KEY]
     if (detail === undefined) return error
-    const decoded = decode(detail)
-    return Result.isSuccess(decoded) ? decoded.success : error
+    for (const decode of decoders) {
+      const decoded = decode(detail)
+      if (Result.isSuccess(decoded)) return decoded.success
+    }
+    return error
   }
 }
 

@@ -24,12 +24,17 @@ export class WriteBuffer {
     this.frames = frames
   }
 
+  /** Whether enough is waiting for now. */
+  get full(): boolean {
+    return this.frames.size >= HIGH_WATER
+  }
+
   /** To be run after frames were added: wakes the writer, and waits while too much is waiting. */
   readonly added: Effect.Effect<void, ChannelError> = Effect.suspend(() => {
     if (this.#failure !== undefined) return Effect.fail(this.#failure)
     if (this.frames.size === 0) return Effect.void
     this.#filled.openUnsafe()
-    if (this.frames.size < HIGH_WATER) return Effect.void
+    if (!this.full) return Effect.void
     this.#room.closeUnsafe()
     return Effect.andThen(this.#room.await, this.added)
   })

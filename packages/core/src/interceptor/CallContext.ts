@@ -7,17 +7,25 @@ import * as Context from "effect/Context"
 import type { Pattern } from "../message/WireType.ts"
 
 /**
- * One call, seen from either side.
+ * The method of a call.
  *
  * @since 0.1.0
  */
-export interface Call {
+export interface CalledMethod {
   readonly service: string
   readonly version: number
   readonly method: string
   readonly pattern: Pattern
   /** Declared by the method; does not travel. */
   readonly idempotent: boolean
+}
+
+/**
+ * One call, seen from either side.
+ *
+ * @since 0.1.0
+ */
+export interface Call extends CalledMethod {
   /** Trace id from the header; the empty string when the caller sent none. */
   readonly callId: string
   /** Endpoint id (64 hex digits) of the other side, or `local` within the process. */

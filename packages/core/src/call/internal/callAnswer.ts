@@ -1,0 +1,77 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import type { CallChannel } from "../../wire/CallChannel.ts"
+import { type RpcStatus, statusOf } from "../../wire/Control.ts"
+import * as Frame from "../../wire/Frame.ts"
+import type { FrameWriter } from "../../wire/FrameWriter.ts"
+import { type FailureName, isRpcError, RpcError } from "../../wire/RpcError.ts"
+import type { CallInFlight, CallLimits } from "./callInFlight.ts"
+
+/** Calls by outcome: the attribute `status` is `ok` or `error`. */
+export const completedCalls = Metric.counter("aster_rpc_completed_total", { incremental: true })
+const succeededCalls = Metric.withAttributes(completedCalls, { status: "ok" })
+const failedCalls = Metric.withAttributes(completedCalls, { status: "error" })
+
+/** Sends what has been collected and the trailer, and gives the stream back. */
+export const answer = Effect.fnUntraced(function* (
+  limits: CallLimits,
+  channel: CallChannel,
+  frames: FrameWriter,
+  status: RpcStatus
+) {
+  frames.trailer(status)
+  yield* count(status)
+  const bytes = frames.take()
+  // Small answers fit what the network buffers for a stream; only large ones can be held up by a peer that does not read.
+  const send = channel.send(bytes)
+  const sent = yield* Effect.exit(bytes.length <= 16_384 ? send : Effect.timeout(send, patience(limits, bytes.length)))
+  yield* Exit.isSuccess(sent) ? channel.release : channel.abort
+})
+
+/** Milliseconds that a peer gets to accept the last bytes of an answer: a slow link is still a link. */
+export const patience = (limits: CallLimits, bytes: number): number => limits.answerTimeout + bytes / 131.072
+
+export const count = (status: RpcStatus): Effect.Effect<void> =>
+  Metric.update(status.code === 0 ? succeededCalls : failedCalls, 1)
+
+export const failure = (name: FailureName, message: string): RpcStatus => statusOf(RpcError.of(name, message))
+
+/** The status of a failed call. Undeclared errors and defects are logged here and never leave the process. */
+export const outcome = (call: CallInFlight, cause: Cause.Cause<unknown>): Effect.Effect<RpcStatus> => {
+  const status = declared(call, cause)
+  return status === undefined
+    ? Effect.as(logDefect(call, cause), failure("INTERNAL", "internal error"))
+    : Effect.succeed(statusOf(status))
+}
+
+/** A failure that callers may see; undefined for defects and what the method does not declare. */
+export const declared = (call: CallInFlight, cause: Cause.Cause<unknown>): RpcError | undefined => {
+  if (Cause.hasDies(cause)) return undefined
+  const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  return isRpcError(error) ? error : call.method.declaredError(error)
+}
+
+/** The status of a call that failed before its method was known. */
+export const statusOfCause = (cause: Cause.Cause<unknown>): RpcStatus => {
+  const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  return isRpcError(error) && !Cause.hasDies(cause) ? statusOf(error) : failure("INTERNAL", "internal error")
+}
+
+export const logDefect = (call: CallInFlight, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logError(`call of ${call.call.service}.${call.call.method} failed`, cause)
+
+/** Appends a response. Answers why it cannot be written, once that has been logged. */
+export const write = (call: CallInFlight, response: unknown): Effect.Effect<never, RpcError> | undefined => {
+  try {
+    call.frames.message(call.method.response, response)
+    return undefined
+  } catch (error) {
+    const reason =
+      error instanceof Frame.FrameError
+        ? "the response is larger than a frame can carry"
+        : "the response does not fit its declared type"
+    return Effect.andThen(logDefect(call, Cause.die(error)), Effect.fail(RpcError.of("INTERNAL", reason)))
+  }
+}

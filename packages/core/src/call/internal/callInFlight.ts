@@ -1,0 +1,53 @@
+import type { Call } from "../../interceptor/CallContext.ts"
+import type { CallChannel } from "../../wire/CallChannel.ts"
+import { RpcError, type FailureName } from "../../wire/RpcError.ts"
+import type { FrameReader } from "../../wire/FrameReader.ts"
+import type { FrameWriter } from "../../wire/FrameWriter.ts"
+import * as Effect from "effect/Effect"
+import type { CompiledMethod } from "./compiledService.ts"
+
+/** Time limits of a server's calls, in milliseconds. */
+export interface CallLimits {
+  /** From the header to the request of a single-request call. */
+  readonly requestTimeout: number
+  /** Longest run of a handler. */
+  readonly handlerTimeout: number
+  /** How long a peer may take to accept the end of an answer. */
+  readonly answerTimeout: number
+}
+
+/** A call at a server, from its header on. */
+export class CallInFlight {
+  readonly limits: CallLimits
+  readonly channel: CallChannel
+  readonly reader: FrameReader
+  readonly frames: FrameWriter
+  readonly method: CompiledMethod
+  /** As the caller sent it; interceptors may go on with another. */
+  readonly call: Call
+  /** The caller gave up or is lost: there is nobody to answer. */
+  gone = false
+  /** Response metadata, once the call has ended well. */
+  metadata: ReadonlyMap<string, string> = NO_METADATA
+
+  constructor(
+    limits: CallLimits,
+    channel: CallChannel,
+    reader: FrameReader,
+    frames: FrameWriter,
+    method: CompiledMethod,
+    call: Call
+  ) {
+    this.limits = limits
+    this.channel = channel
+    this.reader = reader
+    this.frames = frames
+    this.method = method
+    this.call = call
+  }
+}
+
+const NO_METADATA: ReadonlyMap<string, string> = new Map()
+
+export const fail = (status: FailureName, message: string): Effect.Effect<never, RpcError> =>
+  Effect.fail(RpcError.of(status, message))

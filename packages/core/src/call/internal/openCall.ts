@@ -1,0 +1,209 @@
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Call, CalledMethod } from "../../interceptor/CallContext.ts"
+import { CodecError } from "../../message/CodecError.ts"
+import type * as MessageCodec from "../../message/MessageCodec.ts"
+import { type CallChannel, isChannelError } from "../../wire/CallChannel.ts"
+import { decompress } from "../../wire/Compression.ts"
+import { decodeStatus, encodeHeader, errorOf, pairsOf, SERIALIZATION_MODE } from "../../wire/Control.ts"
+import * as Frame from "../../wire/Frame.ts"
+import { FrameReader } from "../../wire/FrameReader.ts"
+import { FrameWriter } from "../../wire/FrameWriter.ts"
+import { isRpcError, RpcError } from "../../wire/RpcError.ts"
+import { WriteBuffer } from "./writeBuffer.ts"
+
+/** A method of a server, ready to be called. */
+export interface CompiledMethod {
+  readonly called: CalledMethod
+  readonly timeout: Duration.Duration | undefined
+  readonly request: MessageCodec.MessageCodec<unknown>
+  readonly response: MessageCodec.MessageCodec<unknown>
+  readonly encoding: MessageCodec.Encoding
+  /** Endpoint id of the server, or `local`. */
+  readonly peer: string
+  /** Opens a channel, given how many bytes leave at first. */
+  readonly open: (size: number) => Effect.Effect<CallChannel, RpcError>
+  readonly declaredError: (error: RpcError) => unknown
+  /** Header frame of a call that sets nothing for itself. */
+  readonly plainHeader: Uint8Array
+}
+
+/** What one call sends: the frames that leave at once, and what follows them. */
+export interface Input {
+  readonly first: (frames: FrameWriter) => Effect.Effect<void, RpcError>
+  readonly rest: ((writes: WriteBuffer) => Effect.Effect<void, unknown, unknown>) | undefined
+}
+
+/** A call on its channel. */
+export interface OpenCall {
+  readonly method: CompiledMethod
+  /** As the interceptors left it. */
+  readonly call: Call
+  readonly channel: CallChannel
+  readonly reader: FrameReader
+  /** Sends all that the call has to say. */
+  readonly sending: Effect.Effect<void, unknown, unknown>
+  /** The trailer, once it has arrived. */
+  trailer: Frame.Frame | undefined
+  /** Response metadata, once the call has ended well. */
+  metadata: ReadonlyMap<string, string>
+}
+
+export const headerFrame = (
+  { method, service, version }: CalledMethod,
+  encoding: MessageCodec.Encoding,
+  callId: string,
+  metadata: ReadonlyMap<string, string>,
+  deadline: number
+): Uint8Array =>
+  Frame.encode(
+    encodeHeader(
+      {
+        service,
+        method,
+        version,
+        callId,
+        deadlineEpochMs: deadline,
+        serializationMode: SERIALIZATION_MODE[encoding],
+        metadataKeys: [...metadata.keys()],
+        metadataValues: [...metadata.values()]
+      },
+      encoding
+    ),
+    Frame.HEADER
+  )
+
+/** Opens a channel for the header and what leaves with it. */
+export const open = (method: CompiledMethod, call: Call, input: Input): Effect.Effect<OpenCall, RpcError> =>
+  Effect.suspend(() => {
+    const plain = call.deadline === undefined && call.callId === "" && call.metadata.size === 0
+    const frames = new FrameWriter(method.encoding, method.encoding === "xlang")
+    frames.raw(
+      plain
+        ? method.plainHeader
+        : headerFrame(method.called, method.encoding, call.callId, call.metadata, call.deadline ?? 0)
+    )
+    // A request that cannot be written must not cost a stream.
+    return Effect.andThen(
+      input.first(frames),
+      Effect.map(
+        Effect.suspend(() => method.open(frames.size)),
+        (channel): OpenCall => ({
+          method,
+          call,
+          channel,
+          reader: new FrameReader(channel),
+          sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
+          trailer: undefined,
+          metadata: NO_METADATA
+        })
+      )
+    )
+  })
+
+const NO_METADATA: ReadonlyMap<string, string> = new Map()
+
+/** Failing to send is no failure yet: the server may have answered before it stopped listening. */
+const sendAll = (
+  channel: CallChannel,
+  frames: FrameWriter,
+  rest: (writes: WriteBuffer) => Effect.Effect<void, unknown, unknown>
+): Effect.Effect<void, unknown, unknown> => {
+  const writes = new WriteBuffer(channel, frames)
+  return Effect.catchIf(
+    Effect.all([writes.run, rest(writes)], { concurrency: 2, discard: true }),
+    isChannelError,
+    () => Effect.void
+  )
+}
+
+/** The one response, once the trailer behind it is there. */
+export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => {
+  let message: Frame.Frame | undefined
+  return reading(opened, (reader) => {
+    for (let frame = reader.poll(); frame !== undefined; frame = reader.poll()) {
+      if ((frame.flags & Frame.TRAILER) !== 0) {
+        endWith(opened, frame)
+        if (message === undefined) throw RpcError.of("INTERNAL", "the server answered OK without a response")
+        return Effect.succeed(read(opened, message))
+      }
+      if (message !== undefined) {
+        throw RpcError.of("INTERNAL", "the server sent more than one response; call the method as a stream")
+      }
+      message = frame
+    }
+    return undefined
+  })
+}
+
+/** Responses as they arrive, every batch that one read brought. */
+export const responses = (opened: OpenCall): Effect.Effect<Arr.NonEmptyReadonlyArray<unknown>, RpcError | Cause.Done> =>
+  reading(opened, (reader) => {
+    const batch: Array<unknown> = []
+    let trailer = opened.trailer
+    // Nothing is read behind the trailer.
+    while (trailer === undefined) {
+      const frame = reader.poll()
+      if (frame === undefined) break
+      if ((frame.flags & Frame.TRAILER) !== 0) trailer = opened.trailer = frame
+      else if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
+    }
+    if (Arr.isArrayNonEmpty(batch)) return Effect.succeed(batch)
+    if (trailer === undefined) return undefined
+    endWith(opened, trailer)
+    return Cause.done()
+  })
+
+/** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. It may throw. */
+const reading = <A, E>(
+  opened: OpenCall,
+  look: (reader: FrameReader) => Effect.Effect<A, E> | undefined
+): Effect.Effect<A, E | RpcError> => {
+  const { reader } = opened
+  const attempt = (more: boolean): Effect.Effect<A, E | RpcError> => {
+    if (!more) return Effect.fail(noTrailer)
+    try {
+      return look(reader) ?? wait
+    } catch (error) {
+      return Effect.fail(unreadable(error))
+    }
+  }
+  const wait = Effect.matchEffect(reader.more, {
+    onFailure: (error) => Effect.fail(unreadable(error)),
+    onSuccess: attempt
+  })
+  return Effect.suspend(() => attempt(true))
+}
+
+const noTrailer = RpcError.of("UNAVAILABLE", "the stream ended without a status")
+
+/** Throws the error that the trailer stands for, if it does. */
+const endWith = (opened: OpenCall, trailer: Frame.Frame): void => {
+  opened.trailer = trailer
+  const status = decodeStatus(trailer.payload)
+  if (status.code !== 0) throw errorOf(status)
+  opened.metadata = pairsOf(status)
+}
+
+const read = (opened: OpenCall, frame: Frame.Frame): unknown =>
+  opened.method.response.read(
+    (frame.flags & Frame.COMPRESSED) === 0 ? frame.payload : decompress(frame.payload),
+    opened.method.encoding
+  )
+
+const unreadable = (error: unknown): RpcError => {
+  if (isRpcError(error)) return error
+  if (error instanceof CodecError) {
+    const contract = error.reason === "UnexpectedFields" || error.reason === "SchemaMismatch"
+    return RpcError.of(contract ? "CONTRACT_VIOLATION" : "INTERNAL", `the response: ${error.detail}`)
+  }
+  if (error instanceof Frame.FrameError) return RpcError.of("INTERNAL", `the answer: ${error.message}`)
+  if (isChannelError(error)) return RpcError.of("UNAVAILABLE", error.detail)
+  throw error
+}
+
+/** A call that ended with a status gives its stream back; one that was given up resets it. */
+export const retire = (opened: OpenCall): Effect.Effect<void> =>
+  opened.trailer === undefined ? opened.channel.abort : opened.channel.release
