@@ -399,10 +399,14 @@ describe("BlobStore.layerDirectory, reopened", () => {
       yield* session(Effect.andThen(Effect.andThen(add(small, "small"), add(large, "large")), take(part, [0, 64])))
       writeFileSync(join(path, "temp", "7"), "x")
       writeFileSync(join(path, "temp", "7.obao4"), "x")
-      writeFileSync(join(path, "data", `${hashOf(blobOf(1, 1))}.data`), "x")
+      const stray = `${hashOf(blobOf(1, 1))}.data`
+      writeFileSync(join(path, "data", stray), "not what its name says")
       yield* session(
         Effect.gen(function* () {
           const store = yield* BlobStore
+          assert.deepStrictEqual(yield* store.status(hashOf(blobOf(1, 1))), { _tag: "NotFound" })
+          assert.strictEqual(readFileSync(join(path, "data", stray), "utf8"), "not what its name says")
+          rmSync(join(path, "data", stray))
           assert.isTrue(Buffer.from(small).equals(yield* readAll(hashOf(small))))
           assert.isTrue(Buffer.from(large).equals(yield* readAll(hashOf(large))))
           assert.deepStrictEqual((yield* take(part, [64])).ranges, [0])

@@ -6,6 +6,12 @@
 import * as Data from "effect/Data"
 import type { BlobHash } from "./BlobHash.ts"
 
+/** What a cause says, whatever it is. */
+const textOf = (cause: unknown): string => {
+  if (typeof cause === "string") return cause
+  return typeof cause === "object" && cause !== null && "message" in cause ? String(cause.message) : "unknown cause"
+}
+
 /** The store has nothing, or not all, of a blob that was asked for as a whole. */
 export class BlobNotFound extends Data.TaggedError("BlobNotFound")<{ readonly hash: BlobHash }> {
   override get message(): string {
@@ -24,13 +30,58 @@ export class RangeNotFound extends Data.TaggedError("RangeNotFound")<{
   }
 }
 
-/** The disk or the database under the store failed. What was reported as stored before is not affected. */
+/** A range that no blob can have: positions in bytes are whole numbers from 0 to 2^53 - 1, the end not before the start. */
+export class InvalidRange extends Data.TaggedError("InvalidRange")<{
+  readonly start: number
+  readonly end: number | undefined
+}> {
+  override get message(): string {
+    return `Bytes ${this.start} to ${this.end ?? "the end"} are no range: give whole numbers from 0 on, the end not before the start`
+  }
+}
+
+/**
+ * What is stored does not match the hash any more: the disk, or somebody, changed it. What is damaged counts as missing
+ * from then on, so that adding the blob again, or downloading it, repairs it.
+ */
+export class BlobDamaged extends Data.TaggedError("BlobDamaged")<{
+  readonly hash: BlobHash
+  /** The first byte that is not what it should be. */
+  readonly offset: number
+}> {
+  override get message(): string {
+    return `Blob ${this.hash} is damaged in this store from byte ${this.offset} on: add it again, or download it again`
+  }
+}
+
+/** It is not known what a tag or somebody at work keeps, so nothing was removed. */
+export class UnreadableRoot extends Data.TaggedError("UnreadableRoot")<{
+  /** The hash sequence that cannot be read. */
+  readonly hash: BlobHash
+  /** The tag that keeps it, if one does. */
+  readonly tag: string | undefined
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    const detail = textOf(this.cause)
+    const tag = this.tag === undefined ? "" : ` of tag ${JSON.stringify(this.tag)}`
+    return (
+      `No garbage was removed, because hash sequence ${this.hash}${tag} cannot be read, and it says what is to stay. ` +
+      `${detail}. Then collect again, or remove the tag if what it keeps may go`
+    )
+  }
+}
+
+/**
+ * The store could not do it: the disk or the database under it failed, or it is open for reading only. What was reported
+ * as stored before is not affected.
+ */
 export class BlobStoreError extends Data.TaggedError("BlobStoreError")<{
   readonly operation: string
   readonly cause: unknown
 }> {
   override get message(): string {
-    const detail = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    const detail = textOf(this.cause)
     return `The blob store could not ${this.operation}: ${detail}`
   }
 }
@@ -41,7 +92,7 @@ export class BlobStoreUnavailable extends Data.TaggedError("BlobStoreUnavailable
   readonly cause: unknown
 }> {
   override get message(): string {
-    const detail = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    const detail = textOf(this.cause)
     return detail.includes("locked")
       ? `The blob store at ${this.path} is open already, in another process or in this one: stop that one, share its store, or choose another directory`
       : `Cannot use ${this.path} as a blob store: ${detail}`
@@ -69,7 +120,7 @@ export class BlobFileError extends Data.TaggedError("BlobFileError")<{
   readonly cause: unknown
 }> {
   override get message(): string {
-    const detail = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    const detail = textOf(this.cause)
     return `Cannot ${this.operation} ${this.path}: ${detail}`
   }
 }

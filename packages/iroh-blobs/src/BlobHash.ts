@@ -18,11 +18,14 @@ export interface HashAndFormat {
 }
 
 const brand = Brand.nominal<BlobHash>()
+const hexOf = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
 
 /** The hash whose 32 bytes are `bytes`. Throws {@link Malformed} for any other length. */
 export const fromBytes = (bytes: Uint8Array): BlobHash => {
   if (bytes.length !== HASH_SIZE) throw new Malformed(`a hash has 32 bytes, not ${bytes.length}`)
-  return brand(base16.encode(bytes).toLowerCase())
+  let text = ""
+  for (const byte of bytes) text += hexOf[byte]!
+  return brand(text)
 }
 
 /** The 32 bytes of a hash. */

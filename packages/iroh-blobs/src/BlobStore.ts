@@ -10,16 +10,26 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { BlobStoreUnavailable, type BlobNotFound, type BlobStoreError, type TagNotFound } from "./BlobError.ts"
+import type {
+  BlobDamaged,
+  BlobNotFound,
+  BlobStoreError,
+  BlobStoreUnavailable,
+  TagNotFound,
+  UnreadableRoot
+} from "./BlobError.ts"
 import type { BlobPart } from "./internal/blobFiles.ts"
-import { databasePath, directoryFiles } from "./internal/directoryFiles.ts"
+import { openDatabase } from "./internal/database.ts"
+import { Entries } from "./internal/entries.ts"
 import { memoryFiles } from "./internal/memoryFiles.ts"
 import { Metadata, type Tag } from "./internal/metadata.ts"
 import { onDemand } from "./internal/onDemand.ts"
 import { makeStore } from "./internal/store.ts"
+import { openDirectory } from "./internal/storeDirectory.ts"
 import type { BaoItem } from "./proto/BaoDecoder.ts"
 import type { Bitfield } from "./Bitfield.ts"
 import type { BlobHash, HashAndFormat } from "./BlobHash.ts"
+import type { ChunkRanges } from "./ChunkRanges.ts"
 
 export type { Tag } from "./internal/metadata.ts"
 export type { BlobPart } from "./internal/blobFiles.ts"
@@ -35,8 +45,25 @@ export interface BlobReader {
   readonly hash: BlobHash
   /** What is there now; it may grow while a download runs. */
   readonly bitfield: () => Bitfield
-  /** Exactly `length` stored bytes of the data or the outboard. Only what `bitfield` says is there can be read. */
-  readonly read: (part: BlobPart, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+  /**
+   * Exactly `length` bytes of the data or the outboard, from `offset` on. Only what `bitfield` says is there can be read.
+   * Data is verified against the hash; the outboard comes as it is stored.
+   */
+  readonly read: (
+    part: BlobPart,
+    offset: number,
+    length: number
+  ) => Effect.Effect<Uint8Array, BlobDamaged | BlobStoreError>
+  /** Data from `offset` to `end`, verified, in pieces of up to 256 KiB. */
+  readonly stream: (offset: number, end: number) => Stream.Stream<Uint8Array, BlobDamaged | BlobStoreError>
+}
+
+/** A blob held open by somebody who verifies what is read. */
+export interface StoredBlob extends BlobReader {
+  /** Bytes as they are stored, right or wrong. */
+  readonly stored: (part: BlobPart, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+  /** Says that what is stored does not match the hash: it counts as missing from then on. */
+  readonly markDamaged: (ranges: ChunkRanges) => Effect.Effect<void>
 }
 
 /** A blob being received in verified pieces. It is not collected meanwhile, and resumable if it never gets whole. */
@@ -57,8 +84,8 @@ export interface AddedBlob {
 
 /** The tag under which a new blob stays. */
 export interface FinishOptions {
-  /** A name; "auto" for a new one made of the time; absent for none, so that the blob stays no longer than the scope. */
-  readonly tag?: string | undefined
+  /** A name; true for a new one made of the time; absent for none, so that the blob stays no longer than the scope. */
+  readonly tag?: string | true | undefined
   /** Default "raw". With "hashSeq" the tag keeps the children too. */
   readonly format?: HashAndFormat["format"] | undefined
 }
@@ -95,7 +122,7 @@ export interface Tags {
   readonly rename: (from: string, to: string) => Effect.Effect<void, TagNotFound | BlobStoreError>
 }
 
-/** What a collection of garbage did. */
+/** What a collection of garbage did, in numbers of blobs. */
 export interface GarbageReport {
   readonly removed: number
   readonly kept: number
@@ -103,12 +130,21 @@ export interface GarbageReport {
 
 /** Settings of a store. */
 export interface BlobStoreOptions {
-  /** How often garbage is collected. Default: never by itself. */
+  /** How often garbage is collected; not more often than every 10 milliseconds. Default: never by itself. */
   readonly gcInterval?: Duration.Input | undefined
 }
 
+/** Settings of a store in a directory. */
+export interface DirectoryOptions extends BlobStoreOptions {
+  /**
+   * Opens what is there and changes nothing on the disk, which may be full or not writable; whatever would write fails.
+   * Default: false.
+   */
+  readonly readOnly?: boolean | undefined
+}
+
 /** Settings of a store that is opened when it is needed. */
-export interface OnDemandOptions extends BlobStoreOptions {
+export interface OnDemandOptions extends DirectoryOptions {
   /** Where blobs are kept. Default: in memory. */
   readonly directory?: string | undefined
 }
@@ -123,7 +159,7 @@ export class BlobStore extends Context.Service<
     /** Blobs of which something is stored, by hash. The empty blob is always there and never listed. */
     readonly list: Stream.Stream<{ readonly hash: BlobHash; readonly status: BlobStatus }, BlobStoreError>
     /** Opens a blob of which at least something is there. */
-    readonly open: (hash: BlobHash) => Effect.Effect<BlobReader, BlobNotFound | BlobStoreError, Scope.Scope>
+    readonly open: (hash: BlobHash) => Effect.Effect<StoredBlob, BlobNotFound | BlobStoreError, Scope.Scope>
     /** Begins a new blob. */
     readonly create: Effect.Effect<BlobWriter, BlobStoreError, Scope.Scope>
     /** Opens a blob to add verified pieces to it. Several may do so at a time. */
@@ -132,9 +168,21 @@ export class BlobStore extends Context.Service<
     readonly observe: (hash: BlobHash) => Stream.Stream<Bitfield, BlobStoreError>
     /** Keeps a blob, and with the format "hashSeq" also the blobs listed in it, until the scope ends. */
     readonly protect: (content: HashAndFormat) => Effect.Effect<void, BlobStoreError, Scope.Scope>
+    /**
+     * Reads all that is there of a blob against its hash. Damage counts as missing from then on, so that the blob can be
+     * added or downloaded again. Answers what is there.
+     */
+    readonly verify: (hash: BlobHash) => Effect.Effect<Bitfield, BlobStoreError>
     readonly tags: Tags
-    /** Removes every blob that is not tagged, protected, open or being written, whole or in part. */
-    readonly collectGarbage: Effect.Effect<GarbageReport, BlobStoreError>
+    /**
+     * Removes every blob that is not tagged, protected, open or being written, whole or in part. When the blob of a tag
+     * with the format "hashSeq" is not all there, or cannot be read, nothing is removed: what it keeps is not known.
+     */
+    readonly collectGarbage: Effect.Effect<GarbageReport, BlobStoreError | UnreadableRoot>
+    /** Removes those of the given blobs that {@link collectGarbage} would remove; answers which they were. */
+    readonly remove: (
+      hashes: Iterable<BlobHash>
+    ) => Effect.Effect<ReadonlyArray<BlobHash>, BlobStoreError | UnreadableRoot>
   }
 >()("@aster-effect/iroh-blobs/BlobStore") {
   /**
@@ -162,30 +210,17 @@ export class BlobStore extends Context.Service<
 
   /**
    * A store in a directory, which is created if need be and used by one process at a time. Whatever happens to the
-   * process, the store holds only verified blobs, and partial ones that can be resumed.
+   * process, the store holds only verified blobs, and partial ones that can be resumed. Blobs whose record is missing,
+   * because the database was lost or is an older copy, are verified and recorded again under tags `recovered/<hash>`.
    */
   static readonly layerDirectory = (
     path: string,
-    options: BlobStoreOptions = {}
+    options: DirectoryOptions = {}
   ): Layer.Layer<BlobStore, BlobStoreUnavailable> => Layer.effect(BlobStore, inDirectory(path, options))
 }
 
 const inMemory = (options: BlobStoreOptions) =>
-  Effect.suspend(() => makeStore(new Metadata(":memory:"), memoryFiles(), options))
+  Effect.suspend(() => makeStore(new Entries(new Metadata(openDatabase(":memory:")), memoryFiles()), options))
 
-const inDirectory = (path: string, options: BlobStoreOptions) =>
-  Effect.tryPromise({
-    try: async () => {
-      const metadata = new Metadata(await databasePath(path))
-      try {
-        return { metadata, files: await directoryFiles(path, (hash) => metadata.has(hash)) }
-      } catch (error) {
-        metadata.close()
-        throw error
-      }
-    },
-    catch: (cause) => new BlobStoreUnavailable({ path, cause })
-  }).pipe(
-    Effect.uninterruptible,
-    Effect.flatMap(({ files, metadata }) => makeStore(metadata, files, options))
-  )
+const inDirectory = (path: string, options: DirectoryOptions) =>
+  Effect.flatMap(openDirectory(path, options.readOnly ?? false), (entries) => makeStore(entries, options))

@@ -13,11 +13,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bitfield from "./Bitfield.ts"
 import {
+  type BlobDamaged,
   type BlobFileError,
   BlobNotFound,
   type BlobStoreError,
-  type MalformedBlob,
-  type RangeNotFound
+  type InvalidRange,
+  type MalformedBlob
 } from "./BlobError.ts"
 import type * as BlobHash from "./BlobHash.ts"
 import { type AddedBlob, type BlobStatus, BlobStore, type Tags } from "./BlobStore.ts"
@@ -32,7 +33,7 @@ import { readHashSeq } from "./internal/hashSeqBlob.ts"
 import { observe } from "./internal/observing.ts"
 import { makePeers } from "./internal/peers.ts"
 import { pushTo } from "./internal/push.ts"
-import { readRange, streamRange } from "./internal/reading.ts"
+import { type ReadError, readRange, streamRange } from "./internal/reading.ts"
 import { finishOptions } from "./internal/tagging.ts"
 import type { DownloadFailed, TransferError } from "./TransferError.ts"
 
@@ -122,7 +123,7 @@ export interface Observation {
 /** What names a blob: its ticket, its hash, or both as text. */
 export type BlobName = string | BlobTicket.BlobTicket | BlobHash.HashAndFormat
 
-type ReadError = BlobNotFound | RangeNotFound | BlobStoreError
+export type { ReadError } from "./internal/reading.ts"
 
 /** Blobs of this node and its peers. */
 export class Blobs extends Context.Service<
@@ -167,13 +168,14 @@ export class Blobs extends Context.Service<
       content: BlobHash.BlobHash | BlobHash.HashAndFormat
     ) => Effect.Effect<string, BlobNotFound | BlobStoreError>
     /**
-     * Gets what is missing of a blob, or of a hash sequence and all that it lists. Every piece is verified; a peer that
-     * fails or lies is left, and the next one asked for the rest. What was received stays when this fails.
+     * Gets what is missing of a blob, or of a hash sequence and all that it lists. Every piece is verified, those that are
+     * here as well; a peer that fails or lies is left, and the next one asked for the rest. What was received stays when
+     * this fails.
      */
     readonly download: (
       name: BlobName,
       options?: DownloadOptions
-    ) => Effect.Effect<Downloaded, DownloadFailed | BlobStoreError | MalformedBlob>
+    ) => Effect.Effect<Downloaded, DownloadFailed | BlobStoreError | MalformedBlob | InvalidRange>
     /** Gets what is missing of several blobs, from each peer as much as it has, with few requests. */
     readonly downloadMany: (
       hashes: Iterable<BlobHash.BlobHash>,
@@ -183,7 +185,7 @@ export class Blobs extends Context.Service<
     readonly push: (
       content: BlobHash.HashAndFormat,
       to: NodeAddr
-    ) => Effect.Effect<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob>
+    ) => Effect.Effect<void, TransferError | BlobNotFound | BlobDamaged | BlobStoreError | MalformedBlob>
     /** What a peer says to have of a blob, now and as it changes. */
     readonly observe: (hash: BlobHash.BlobHash, at: NodeAddr) => Stream.Stream<Observation, TransferError>
     /** Names blobs together. The answer is a hash sequence: share and download it as such. */
@@ -202,8 +204,12 @@ export class Blobs extends Context.Service<
       options?: ProgressOptions
     ) => Effect.Effect<void, BlobFileError | ReadError | MalformedBlob>
     readonly tags: Tags
-    /** Removes what is neither tagged nor in use. */
+    /** Removes what is neither tagged nor in use; nothing while it is not known what a tag keeps. */
     readonly collectGarbage: BlobStore["Service"]["collectGarbage"]
+    /** Reads all that is here of a blob against its hash. Damage counts as missing from then on. */
+    readonly verify: BlobStore["Service"]["verify"]
+    /** Removes those of the given blobs that are neither tagged nor in use; answers which they were. */
+    readonly remove: BlobStore["Service"]["remove"]
   }
 >()("@aster-effect/iroh-blobs/Blobs") {
   /** Blobs in the given store, shared through the given node. Serving them is up to `BlobsProtocol.handler`. */
@@ -238,7 +244,7 @@ const make = Effect.fnUntraced(function* ({
   const push = Effect.fn("Blobs.push")(function* (content: BlobHash.HashAndFormat, to: NodeAddr) {
     yield* store.protect(content)
     const children = content.format === "raw" ? [] : yield* readHashSeq(store, content.hash)
-    yield* pushTo(store, yield* peers.connect(to, content.hash, "30 seconds"), content, children)
+    yield* pushTo(store, yield* peers.dial(to, content.hash), content, children)
   }, Effect.scoped)
 
   return {
@@ -266,6 +272,8 @@ const make = Effect.fnUntraced(function* ({
       exportCollection(store, hash, directory, options)
     ),
     tags: store.tags,
-    collectGarbage: store.collectGarbage
+    collectGarbage: store.collectGarbage,
+    verify: store.verify,
+    remove: store.remove
   }
 })

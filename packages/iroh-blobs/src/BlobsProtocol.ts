@@ -66,9 +66,12 @@ export const protocol = (options: BlobsProtocolOptions = {}): Router.Protocol<Bl
  * Serves the blobs of the store to one connection. How many streams a peer may have
  * open, and so how many blobs it may observe, is for the transport to limit.
  */
-export const handler =
-  (options: BlobsProtocolOptions = {}): Router.Handler<BlobStore> =>
-  (connection, draining) =>
+export const handler = (options: BlobsProtocolOptions = {}): Router.Handler<BlobStore> => {
+  const { maxRequests = 16 } = options
+  if (!Number.isSafeInteger(maxRequests) || maxRequests < 1) {
+    throw new RangeError(`maxRequests is ${maxRequests}: give a whole number from 1 on`)
+  }
+  return (connection, draining) =>
     Effect.gen(function* () {
       const store = yield* BlobStore
       const streams = yield* FiberSet.make<void>()
@@ -77,7 +80,7 @@ export const handler =
         options,
         draining,
         peer: connection.remoteId,
-        slots: Semaphore.makeUnsafe(options.maxRequests ?? 16)
+        slots: Semaphore.makeUnsafe(maxRequests)
       }
       const accepting = connection.acceptBi.pipe(
         Effect.flatMap((stream) => FiberSet.run(streams, serveStream(session, stream))),
@@ -88,6 +91,7 @@ export const handler =
       // Without a connection there is nothing to wait for: what still runs is interrupted with this scope.
       yield* Effect.raceFirst(FiberSet.awaitEmpty(streams), connection.closed)
     }).pipe(Effect.scoped)
+}
 
 /** What the streams of a connection share. */
 interface Session {
@@ -157,7 +161,7 @@ const serveStream = (session: Session, stream: BiStream): Effect.Effect<void> =>
     if (request._tag === "Observe") return request
     if (request._tag === "Push") {
       yield* store.protect({ hash: request.hash, format: "hashSeq" })
-      const receiving = { peer, stallTimeout: readTimeout, onData: () => Effect.void }
+      const receiving = { peer, stallTimeout: readTimeout, verify: store.verify, onData: () => Effect.void }
       if (!(yield* takePush(store, request, opening.reader, receiving))) {
         return yield* refuse(Request.ErrorCode.Internal, "aborted")
       }
@@ -241,11 +245,11 @@ const observe = (store: BlobStore["Service"], { hash }: Request.ObserveRequest, 
 const takePush = Effect.fnUntraced(
   function* (store: BlobStore["Service"], request: Request.PushRequest, reader: ByteReader, options: ReceiveOptions) {
     const root = ChunkRangesSeq.at(request.ranges, 0)
-    if (root.length > 0) yield* receiveResponse(store, reader, request.hash, root, options)
+    if (root.length > 0 && !(yield* receiveResponse(store, reader, request.hash, root, options))) return false
     if (!ChunkRangesSeq.reaches(request.ranges, 1)) return true
     const children = yield* readHashSeq(store, request.hash)
     for (const { index, ranges } of ChunkRangesSeq.selected(request.ranges, 1, children.length + 1)) {
-      yield* receiveResponse(store, reader, children.at(index - 1), ranges, options)
+      if (!(yield* receiveResponse(store, reader, children.at(index - 1), ranges, options))) return false
     }
     return true
   },

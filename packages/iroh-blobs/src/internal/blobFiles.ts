@@ -4,9 +4,14 @@ import type { BlobHash } from "../BlobHash.ts"
 /** A blob's content, or its outboard. */
 export type BlobPart = "data" | "outboard"
 
-/** The two parts of one blob, open for reading and writing at any offset. */
+/** Bytes are not where the metadata says they are: a file is gone, or ends too early. */
+export class Missing extends Error {
+  override readonly name = "Missing"
+}
+
+/** The two parts of one blob, open for reading, and if asked for writing, at any offset. */
 export interface OpenBlob {
-  /** Exactly `length` bytes; rejects where the part is shorter. */
+  /** Exactly `length` bytes; rejects with {@link Missing} where they are not there. */
   readonly read: (part: BlobPart, offset: number, length: number) => Promise<Uint8Array>
   /** Writes pieces that follow one another. */
   readonly write: (part: BlobPart, offset: number, pieces: ReadonlyArray<Uint8Array>) => Promise<void>
@@ -18,7 +23,7 @@ export interface OpenBlob {
 /** A new blob whose hash is not known yet. */
 export interface NewBlob {
   readonly append: (bytes: Uint8Array) => Promise<void>
-  /** Makes it the content of `hash`, durably, replacing what is there. */
+  /** Makes it the content of `hash`, durably, replacing what is there; call {@link BlobFiles.unsettled} before. */
   readonly install: (hash: BlobHash, outboard: Uint8Array) => Promise<void>
   /** Forgets it; does nothing after `install`. */
   readonly discard: () => Promise<void>
@@ -28,6 +33,15 @@ export interface NewBlob {
 export interface BlobFiles {
   readonly create: () => Promise<NewBlob>
   /** Opens what is there of a blob, nothing being fine too. */
-  readonly open: (hash: BlobHash) => Promise<OpenBlob>
+  readonly open: (hash: BlobHash, use: "read" | "write") => Promise<OpenBlob>
   readonly remove: (hash: BlobHash) => Promise<void>
+  /** Length of the data that lies there; undefined when there is no file. */
+  readonly sizeOf: (hash: BlobHash) => Promise<number | undefined>
+  /**
+   * Notes that files of the blob are about to be there without a record, because one is still to be made or was just
+   * removed. Whoever opens the store next and finds that note, files and no record knows that nobody misses them.
+   */
+  readonly unsettled: (hash: BlobHash) => Promise<void>
+  /** Takes the note back: files and record agree. */
+  readonly settled: (hash: BlobHash) => Promise<void>
 }

@@ -1,14 +1,14 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { BlobStoreError } from "../BlobError.ts"
-import type { AddedBlob, BlobWriter, FinishOptions } from "../BlobStore.ts"
 import * as Bitfield from "../Bitfield.ts"
-import { GROUP_SIZE } from "../proto/Blake3.ts"
+import type { BlobStoreError } from "../BlobError.ts"
 import * as BlobHash from "../BlobHash.ts"
+import type { AddedBlob, BlobWriter, FinishOptions } from "../BlobStore.ts"
+import { GROUP_SIZE } from "../proto/Blake3.ts"
 import { OutboardBuilder } from "../proto/OutboardBuilder.ts"
 import type { NewBlob } from "./blobFiles.ts"
-import { attempt, attemptSync, type Entries } from "./entries.ts"
+import { attempt, type Entries } from "./entries.ts"
 import type { TagWriter } from "./tags.ts"
 
 /** Bytes collected before they go to the disk at once. */
@@ -53,32 +53,49 @@ export const createBlob = Effect.fnUntraced(function* (
     const { hash: bytes, outboard } = builder.finish()
     const hash = BlobHash.fromBytes(bytes)
     const entry = yield* entries.hold(hash).pipe(Scope.provide(scope))
+    const data = size <= GROUP_SIZE ? Uint8Array.from(Buffer.concat(batch)) : undefined
     const settle = Effect.gen(function* () {
-      if (!Bitfield.isComplete(entry.bitfield)) {
-        const data = size <= GROUP_SIZE ? Uint8Array.from(Buffer.concat(batch)) : undefined
-        if (data === undefined) {
-          if (batched > 0) yield* flush
-          yield* attempt("store a blob", async () => {
-            await aside!.install(hash, outboard)
-            // Files of a partial blob were open; readers go on with the new ones.
-            await entries.closeFiles(entry)
-          })
-        }
-        const bitfield = Bitfield.complete(size)
-        yield* attemptSync("record a blob", () => entries.metadata.putBlob(hash, { bitfield, data }))
-        entry.data = data
-        entry.unsynced = 0
-        entries.publish(entry, bitfield)
+      // Also when the blob is there: what lies there may be damaged, and this is not.
+      if (data === undefined) {
+        if (batched > 0) yield* flush
+        yield* attempt("store a blob", async () => {
+          if (!entries.metadata.has(hash)) await entries.unsettle(entry)
+          await aside!.install(hash, outboard)
+          // Files of a partial blob were open; readers go on with the new ones.
+          await entries.closeFiles(entry)
+        })
       }
-      const tag = options.tag
-      if (tag !== undefined)
-        yield* attemptSync("set a tag", () => tags.write(tag, { hash, format: options.format ?? "raw" }))
+      const { format = "raw", tag } = options
       // One commit for both: the tag is never there without the blob.
-      yield* attempt("record a blob", () => entries.metadata.durable())
-    })
-    yield* Semaphore.withPermit(entry.lock, settle)
+      const record = { bitfield: Bitfield.complete(size), data }
+      yield* attempt("record a blob", () =>
+        entries.record(entry, record, (changes) => {
+          if (tag !== undefined) tags.write(changes, tag, { hash, format })
+        })
+      )
+    }).pipe(
+      // What was reported as a failure is not to take up the disk, nor to turn up one day.
+      Effect.tapError(() =>
+        Effect.ignore(
+          attempt("discard a blob", () => entries.abandon(entry)),
+          { log: true }
+        )
+      )
+    )
+    if (hash === BlobHash.emptyBlob) yield* tagEmpty(options)
+    else yield* Semaphore.withPermit(entry.lock, settle)
     return { hash, size }
   }, Effect.uninterruptible)
+
+  /** The empty blob is in every store, and never recorded. */
+  const tagEmpty = ({ format = "raw", tag }: FinishOptions): Effect.Effect<void, BlobStoreError> =>
+    tag === undefined
+      ? Effect.void
+      : Effect.asVoid(
+          attempt("set a tag", () =>
+            entries.metadata.commit((changes) => tags.write(changes, tag, { hash: BlobHash.emptyBlob, format }))
+          )
+        )
 
   return { write, finish: (options = {}) => store(options) }
 })

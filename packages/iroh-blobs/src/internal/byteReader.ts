@@ -11,11 +11,18 @@ const READ_SIZE = 65_536
 /** Cuts what arrives on a stream into pieces of known length. Holds no more than is asked for, and one read. */
 export class ByteReader {
   readonly #recv: RecvStream
+  readonly #heard: () => void
   #chunk: Uint8Array = new Uint8Array(0)
   #at = 0
 
-  constructor(recv: RecvStream) {
+  /** `heard` is called with every read that brings something. */
+  constructor(recv: RecvStream, heard: () => void = () => {}) {
     this.#recv = recv
+    this.#heard = heard
+  }
+
+  #read(): Effect.Effect<Uint8Array | undefined, StreamError> {
+    return Effect.tap(this.#recv.read(READ_SIZE), () => Effect.sync(this.#heard))
   }
 
   /** The next `length` bytes if they have arrived already. They may share memory with later answers. */
@@ -37,7 +44,7 @@ export class ByteReader {
       const parts = [this.#chunk.subarray(this.#at)]
       let length = this.#chunk.length - this.#at
       while (length <= limit) {
-        const chunk = yield* this.#recv.read(READ_SIZE)
+        const chunk = yield* this.#read()
         if (chunk === undefined) return Buffer.concat(parts)
         parts.push(chunk)
         length += chunk.length
@@ -63,7 +70,7 @@ export class ByteReader {
         held += part.length
         this.#at += part.length
         if (held === length) return out
-        const chunk = yield* this.#recv.read(READ_SIZE)
+        const chunk = yield* this.#read()
         if (chunk === undefined) return yield* new StreamEnded({ got: held })
         this.#chunk = chunk
         this.#at = 0

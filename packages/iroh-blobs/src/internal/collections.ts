@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type BlobNotFound, type BlobStoreError, MalformedBlob, type RangeNotFound } from "../BlobError.ts"
+import { type BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobHash } from "../BlobHash.ts"
 import type { AddOptions } from "../Blobs.ts"
 import type { AddedBlob, BlobStore } from "../BlobStore.ts"
 import * as Collection from "../Collection.ts"
 import { readHashSeq } from "./hashSeqBlob.ts"
 import { parsed } from "./parsed.ts"
-import { readRange } from "./reading.ts"
+import { type ReadError, readRange } from "./reading.ts"
 import { finishOptions } from "./tagging.ts"
 
 type Store = BlobStore["Service"]
@@ -19,10 +19,7 @@ const MAX_NAMES_SIZE = 64 * 1_048_576
 export const readCollection = Effect.fnUntraced(function* (
   store: Store,
   hash: BlobHash
-): Effect.fn.Return<
-  ReadonlyArray<Collection.CollectionEntry>,
-  BlobNotFound | RangeNotFound | BlobStoreError | MalformedBlob
-> {
+): Effect.fn.Return<ReadonlyArray<Collection.CollectionEntry>, ReadError | MalformedBlob> {
   const root = yield* readHashSeq(store, hash)
   if (root.length === 0) return yield* new MalformedBlob({ problem: `blob ${hash} is empty, not a collection` })
   const { size } = yield* store.bitfield(root.at(0))

@@ -1,10 +1,24 @@
-import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises"
 import { constants } from "node:fs"
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { BlobHash } from "../BlobHash.ts"
-import type { BlobFiles, BlobPart } from "./blobFiles.ts"
+import { type BlobFiles, type BlobPart, Missing, type OpenBlob } from "./blobFiles.ts"
 
 const extension: Readonly<Record<BlobPart, string>> = { data: ".data", outboard: ".obao4" }
+
+/** Names that the store gives; whatever else lies in its folders is not its own. */
+const ownName = {
+  data: /^([0-9a-f]{64})\.(?:data|obao4)$/,
+  temp: /^\d+(?:\.obao4)?$/,
+  note: /^([0-9a-f]{64})\.unsettled$/
+}
+
+/** What an operating system says when there is no such file. */
+export const isAbsent = (error: unknown): boolean =>
+  typeof error === "object" &&
+  error !== null &&
+  "code" in error &&
+  (error.code === "ENOENT" || error.code === "ENOTDIR")
 
 /** Directories are synced through a handle; some systems refuse, and have no need for it. */
 const syncDirectory = async (path: string): Promise<void> => {
@@ -40,41 +54,66 @@ const readAll = async (handle: FileHandle, position: number, length: number): Pr
   const out = new Uint8Array(length)
   for (let at = 0; at < length;) {
     const { bytesRead } = await handle.read(out, at, length - at, position + at)
-    if (bytesRead === 0) throw new Error(`the file ends at ${position + at}, ${length - at} bytes too early`)
+    if (bytesRead === 0) throw new Missing(`the file ends at ${position + at}, ${length - at} bytes too early`)
     at += bytesRead
   }
   return out
 }
 
-/** Names that the store gives; whatever else lies in its folders is not its own. */
-const ownName = { data: /^[0-9a-f]{64}\.(?:data|obao4)$/, temp: /^\d+(?:\.obao4)?$/ }
-
-/** The database of a store. A folder with other things in it and without one is not taken for a store. */
-export const databasePath = async (root: string): Promise<string> => {
-  await mkdir(root, { recursive: true, mode: 0o700 })
-  const names = await readdir(root)
-  if (names.length > 0 && !names.includes(DATABASE)) {
-    throw new Error(`it holds other things (${names[0]}): name an empty or a new folder`)
+/** Opens both files, or none. A file that is not there is undefined when it is only to be read. */
+const openParts = async (paths: Readonly<Record<BlobPart, string>>, flags: number) => {
+  const openOne = (part: BlobPart): Promise<FileHandle | undefined> =>
+    open(paths[part], flags).catch((error: unknown) => {
+      if (isAbsent(error)) return undefined
+      throw error
+    })
+  const data = await openOne("data")
+  try {
+    return { data, outboard: await openOne("outboard") }
+  } catch (error) {
+    await data?.close()
+    throw error
   }
-  return join(root, DATABASE)
 }
 
-const DATABASE = "blobs.db"
+const existing = (handle: FileHandle | undefined): FileHandle => {
+  if (handle === undefined) throw new Missing("the file is not there")
+  return handle
+}
+
+/** The files of a store. */
+export interface DirectoryFiles extends BlobFiles {
+  /** Hashes of which there is a data file. */
+  readonly present: () => Promise<Set<BlobHash>>
+  /**
+   * Tidies up after an earlier process: imports that were never finished, and files whose note says that nobody misses
+   * them, as far as `isKnown` knows no record of them. Nothing else is touched.
+   */
+  readonly tidy: (isKnown: (hash: string) => boolean) => Promise<void>
+}
 
 /**
  * Blobs as files under `root`: `data/<hash>.data`, `data/<hash>.obao4` and, while a blob is being imported, `temp/<n>`.
- * What an earlier process left in `temp`, and files of blobs that `isKnown` denies, are removed.
+ * With `readOnly` nothing is created.
  */
-export const directoryFiles = async (root: string, isKnown: (hash: string) => boolean): Promise<BlobFiles> => {
+export const directoryFiles = async (root: string, readOnly: boolean): Promise<DirectoryFiles> => {
   const data = join(root, "data")
   const temp = join(root, "temp")
-  await mkdir(temp, { recursive: true })
-  await mkdir(data, { recursive: true })
-  for (const name of await readdir(temp)) if (ownName.temp.test(name)) await rm(join(temp, name), { force: true })
-  for (const name of await readdir(data)) {
-    if (ownName.data.test(name) && !isKnown(name.slice(0, 64))) await rm(join(data, name), { force: true })
+  if (!readOnly) {
+    await mkdir(temp, { recursive: true })
+    await mkdir(data, { recursive: true })
   }
   const pathOf = (hash: BlobHash, part: BlobPart) => join(data, hash + extension[part])
+  const noteOf = (hash: string) => join(temp, `${hash}.unsettled`)
+  const names = (directory: string): Promise<ReadonlyArray<string>> =>
+    readdir(directory).catch((error: unknown) => {
+      if (isAbsent(error)) return []
+      throw error
+    })
+  const remove = async (hash: BlobHash) => {
+    await rm(pathOf(hash, "data"), { force: true })
+    await rm(pathOf(hash, "outboard"), { force: true })
+  }
   let created = 0
 
   return {
@@ -112,27 +151,51 @@ export const directoryFiles = async (root: string, isKnown: (hash: string) => bo
         }
       }
     },
-    open: async (hash) => {
-      const flags = constants.O_RDWR | constants.O_CREAT
-      const handles = {
-        data: await open(pathOf(hash, "data"), flags),
-        outboard: await open(pathOf(hash, "outboard"), flags)
-      }
+    open: async (hash, use): Promise<OpenBlob> => {
+      const flags = use === "read" ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT
+      const handles = await openParts({ data: pathOf(hash, "data"), outboard: pathOf(hash, "outboard") }, flags)
       return {
-        read: (part, offset, length) => readAll(handles[part], offset, length),
-        write: (part, offset, pieces) => writePieces(handles[part], pieces, offset),
+        read: async (part, offset, length) => readAll(existing(handles[part]), offset, length),
+        write: async (part, offset, pieces) => writePieces(existing(handles[part]), pieces, offset),
         sync: async () => {
-          await Promise.all([handles.data.datasync(), handles.outboard.datasync()])
+          await Promise.all([handles.data?.datasync(), handles.outboard?.datasync()])
           await syncDirectory(data)
         },
         close: async () => {
-          await Promise.all([handles.data.close(), handles.outboard.close()])
+          await Promise.all([handles.data?.close(), handles.outboard?.close()])
         }
       }
     },
-    remove: async (hash) => {
-      await rm(pathOf(hash, "data"), { force: true })
-      await rm(pathOf(hash, "outboard"), { force: true })
+    remove,
+    unsettled: async (hash) => (await open(noteOf(hash), "w")).close(),
+    settled: (hash) => rm(noteOf(hash), { force: true }),
+    present: async () => {
+      const found = (await names(data)).filter((name) => ownName.data.test(name) && name.endsWith(extension.data))
+      return new Set(found.map((name) => name.slice(0, 64) as BlobHash))
+    },
+    tidy: async (isKnown) => {
+      for (const name of await names(temp)) {
+        if (ownName.temp.test(name)) await rm(join(temp, name), { force: true })
+        const hash = ownName.note.exec(name)?.[1]
+        if (hash === undefined) continue
+        if (!isKnown(hash)) await remove(hash as BlobHash)
+        await rm(noteOf(hash), { force: true })
+      }
+    },
+    sizeOf: async (hash) => {
+      try {
+        return (await stat(pathOf(hash, "data"))).size
+      } catch (error) {
+        if (isAbsent(error)) return undefined
+        throw error
+      }
     }
   }
+}
+
+/** Whether a folder's entries are those of a store that lost its database: blobs, and nothing that is not a store's. */
+export const isBereft = async (root: string, entries: ReadonlyArray<string>): Promise<boolean> => {
+  const own = new Set(["data", "temp", "blobs.db-wal", "blobs.db-shm", "blobs.db-journal"])
+  if (!entries.includes("data") || !entries.every((name) => own.has(name))) return false
+  return (await readdir(join(root, "data"))).some((name) => ownName.data.test(name))
 }

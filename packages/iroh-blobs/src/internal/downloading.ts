@@ -2,17 +2,9 @@ import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bitfield from "../Bitfield.ts"
-import type { BlobNotFound, BlobStoreError, MalformedBlob } from "../BlobError.ts"
+import { BlobStoreError, type InvalidRange, type MalformedBlob } from "../BlobError.ts"
 import * as BlobHash from "../BlobHash.ts"
-import type {
-  BlobName,
-  ByteRange,
-  Downloaded,
-  DownloadedMany,
-  DownloadManyOptions,
-  DownloadOptions,
-  Progress
-} from "../Blobs.ts"
+import type { BlobName, Downloaded, DownloadedMany, DownloadManyOptions, DownloadOptions, Progress } from "../Blobs.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import * as BlobTicket from "../BlobTicket.ts"
 import * as ChunkRanges from "../ChunkRanges.ts"
@@ -21,6 +13,7 @@ import { fetchMany, fetchMissing, missing } from "./fetch.ts"
 import { readHashSeq } from "./hashSeqBlob.ts"
 import { parsed } from "./parsed.ts"
 import type { Peers } from "./peers.ts"
+import { validRange } from "./reading.ts"
 import type { ReceiveOptions } from "./receive.ts"
 import { keep } from "./tagging.ts"
 
@@ -29,15 +22,23 @@ type Store = BlobStore["Service"]
 /** Counts what arrives, and reports it. `total`: what is to arrive, for a blob that is said to have `size` bytes. */
 class Receiving {
   received = 0
+  readonly #verified = new Set<BlobHash.BlobHash>()
   #blob: Progress["blob"]
   readonly options: Omit<ReceiveOptions, "peer">
 
   constructor(
+    store: Store,
     { onProgress, stallTimeout = "30 seconds" }: Pick<DownloadOptions, "onProgress" | "stallTimeout">,
     total?: (size: number) => number | undefined
   ) {
     this.options = {
       stallTimeout,
+      // What was here may have been damaged meanwhile; what arrives now is not read again.
+      verify: (hash) => {
+        if (this.#verified.has(hash)) return Effect.void
+        this.#verified.add(hash)
+        return store.verify(hash)
+      },
       onBlob: (number, of) => {
         this.#blob = { number, of }
       },
@@ -59,7 +60,8 @@ export const downloadMany = Effect.fnUntraced(function* (
 ): Effect.fn.Return<DownloadedMany, DownloadFailed | BlobStoreError, Scope.Scope> {
   const wanted = [...new Set(hashes)]
   yield* Effect.forEach(wanted, (hash) => store.protect({ hash, format: "raw" }), { discard: true })
-  const receiving = new Receiving(options)
+  const receiving = new Receiving(store, options)
+  yield* Effect.forEach(wanted, receiving.options.verify, { discard: true })
   const firstMissing = Effect.gen(function* () {
     for (const hash of wanted) if (!Bitfield.isComplete(yield* store.bitfield(hash))) return hash
     return undefined
@@ -84,23 +86,20 @@ export const downloadMany = Effect.fnUntraced(function* (
 
 /** Gets what is missing of a blob, or of a hash sequence and all that it lists. */
 export const download = Effect.fnUntraced(
-  function* (
-    store: Store,
-    peers: Peers,
-    name: BlobName,
-    options: DownloadOptions
-  ): Effect.fn.Return<Downloaded, DownloadFailed | BlobNotFound | BlobStoreError | MalformedBlob, Scope.Scope> {
+  function* (store: Store, peers: Peers, name: BlobName, options: DownloadOptions) {
     const { addr, format, hash } = yield* parsed(() => parseName(name))
     const content = { hash, format }
+    const ranges = format === "hashSeq" ? [{}] : (options.ranges ?? [{}])
+    const wanted = (yield* Effect.forEach(ranges, validRange))
+      .map(({ end, start }) => ChunkRanges.fromBytes(start, end))
+      .reduce(ChunkRanges.union, ChunkRanges.empty)
     // From here on nothing takes away what arrives: that the root is not found would be a bug.
     yield* store.protect(content)
-    const ranges = format === "hashSeq" ? [{}] : (options.ranges ?? [{}])
-    const wanted = ranges
-      .map(({ end, start = 0 }: ByteRange) => ChunkRanges.fromBytes(start, end))
-      .reduce(ChunkRanges.union, ChunkRanges.empty)
-    const wants = missing(yield* store.bitfield(hash), wanted)
-    const receiving = new Receiving(options, (size) => (format === "raw" ? bytesOf(wants, size) : undefined))
-    const { complete, failures } = (yield* isComplete(store, content, wanted))
+    let wants = wanted
+    const receiving = new Receiving(store, options, (size) => (format === "raw" ? bytesOf(wants, size) : undefined))
+    yield* receiving.options.verify(hash)
+    wants = missing(yield* store.bitfield(hash), wanted)
+    const { complete, failures } = (yield* isComplete(store, receiving.options.verify, content, wanted))
       ? { complete: true, failures: [] }
       : yield* peers.ask(
           hash,
@@ -114,17 +113,23 @@ export const download = Effect.fnUntraced(
     return { ...content, received: receiving.received, failures }
   },
   Effect.scoped,
-  Effect.catchTag("BlobNotFound", Effect.die)
-)
+  Effect.catchTag("BlobNotFound", Effect.die),
+  // Changed on the disk since it was verified a moment ago.
+  Effect.catchTag("BlobDamaged", (cause) => new BlobStoreError({ operation: "read a blob", cause }))
+) satisfies (
+  ...args: ReadonlyArray<never>
+) => Effect.Effect<Downloaded, DownloadFailed | BlobStoreError | MalformedBlob | InvalidRange>
 
 const isComplete = Effect.fnUntraced(function* (
   store: Store,
+  verify: ReceiveOptions["verify"],
   content: BlobHash.HashAndFormat,
   wanted: ChunkRanges.ChunkRanges
 ) {
   if (missing(yield* store.bitfield(content.hash), wanted).length > 0) return false
   if (content.format === "raw") return true
   for (const hash of yield* readHashSeq(store, content.hash)) {
+    yield* verify(hash)
     if (!Bitfield.isComplete(yield* store.bitfield(hash))) return false
   }
   return true
@@ -139,6 +144,6 @@ const bytesOf = (ranges: ChunkRanges.ChunkRanges, size: number): number => {
 }
 
 const parseName = (name: BlobName): BlobHash.HashAndFormat & { readonly addr?: NodeAddr | undefined } => {
-  if (typeof name !== "string") return name
+  if (typeof name !== "string") return { ...name, hash: BlobHash.parse(name.hash) }
   return name.startsWith("blob") ? BlobTicket.decode(name) : BlobHash.parseWithFormat(name)
 }

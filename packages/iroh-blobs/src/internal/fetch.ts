@@ -1,21 +1,27 @@
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection } from "@aster-effect/iroh/Connection"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { BlobNotFound, BlobStoreError, MalformedBlob } from "../BlobError.ts"
-import type { BlobStore } from "../BlobStore.ts"
-import { TransferError, type TransferFailure } from "../TransferError.ts"
 import * as Bitfield from "../Bitfield.ts"
+import type { BlobDamaged, BlobNotFound, BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobHash, HashAndFormat } from "../BlobHash.ts"
+import type { BlobStore } from "../BlobStore.ts"
 import * as ChunkRanges from "../ChunkRanges.ts"
 import * as ChunkRangesSeq from "../ChunkRangesSeq.ts"
 import * as Request from "../Request.ts"
-import { ByteReader } from "./byteReader.ts"
+import { TransferError, type TransferFailure } from "../TransferError.ts"
+import { ByteReader, readDelimited } from "./byteReader.ts"
 import { readHashSeq } from "./hashSeqBlob.ts"
 import { connectionFailure, failureOf, receiveResponse, type ReceiveOptions } from "./receive.ts"
+
+type Store = BlobStore["Service"]
 
 /** Boundaries and blobs of one request; its encoding stays well below what peers read. */
 const MAX_BOUNDARIES = 20_000
 const MAX_CHILDREN = 1000
+
+/** Of a blob larger than this the size is proven at once: nobody can be served parts of one whose size is only claimed. */
+const PROVE_ABOVE = 1_048_576
 
 /**
  * Opens a stream, sends a request about `hash` and lets `read` take the answer. A stream that is not read to its end
@@ -25,7 +31,7 @@ export const exchange = <A, E>(
   connection: Connection,
   hash: BlobHash,
   request: Request.Request,
-  stallTimeout: ReceiveOptions["stallTimeout"],
+  { heard, stallTimeout }: Pick<ReceiveOptions, "stallTimeout" | "heard">,
   read: (reader: ByteReader) => Effect.Effect<A, E>
 ): Effect.Effect<A, TransferError | E> => {
   const fail = (reason: TransferFailure) => new TransferError({ peer: connection.remoteId, hash, reason })
@@ -47,7 +53,7 @@ export const exchange = <A, E>(
       Effect.mapError((error) => fail(failureOf(error))),
       Effect.timeoutOrElse({ duration: stallTimeout, orElse: () => fail({ _tag: "Stalled" }) })
     )
-  return Effect.flatMap(open, (stream) => Effect.andThen(ask(stream), read(new ByteReader(stream.recv)))).pipe(
+  return Effect.flatMap(open, (stream) => Effect.andThen(ask(stream), read(new ByteReader(stream.recv, heard)))).pipe(
     Effect.scoped
   )
 }
@@ -68,12 +74,12 @@ export const missing = (bitfield: Bitfield.Bitfield, wanted: ChunkRanges.ChunkRa
  * it; what it gave is kept.
  */
 export const fetchMissing = Effect.fnUntraced(function* (
-  store: BlobStore["Service"],
+  store: Store,
   connection: Connection,
   { format, hash }: HashAndFormat,
   wanted: ChunkRanges.ChunkRanges,
   options: ReceiveOptions
-): Effect.fn.Return<void, TransferError | BlobNotFound | BlobStoreError | MalformedBlob> {
+): Effect.fn.Return<void, TransferError | BlobNotFound | BlobDamaged | BlobStoreError | MalformedBlob> {
   const request = (batch: ReadonlyArray<Wanted>): Request.Request => ({
     _tag: "Get",
     hash,
@@ -84,16 +90,19 @@ export const fetchMissing = Effect.fnUntraced(function* (
     const ranges = missing(yield* store.bitfield(hash), wanted)
     if (ranges.length === 0) break
     if (look === 2) return yield* notFound(connection, hash)
-    yield* fetch(store, connection, request, [{ index: 0, hash, ranges }], options)
+    yield* fetchProving(store, connection, hash, wanted, ranges, options).pipe(
+      Effect.catchIf(isNotFound, () => fetchAvailable(store, connection, hash, wanted, options))
+    )
   }
   if (format === "raw") return
   const children = [...(yield* readHashSeq(store, hash))]
+  yield* Effect.forEach(children, options.verify, { discard: true })
   yield* fetchEach(store, connection, request, missingOf(store, children, 1), options)
 })
 
 /** Fetches what is missing of several blobs. Fails when the peer does not give all of it; what it gave is kept. */
 export const fetchMany = (
-  store: BlobStore["Service"],
+  store: Store,
   connection: Connection,
   hashes: ReadonlyArray<BlobHash>,
   options: ReceiveOptions
@@ -109,26 +118,132 @@ export const fetchMany = (
 const notFound = (connection: Connection, hash: BlobHash) =>
   new TransferError({ peer: connection.remoteId, hash, reason: { _tag: "NotFound" } })
 
+const isNotFound = (error: TransferError | BlobStoreError): error is TransferError =>
+  error._tag === "TransferError" && error.reason._tag === "NotFound"
+
+/** Fetches ranges of one blob; fails when the peer does not have it. */
+const fetchOne = (
+  store: Store,
+  connection: Connection,
+  hash: BlobHash,
+  ranges: ChunkRanges.ChunkRanges,
+  options: ReceiveOptions
+): Effect.Effect<void, TransferError | BlobStoreError> => {
+  const request = (): Request.Request => ({ _tag: "Get", hash, ranges: ChunkRangesSeq.single(ranges) })
+  return Effect.flatMap(fetch(store, connection, request, [{ index: 0, hash, ranges }], options), (absent) =>
+    absent.length === 0 ? Effect.void : notFound(connection, hash)
+  )
+}
+
+/**
+ * Fetches ranges of one blob. When it turns out to be large, or when only a part of it is wanted, its last chunk is
+ * fetched beside, which proves the size.
+ */
+const fetchProving = Effect.fnUntraced(function* (
+  store: Store,
+  connection: Connection,
+  hash: BlobHash,
+  wanted: ChunkRanges.ChunkRanges,
+  ranges: ChunkRanges.ChunkRanges,
+  options: ReceiveOptions
+) {
+  if ((yield* store.bitfield(hash)).verified) return yield* fetchOne(store, connection, hash, ranges, options)
+  const size = yield* Deferred.make<number>()
+  const isPart = !ChunkRanges.equal(wanted, ChunkRanges.all)
+  const prove = Effect.flatMap(Deferred.await(size), (claimed) =>
+    claimed > PROVE_ABOVE || isPart
+      ? Effect.ignore(
+          fetchOne(store, connection, hash, ChunkRanges.last, { ...options, onData: () => Effect.void }),
+          // Nothing depends on it.
+          { log: "Debug" }
+        )
+      : Effect.void
+  )
+  yield* Effect.forkScoped(prove)
+  yield* fetchOne(store, connection, hash, ranges, {
+    ...options,
+    onSize: (claimed) => Deferred.doneUnsafe(size, Effect.succeed(claimed))
+  })
+}, Effect.scoped)
+
+/** How long a peer may take to say what it has. */
+const OBSERVE_TIMEOUT = "10 seconds"
+
+/** What a peer says to have of a blob, as whole chunk groups. */
+const availability = Effect.fnUntraced(function* (
+  connection: Connection,
+  hash: BlobHash,
+  options: ReceiveOptions
+): Effect.fn.Return<ChunkRanges.ChunkRanges, TransferError> {
+  const request = { _tag: "Observe", hash, ranges: ChunkRanges.all } as const
+  const first = exchange(connection, hash, request, options, (reader) =>
+    readDelimited(reader, Bitfield.MAX_ITEM_SIZE).pipe(
+      Effect.flatMap((item) => Effect.try(() => Bitfield.decodeItem(item ?? new Uint8Array(0)).ranges)),
+      // It has not said so much as that it has nothing.
+      Effect.orElseSucceed(() => ChunkRanges.empty)
+    )
+  )
+  const ranges = yield* Effect.timeoutOrElse(first, {
+    duration: OBSERVE_TIMEOUT,
+    orElse: () => Effect.succeed(ChunkRanges.empty)
+  })
+  const lacking = ChunkRanges.symmetricDifference(ChunkRanges.all, ranges)
+  return ChunkRanges.symmetricDifference(ChunkRanges.all, ChunkRanges.roundToGroups(lacking))
+})
+
+/**
+ * Fetches what a peer has of a blob that it does not have all of. Such a peer breaks off at its first gap, so it is asked
+ * what it has. Fails with NotFound as long as something is missing.
+ */
+const fetchAvailable = Effect.fnUntraced(function* (
+  store: Store,
+  connection: Connection,
+  hash: BlobHash,
+  wanted: ChunkRanges.ChunkRanges,
+  options: ReceiveOptions
+): Effect.fn.Return<void, TransferError | BlobStoreError> {
+  const available = yield* availability(connection, hash, options)
+  const lacking = missing(yield* store.bitfield(hash), wanted)
+  const ranges = ChunkRanges.intersection(lacking, available).slice(0, MAX_BOUNDARIES)
+  if (ranges.length === 0) return yield* notFound(connection, hash)
+  yield* fetchProving(store, connection, hash, ranges, ranges, options)
+  if (missing(yield* store.bitfield(hash), wanted).length > 0) return yield* notFound(connection, hash)
+})
+
 /** Turns a batch of blobs into the request for them. */
 type ToRequest = (batch: ReadonlyArray<Wanted>) => Request.Request
 
-/** Fetches blobs with one request. */
+/** Fetches blobs with one request; answers those that the peer says it does not have. */
 const fetch = (
-  store: BlobStore["Service"],
+  store: Store,
   connection: Connection,
   request: ToRequest,
   batch: ReadonlyArray<Wanted>,
   options: ReceiveOptions
-): Effect.Effect<void, TransferError | BlobStoreError> =>
-  exchange(connection, batch[0]!.hash, request(batch), options.stallTimeout, (reader) =>
-    Effect.forEach(
-      batch,
-      ({ hash, place, ranges }) => {
+): Effect.Effect<ReadonlyArray<BlobHash>, TransferError | BlobStoreError> =>
+  exchange(
+    connection,
+    batch[0]!.hash,
+    request(batch),
+    options,
+    Effect.fnUntraced(function* (reader) {
+      const absent: Array<BlobHash> = []
+      for (const { hash, place, ranges } of batch) {
         if (place !== undefined) options.onBlob?.(place.number, place.of)
-        return receiveResponse(store, reader, hash, ranges, options)
-      },
-      { discard: true }
-    )
+        if (!(yield* receiveResponse(store, reader, hash, ranges, options))) absent.push(hash)
+      }
+      const last = absent[absent.length - 1]
+      if (last === undefined || (yield* hasEnded(reader, options))) return absent
+      const reason = { _tag: "Corrupt", offset: 0, detail: "data of a blob that the peer says not to have" } as const
+      return yield* new TransferError({ peer: connection.remoteId, hash: last, reason })
+    })
+  )
+
+/** Whether nothing more comes. */
+const hasEnded = (reader: ByteReader, { stallTimeout }: ReceiveOptions): Effect.Effect<boolean> =>
+  Effect.as(reader.take(1), false).pipe(
+    Effect.orElseSucceed(() => true),
+    Effect.timeoutOrElse({ duration: stallTimeout, orElse: () => Effect.succeed(true) })
   )
 
 /** A peer that lacks more blobs than this is not asked for the rest. */
@@ -136,10 +251,11 @@ const MAX_LACKING = 100
 
 /**
  * Fetches blobs, leaving out those that the peer lacks, for which it fails in the end. An answer ends at the first of
- * them, and its end may take along what was on its way: so a blob counts as lacking only when asked for alone.
+ * them, and its end may take along what was on its way: so a blob counts as lacking only when asked for alone, and then
+ * what the peer has of it is fetched.
  */
 const fetchEach = Effect.fnUntraced(function* (
-  store: BlobStore["Service"],
+  store: Store,
   connection: Connection,
   request: ToRequest,
   list: Effect.Effect<ReadonlyArray<Wanted>, BlobStoreError>,
@@ -148,28 +264,32 @@ const fetchEach = Effect.fnUntraced(function* (
   const lacking = new Map<BlobHash, TransferError>()
   const suspects = new Set<BlobHash>()
   const looks = new Map<BlobHash, number>()
+  const lack = (hash: BlobHash) => lacking.set(hash, notFound(connection, hash))
   while (lacking.size <= MAX_LACKING) {
     const wanted = (yield* list).filter(({ hash }) => !lacking.has(hash))
     if (wanted.length === 0) break
     const alone = wanted.filter(({ hash }) => suspects.has(hash)).map((blob) => [blob])
     for (const batch of [...alone, ...batches(wanted.filter(({ hash }) => !suspects.has(hash)))]) {
-      const missed = yield* fetch(store, connection, request, batch, options).pipe(
-        Effect.as(undefined),
-        Effect.catchIf(
-          (error): error is TransferError => error._tag === "TransferError" && error.reason._tag === "NotFound",
-          Effect.succeed
-        )
+      const result = yield* fetch(store, connection, request, batch, options).pipe(
+        Effect.catchIf(isNotFound, Effect.succeed)
       )
-      if (missed !== undefined) {
-        if (batch.length === 1) lacking.set(missed.hash, missed)
-        else suspects.add(missed.hash)
+      if (result instanceof TransferError) {
+        if (batch.length > 1) suspects.add(result.hash)
+        else {
+          yield* Effect.catchIf(
+            fetchAvailable(store, connection, result.hash, ChunkRanges.all, options),
+            isNotFound,
+            () => Effect.sync(() => lack(result.hash))
+          )
+        }
         continue
       }
+      for (const hash of result) lack(hash)
       // The second look finds what a size that was only claimed hid.
       for (const { hash } of batch) {
         const look = (looks.get(hash) ?? 0) + 1
         looks.set(hash, look)
-        if (look === 2) lacking.set(hash, notFound(connection, hash))
+        if (look === 2) lack(hash)
       }
     }
   }
@@ -187,7 +307,7 @@ interface Wanted {
 
 /** The blobs that are not complete, each once; the first one has index `first`. */
 const missingOf = Effect.fnUntraced(function* (
-  store: BlobStore["Service"],
+  store: Store,
   hashes: ReadonlyArray<BlobHash>,
   first: number
 ): Effect.fn.Return<ReadonlyArray<Wanted>, BlobStoreError> {

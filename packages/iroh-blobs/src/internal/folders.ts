@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { BlobFileError, BlobNotFound, BlobStoreError, MalformedBlob, RangeNotFound } from "../BlobError.ts"
+import type { BlobFileError, BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobHash } from "../BlobHash.ts"
 import type { AddedFolder, AddOptions, ProgressOptions } from "../Blobs.ts"
 import type { BlobStore } from "../BlobStore.ts"
@@ -9,7 +9,7 @@ import * as Collection from "../Collection.ts"
 import { addCollection, readCollection } from "./collections.ts"
 import * as files from "./files.ts"
 import { parsed } from "./parsed.ts"
-import { openRange } from "./reading.ts"
+import { openRange, type ReadError } from "./reading.ts"
 
 type Store = BlobStore["Service"]
 
@@ -19,7 +19,7 @@ export const exportBlob = Effect.fnUntraced(function* (
   hash: BlobHash,
   path: string,
   options?: ProgressOptions
-): Effect.fn.Return<void, BlobFileError | BlobNotFound | RangeNotFound | BlobStoreError, Scope.Scope> {
+): Effect.fn.Return<void, BlobFileError | ReadError, Scope.Scope> {
   const { blob, stop } = yield* openRange(store, hash)
   yield* files.writeFile(path, stop, (at, length) => blob.read("data", at, length), options?.onProgress)
 }, Effect.scoped)
@@ -69,7 +69,7 @@ export const exportCollection = Effect.fnUntraced(function* (
   hash: BlobHash,
   directory: string,
   { onProgress }: ProgressOptions = {}
-): Effect.fn.Return<void, BlobFileError | BlobNotFound | RangeNotFound | BlobStoreError | MalformedBlob> {
+): Effect.fn.Return<void, BlobFileError | ReadError | MalformedBlob> {
   const entries = yield* readCollection(store, hash)
   const paths = yield* parsed(() => entries.map(({ name }) => files.join(directory, Collection.safePath(name))))
   const bitfields = yield* Effect.forEach(entries, ({ hash }) => store.bitfield(hash))

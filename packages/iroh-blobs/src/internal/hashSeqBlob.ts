@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { BlobNotFound, type BlobStoreError, MalformedBlob } from "../BlobError.ts"
+import { type BlobDamaged, BlobNotFound, type BlobStoreError, MalformedBlob } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import { isComplete } from "../Bitfield.ts"
 import { HASH_SIZE } from "../proto/Blake3.ts"
@@ -14,7 +14,7 @@ export const MAX_HASH_SEQ_SIZE = 1_048_576 * HASH_SIZE
 export const readHashSeq = Effect.fnUntraced(function* (
   store: BlobStore["Service"],
   hash: BlobHash
-): Effect.fn.Return<HashSeq, BlobNotFound | BlobStoreError | MalformedBlob, Scope.Scope> {
+): Effect.fn.Return<HashSeq, BlobNotFound | BlobDamaged | BlobStoreError | MalformedBlob, Scope.Scope> {
   const blob = yield* store.open(hash)
   const bitfield = blob.bitfield()
   if (!isComplete(bitfield)) return yield* new BlobNotFound({ hash })

@@ -1,5 +1,5 @@
 import type { BlobHash } from "../BlobHash.ts"
-import type { BlobFiles, BlobPart } from "./blobFiles.ts"
+import { type BlobFiles, type BlobPart, Missing } from "./blobFiles.ts"
 
 const PAGE_SIZE = 65_536
 
@@ -26,7 +26,7 @@ class Pages {
       const start = offset + at - index * PAGE_SIZE
       const count = Math.min(length - at, PAGE_SIZE - start)
       const page = this.#pages.get(index)
-      if (page === undefined) throw new Error(`nothing is stored at ${offset + at}`)
+      if (page === undefined) throw new Missing(`nothing is stored at ${offset + at}`)
       out.set(page.subarray(start, start + count), at)
       at += count
     }
@@ -74,6 +74,10 @@ export const memoryFiles = (): BlobFiles => {
     },
     remove: async (hash) => {
       blobs.delete(hash)
-    }
+    },
+    // What is in memory is where it was put.
+    sizeOf: async () => undefined,
+    unsettled: async () => {},
+    settled: async () => {}
   }
 }

@@ -1,9 +1,10 @@
 /** What is known about blobs, and their tags: one SQLite database, on disk or in memory. */
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 import type { DatabaseSync } from "node:sqlite"
 import type * as Bitfield from "../Bitfield.ts"
 import type { BlobHash, HashAndFormat } from "../BlobHash.ts"
-import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 import * as ChunkRanges from "../ChunkRanges.ts"
+import type { Database } from "./database.ts"
 
 /** A stored blob. `data` is its content when it is complete and small enough to be kept with the metadata. */
 export interface BlobRecord {
@@ -22,13 +23,21 @@ export interface TagRange {
   readonly to?: Uint8Array | undefined
 }
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS blobs (
-    hash TEXT PRIMARY KEY, size INTEGER NOT NULL, verified INTEGER NOT NULL, ranges BLOB NOT NULL, data BLOB
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS tags (name BLOB PRIMARY KEY, hash TEXT NOT NULL, format INTEGER NOT NULL) STRICT;
-`
-const VERSION = 1
+/** The changes that can be made in a commit. */
+export interface Changes {
+  readonly putBlob: (hash: BlobHash, record: BlobRecord) => void
+  readonly deleteBlob: (hash: BlobHash) => void
+  readonly setTag: (tag: Tag) => void
+  /** Answers how many there were. */
+  readonly deleteTags: (range: TagRange) => number
+}
+
+/** A change that waits for the next commit. */
+interface Waiting {
+  /** Makes the change; what it answers tells of it once it is durable. */
+  readonly run: () => () => void
+  readonly reject: (error: unknown) => void
+}
 
 const encodeRanges = (ranges: ChunkRanges.ChunkRanges): Uint8Array => {
   const writer = new PostcardWriter()
@@ -44,43 +53,75 @@ const toTag = ({ format, hash, name }: Row): Tag => ({
 })
 
 /**
- * Changes are seen by every later call at once; they are durable, all or none of those made in one turn of the event
- * loop, when {@link Metadata.durable} resolves. That way many concurrent changes share one wait for the disk.
+ * Records that are never ahead of the disk: a change is made, and seen, only in the commit that makes it durable. Changes
+ * that are asked for in one turn of the event loop share a commit, and so one wait for the disk.
  */
 export class Metadata {
+  readonly #database: Database
   readonly #db: DatabaseSync
-  #commit: Promise<void> | undefined
+  #waiting: Array<Waiting> = []
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#db = database.db
+  }
 
   /**
-   * Opens the database at `path`, or one in memory for ":memory:". Throws when it is open elsewhere (code
-   * ERR_SQLITE_ERROR, "database is locked"), damaged, or of a later version.
+   * Runs `change` in the next commit, and `committed` right after it, before anything else can look. Resolves with what
+   * `change` answered; rejects when it threw or could not be made durable, and then nothing of it has happened.
    */
-  constructor(path: string) {
-    // Not imported: a program that stores no blobs is not to load SQLite, nor to hear that Node.js 22 calls it experimental.
-    this.#db = new (process.getBuiltinModule("node:sqlite").DatabaseSync)(path)
-    try {
-      // The lock lives as long as the process does, so that a second one cannot use the same directory.
-      this.#db.exec(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE"
-      )
-      const found = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"])
-      if (found > VERSION)
-        throw new Error(`the store was written by a later version (${found} > ${VERSION}); upgrade this program`)
-      this.#db.exec(`${schema}; PRAGMA user_version = ${VERSION}; COMMIT`)
-    } catch (error) {
-      this.#db.close()
-      throw error
-    }
+  commit<A>(change: (changes: Changes) => A, committed: (answer: A) => void = () => {}): Promise<A> {
+    if (this.#database.readOnly) return Promise.reject(new Error("it is open for reading only"))
+    return new Promise((resolve, reject) => {
+      const run = () => {
+        const answer = change(this.#changes)
+        return () => {
+          committed(answer)
+          resolve(answer)
+        }
+      }
+      if (this.#waiting.push({ run, reject }) === 1) setImmediate(() => this.#flush())
+    })
   }
 
-  /** Resolves once all changes made so far are durable; rejects when they could not be made so and are undone. */
-  durable(): Promise<void> {
-    return this.#commit ?? Promise.resolve()
-  }
-
+  /** Makes the changes that wait and closes. */
   close(): void {
-    if (this.#db.isTransaction) this.#db.exec("COMMIT")
-    this.#db.close()
+    this.#flush()
+    this.#database.close()
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    if (waiting.length === 0) return
+    const made: Array<readonly [() => void, Waiting["reject"]]> = []
+    let failure: unknown
+    try {
+      this.#db.exec("BEGIN IMMEDIATE")
+      for (const { reject, run } of waiting) {
+        try {
+          this.#run("SAVEPOINT change")
+          made.push([run(), reject])
+          this.#run("RELEASE change")
+        } catch (error) {
+          // SQLite itself may have given up everything, as it does when the disk is full.
+          if (!this.#db.isTransaction) throw error
+          this.#run("ROLLBACK TO change")
+          this.#run("RELEASE change")
+          reject(error)
+        }
+      }
+      this.#db.exec("COMMIT")
+    } catch (error) {
+      failure = error ?? new Error("the commit failed")
+      try {
+        if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("ROLLBACK")
+      } catch {
+        // The first error says more.
+      }
+    }
+    if (failure === undefined) for (const [tell] of made) tell()
+    else for (const { reject } of waiting) reject(failure)
   }
 
   blob(hash: BlobHash): BlobRecord | undefined {
@@ -91,7 +132,7 @@ export class Metadata {
     return { bitfield, data: (row["data"] as Uint8Array | null) ?? undefined }
   }
 
-  /** Whether anything is stored of the blob. */
+  /** Whether there is a record of the blob. */
   has(hash: string): boolean {
     return this.#get("SELECT 1 FROM blobs WHERE hash = ?", hash) !== undefined
   }
@@ -102,20 +143,14 @@ export class Metadata {
     return rows.map((row) => row["hash"] as BlobHash)
   }
 
-  putBlob(hash: BlobHash, { bitfield, data }: BlobRecord): void {
-    const { ranges, size, verified } = bitfield
-    this.#run(
-      "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
-      hash,
-      size,
-      verified ? 1 : 0,
-      encodeRanges(ranges),
-      data ?? null
+  /** The same, of blobs whose content is in files. */
+  hashesInFiles(after: string, limit: number): ReadonlyArray<BlobHash> {
+    const rows = this.#all(
+      "SELECT hash FROM blobs WHERE hash > ? AND data IS NULL AND length(ranges) > 1 ORDER BY hash LIMIT ?",
+      after,
+      limit
     )
-  }
-
-  deleteBlob(hash: BlobHash): void {
-    this.#run("DELETE FROM blobs WHERE hash = ?", hash)
+    return rows.map((row) => row["hash"] as BlobHash)
   }
 
   tag(name: string): Tag | undefined {
@@ -129,19 +164,32 @@ export class Metadata {
     return this.#all(`SELECT name, hash, format FROM tags ${where} ORDER BY name LIMIT ?`, ...values, limit).map(toTag)
   }
 
-  setTag({ format, hash, name }: Tag): void {
-    this.#run(
-      "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
-      new TextEncoder().encode(name),
-      hash,
-      format === "raw" ? 0 : 1
-    )
-  }
-
-  /** Answers how many there were. */
-  deleteTags(range: TagRange): number {
-    const [where, values] = whereName(range)
-    return this.#run(`DELETE FROM tags ${where}`, ...values)
+  readonly #changes: Changes = {
+    putBlob: (hash, { bitfield: { ranges, size, verified }, data }) => {
+      this.#run(
+        "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
+        hash,
+        size,
+        verified ? 1 : 0,
+        encodeRanges(ranges),
+        data ?? null
+      )
+    },
+    deleteBlob: (hash) => {
+      this.#run("DELETE FROM blobs WHERE hash = ?", hash)
+    },
+    setTag: ({ format, hash, name }) => {
+      this.#run(
+        "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
+        new TextEncoder().encode(name),
+        hash,
+        format === "raw" ? 0 : 1
+      )
+    },
+    deleteTags: (range) => {
+      const [where, values] = whereName(range)
+      return this.#run(`DELETE FROM tags ${where}`, ...values)
+    }
   }
 
   #get(sql: string, ...values: ReadonlyArray<string | number | Uint8Array>): Row | undefined {
@@ -153,7 +201,6 @@ export class Metadata {
   }
 
   #run(sql: string, ...values: ReadonlyArray<string | number | Uint8Array | null>): number {
-    this.#commit ??= this.#begin()
     return Number(this.#prepare(sql).run(...values).changes)
   }
 
@@ -163,27 +210,6 @@ export class Metadata {
     let statement = this.#statements.get(sql)
     if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)))
     return statement
-  }
-
-  #begin(): Promise<void> {
-    this.#db.exec("BEGIN")
-    const commit = new Promise<void>((resolve, reject) => {
-      setImmediate(() => {
-        this.#commit = undefined
-        // The store may have been closed in between, which commits too.
-        if (!this.#db.isOpen || !this.#db.isTransaction) return resolve()
-        try {
-          this.#db.exec("COMMIT")
-          resolve()
-        } catch (error) {
-          if (this.#db.isTransaction) this.#db.exec("ROLLBACK")
-          reject(error)
-        }
-      })
-    })
-    // Whoever needs the outcome asks for it; nobody else is to be disturbed by it.
-    commit.catch(() => {})
-    return commit
   }
 }
 
@@ -203,7 +229,7 @@ export const tagPrefix = (prefix: string): TagRange => {
 }
 
 /** The one tag of this name. */
-export const tagNamed = (name: string): TagRange => {
+export const tagNamed = (name: string): Required<TagRange> & { readonly to: Uint8Array } => {
   const from = new TextEncoder().encode(name)
   return { from, to: Uint8Array.of(...from, 0) }
 }

@@ -32,7 +32,7 @@ const observeOn = (connection: Connection, hash: BlobHash, queue: Queue.Enqueue<
     connection,
     hash,
     request,
-    "30 seconds",
+    { stallTimeout: "30 seconds" },
     Effect.fnUntraced(function* (reader) {
       let ranges = ChunkRanges.empty
       while (true) {

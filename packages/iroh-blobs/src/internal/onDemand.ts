@@ -40,6 +40,7 @@ export const onDemand = Effect.fnUntraced(function* (
     receive: (hash) => use((_) => _.receive(hash)),
     observe: (hash) => streamed((_) => _.observe(hash)),
     protect: (content) => use((_) => _.protect(content)),
+    verify: (hash) => use((_) => _.verify(hash)),
     tags: {
       set: (name, content) => use((_) => _.tags.set(name, content)),
       create: (content) => use((_) => _.tags.create(content)),
@@ -49,6 +50,7 @@ export const onDemand = Effect.fnUntraced(function* (
       removeAll: (filter) => use((_) => _.tags.removeAll(filter)),
       rename: (from, to) => use((_) => _.tags.rename(from, to))
     },
-    collectGarbage: use((_) => _.collectGarbage)
+    collectGarbage: use((_) => _.collectGarbage),
+    remove: (hashes) => use((_) => _.remove(hashes))
   }
 })

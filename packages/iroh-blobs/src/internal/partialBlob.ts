@@ -1,14 +1,14 @@
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
-import type { BlobStoreError } from "../BlobError.ts"
-import type { PartialBlob } from "../BlobStore.ts"
-import type { BaoItem } from "../proto/BaoDecoder.ts"
+import * as Semaphore from "effect/Semaphore"
 import * as Bitfield from "../Bitfield.ts"
-import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, PAIR_SIZE } from "../proto/Blake3.ts"
+import { BlobStoreError } from "../BlobError.ts"
 import type { BlobHash } from "../BlobHash.ts"
+import type { PartialBlob } from "../BlobStore.ts"
 import * as ChunkRanges from "../ChunkRanges.ts"
-import { attempt, attemptSync, type Entries, type Entry } from "./entries.ts"
+import type { BaoItem } from "../proto/BaoDecoder.ts"
+import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, PAIR_SIZE } from "../proto/Blake3.ts"
+import { attempt, type Entries, type Entry } from "./entries.ts"
 
 /** Bytes written before they are made durable. A crash loses no more than these. */
 const SYNC_EVERY = 4 * 1_048_576
@@ -30,18 +30,31 @@ const extend = (runs: Array<Run>, offset: number, parts: ReadonlyArray<Uint8Arra
   }
 }
 
+/** A blob that is being received. */
+export interface Receiving {
+  readonly entry: Entry
+  readonly append: PartialBlob["append"]
+}
+
 /** Opens a blob to add verified pieces to it. */
 export const receiveBlob = Effect.fnUntraced(function* (
   entries: Entries,
   hash: BlobHash
-): Effect.fn.Return<PartialBlob, BlobStoreError, Scope.Scope> {
+): Effect.fn.Return<Receiving, BlobStoreError, Scope.Scope> {
   const entry = yield* entries.hold(hash)
   yield* Effect.addFinalizer(() =>
-    Semaphore.withPermit(
-      entry.lock,
-      Effect.suspend(() => sync(entries, entry))
-    ).pipe(Effect.ignore({ log: true }))
+    sync(entries, entry).pipe(
+      Effect.ensuring(
+        Effect.ignore(
+          attempt("discard a blob", () => entries.abandon(entry)),
+          { log: true }
+        )
+      ),
+      (effect) => Semaphore.withPermit(entry.lock, effect),
+      Effect.ignore({ log: true })
+    )
   )
+  const { losses } = entry
   // Pairs wait for data below them: only that shows that the tree has the shape the claimed size gives it.
   let pairs: Array<Run> = []
   // What could not be written would be missing under what comes later.
@@ -52,6 +65,9 @@ export const receiveBlob = Effect.fnUntraced(function* (
     items: ReadonlyArray<BaoItem>
   ): Effect.fn.Return<void, BlobStoreError> {
     if (broken !== undefined) return yield* broken
+    if (entry.losses !== losses) {
+      return yield* new BlobStoreError({ operation: "write a blob", cause: new Error("earlier parts were lost") })
+    }
     if (Bitfield.isComplete(entry.bitfield)) return
     const chunks = Bitfield.chunksOf(claimed)
     const settledPairs: Array<Run> = []
@@ -75,11 +91,7 @@ export const receiveBlob = Effect.fnUntraced(function* (
     const bitfield = Bitfield.extend(entry.bitfield, claimed, proven, groups)
     if (Bitfield.isComplete(bitfield) && bitfield.size <= GROUP_SIZE) {
       const content = Uint8Array.from(data[0]!.parts[0]!)
-      yield* attemptSync("record a blob", () => entries.metadata.putBlob(hash, { bitfield, data: content }))
-      yield* attempt("record a blob", () => entries.metadata.durable())
-      entry.data = content
-      entry.unsynced = 0
-      entries.publish(entry, bitfield)
+      yield* attempt("record a blob", () => entries.record(entry, { bitfield, data: content }))
       return
     }
     if (data.length > 0 || settledPairs.length > 0) {
@@ -91,20 +103,14 @@ export const receiveBlob = Effect.fnUntraced(function* (
     }
     if (Bitfield.equal(bitfield, entry.bitfield)) return
     entry.unsynced += 1 + data.reduce((sum, run) => sum + run.end - run.offset, 0)
-    if (Bitfield.isComplete(bitfield)) {
-      // Nobody is told that the blob is complete before it is so durably.
-      yield* sync(entries, entry, bitfield)
-      entries.publish(entry, bitfield)
-    } else {
-      entries.publish(entry, bitfield)
-      if (entry.unsynced >= SYNC_EVERY) yield* sync(entries, entry)
-    }
+    // Nobody is told that the blob is complete before it is so durably.
+    if (Bitfield.isComplete(bitfield)) return yield* sync(entries, entry, bitfield)
+    entries.publish(entry, bitfield)
+    if (entry.unsynced >= SYNC_EVERY) yield* sync(entries, entry)
   })
 
   return {
-    hash,
-    bitfield: () => entry.bitfield,
-    read: (part, offset, length) => entries.read(entry, part, offset, length),
+    entry,
     append: (size, items) =>
       Semaphore.withPermit(entry.lock, append(size, items)).pipe(
         Effect.tapError((error) => Effect.sync(() => (broken = error))),
@@ -113,19 +119,15 @@ export const receiveBlob = Effect.fnUntraced(function* (
   }
 })
 
-/** Makes what was written durable, and then the record that says so. */
-const sync = Effect.fnUntraced(function* (
-  entries: Entries,
-  entry: Entry,
-  bitfield: Bitfield.Bitfield = entry.bitfield
-): Effect.fn.Return<void, BlobStoreError> {
-  if (entry.unsynced === 0) return
-  const files = entry.files
-  if (files !== undefined) yield* attempt("sync a blob", async () => (await files).sync())
-  yield* attemptSync("record a blob", () => entries.metadata.putBlob(entry.hash, { bitfield, data: undefined }))
-  yield* attempt("record a blob", () => entries.metadata.durable())
-  entry.unsynced = 0
-})
+/** Makes what was written durable, and then the record that says so; or else goes back to what is durable. */
+const sync = (entries: Entries, entry: Entry, complete?: Bitfield.Bitfield): Effect.Effect<void, BlobStoreError> =>
+  Effect.suspend(() => {
+    if (entry.unsynced === 0) return Effect.void
+    return attempt("record a blob", async () => {
+      await (await entry.files?.open)?.sync()
+      await entries.record(entry, { bitfield: complete ?? entry.bitfield, data: undefined })
+    })
+  }).pipe(Effect.tapError(() => Effect.ignore(attempt("look up a blob", () => entries.revert(entry)))))
 
 /** Chunk ranges that are there of a blob, as bytes: [start, end) in a list. */
 export const presentBytes = ({ ranges, size }: Bitfield.Bitfield): ReadonlyArray<readonly [number, number]> => {

@@ -33,13 +33,19 @@ export const makePeers = Effect.fnUntraced(function* (
     })
   const connections = yield* RcMap.make({ lookup: open, idleTimeToLive: "10 seconds" })
 
+  /** Connections over which something was asked before. */
+  const used = new WeakSet<Connection>()
+
+  const failing = (addr: NodeAddr.NodeAddr, hash: BlobHash) => (reason: TransferFailure) =>
+    new TransferError({ peer: addr.endpointId, hash, reason })
+
   /** A connection from the pool, which may hold one that has ended since. */
   const connect = Effect.fnUntraced(function* (
     addr: NodeAddr.NodeAddr,
     hash: BlobHash,
     timeout: Duration.Input
   ): Effect.fn.Return<Connection, TransferError, Scope.Scope> {
-    const fail = (reason: TransferFailure) => new TransferError({ peer: addr.endpointId, hash, reason })
+    const fail = failing(addr, hash)
     const get = RcMap.get(connections, addr).pipe(
       Effect.mapError((cause) => fail(connectionFailure(cause))),
       Effect.timeoutOrElse({ duration: timeout, orElse: () => fail({ _tag: "Stalled" }) })
@@ -50,8 +56,38 @@ export const makePeers = Effect.fnUntraced(function* (
     return yield* get
   })
 
-  /** Asks one peer after the other until one of them says that nothing is missing any more. */
+  /**
+   * Asks something over a connection of the pool. A peer that died and came back does not know the old connection, and
+   * nothing on it says so: when nothing is heard there for a while, a new one is made beside it, and used if it comes about.
+   */
   const ask = Effect.fnUntraced(function* <E>(
+    addr: NodeAddr.NodeAddr,
+    hash: BlobHash,
+    timeout: Duration.Input,
+    use: (connection: Connection, heard: () => void) => Effect.Effect<void, E>
+  ): Effect.fn.Return<void, TransferError | E, Scope.Scope> {
+    const connection = yield* connect(addr, hash, timeout)
+    if (!used.has(connection)) {
+      used.add(connection)
+      return yield* use(connection, () => {})
+    }
+    let silent = true
+    const heard = () => {
+      silent = false
+    }
+    const renewed = Effect.sleep(PATIENCE).pipe(
+      Effect.andThen(Effect.suspend(() => (silent ? RcMap.invalidate(connections, addr) : Effect.never))),
+      Effect.andThen(connect(addr, hash, timeout)),
+      Effect.catch(() => Effect.never)
+    )
+    const fresh = yield* Effect.raceFirst(Effect.as(use(connection, heard), undefined), renewed)
+    if (fresh === undefined) return
+    used.add(fresh)
+    yield* use(fresh, () => {})
+  })
+
+  /** Asks one peer after the other until one of them says that nothing is missing any more. */
+  const askEach = Effect.fnUntraced(function* <E>(
     hash: BlobHash,
     among: ReadonlyArray<NodeAddr.NodeAddr>,
     receiving: Omit<ReceiveOptions, "peer">,
@@ -65,31 +101,34 @@ export const makePeers = Effect.fnUntraced(function* (
       const index = peers.findIndex(({ left }) => left < received())
       if (index < 0) return { complete: false, failures: [...failures.values()] }
       const { peer } = peers.splice(index, 1)[0]!
-      const result = yield* Effect.result(
-        Effect.scoped(
-          Effect.flatMap(connect(peer, hash, receiving.stallTimeout), (connection) =>
-            fetch(connection, { ...receiving, peer: connection.remoteId })
-          )
-        )
+      const asking = ask(peer, hash, receiving.stallTimeout, (connection, heard) =>
+        fetch(connection, { ...receiving, heard, peer: connection.remoteId })
       )
+      const result = yield* Effect.result(Effect.scoped(asking))
       failures.delete(peer.endpointId)
       if (Result.isSuccess(result)) return { complete: true, failures: [...failures.values()] }
       const error = result.failure
       if (!(error instanceof TransferError)) return yield* Effect.fail(error)
       failures.set(peer.endpointId, error)
       if (error.reason._tag === "NotFound") peers.push({ peer, left: received() })
+      // Whatever it was, the next one is not to wait for it too.
+      if (error.reason._tag === "Stalled") yield* RcMap.invalidate(connections, peer)
     }
   })
 
   /** A connection of its own: leaving closes it. */
   const dial = (addr: NodeAddr.NodeAddr, hash: BlobHash) =>
-    Effect.mapError(
-      open(addr),
-      (cause) => new TransferError({ peer: addr.endpointId, hash, reason: connectionFailure(cause) })
+    open(addr).pipe(
+      Effect.mapError((cause) => failing(addr, hash)(connectionFailure(cause))),
+      Effect.timeoutOrElse({ duration: DIAL_TIMEOUT, orElse: () => failing(addr, hash)({ _tag: "Stalled" }) })
     )
 
-  return { connect, dial, ask }
+  return { dial, ask: askEach }
 })
+
+/** How long nothing may be heard on a connection from earlier before a new one is tried beside it. */
+const PATIENCE = "2 seconds"
+const DIAL_TIMEOUT = "30 seconds"
 
 /** Each peer once, where it comes first, with all that is known of its addresses. */
 const distinct = (addrs: ReadonlyArray<NodeAddr.NodeAddr>): ReadonlyArray<NodeAddr.NodeAddr> => {

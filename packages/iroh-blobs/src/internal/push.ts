@@ -1,4 +1,4 @@
-import type { BiStream } from "@aster-effect/iroh/BiStream"
+import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import * as Effect from "effect/Effect"
 import { BlobNotFound } from "../BlobError.ts"
@@ -34,14 +34,23 @@ export const pushTo = (
     yield* send.finish
     while ((yield* recv.read()) !== undefined);
   })
+  /** Why the peer takes no more: it says so on its own side of the stream, if it says so at all. */
+  const refusal = ({ recv }: BiStream) =>
+    recv.read().pipe(
+      Effect.timeoutOption("5 seconds"),
+      Effect.as(fail({ _tag: "Rejected" })),
+      Effect.catch((error) => Effect.succeed(rejected(error)))
+    )
+  const rejected = (error: StreamError) => {
+    const reason = failureOf(error)
+    return fail(reason._tag === "NotFound" ? { _tag: "Rejected" } : reason)
+  }
   return Effect.acquireUseRelease(
     Effect.mapError(connection.openBi, (cause) => fail(connectionFailure(cause))),
     (stream) =>
-      Effect.mapError(use(stream), (error) => {
-        if (error._tag === "BlobNotFound") return error
-        const reason = failureOf(error)
-        return fail(reason._tag === "NotFound" ? { _tag: "Rejected" } : reason)
-      }),
+      Effect.catchTag(use(stream), "StreamError", (error) =>
+        error.reason._tag === "StreamStopped" ? Effect.flatMap(refusal(stream), Effect.fail) : rejected(error)
+      ),
     ({ recv, send }, exit) =>
       exit._tag === "Success"
         ? Effect.void

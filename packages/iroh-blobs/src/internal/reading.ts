@@ -1,18 +1,30 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type BlobStoreError, BlobNotFound, RangeNotFound } from "../BlobError.ts"
+import { type BlobDamaged, BlobNotFound, type BlobStoreError, InvalidRange, RangeNotFound } from "../BlobError.ts"
 import type { BlobHash } from "../BlobHash.ts"
 import type { ByteRange } from "../Blobs.ts"
 import type { BlobReader, BlobStore } from "../BlobStore.ts"
 import * as ChunkRanges from "../ChunkRanges.ts"
+import { CHUNK_SIZE } from "../proto/Blake3.ts"
 
 type Store = BlobStore["Service"]
-type ReadError = BlobNotFound | RangeNotFound | BlobStoreError
 
-/** Bytes that are read at once. */
-const READ_SIZE = 262_144
+/** Why bytes could not be read. */
+export type ReadError = BlobNotFound | RangeNotFound | InvalidRange | BlobDamaged | BlobStoreError
+
+interface Range {
+  readonly start: number
+  readonly end: number | undefined
+}
+
+/** A range that a blob can have; an infinite end is that of the blob. */
+export const validRange = ({ end, start = 0 }: ByteRange): Effect.Effect<Range, InvalidRange> => {
+  const stop = end === Infinity ? undefined : end
+  const isPosition = (at: number) => Number.isSafeInteger(at) && at >= 0
+  const isValid = isPosition(start) && (stop === undefined || (isPosition(stop) && stop >= start))
+  return isValid ? Effect.succeed({ start, end: stop }) : Effect.fail(new InvalidRange({ start, end }))
+}
 
 /** A blob held open, and the bytes of it that were asked for: from `start` to `stop` (exclusive). */
 export interface OpenRange {
@@ -25,17 +37,17 @@ export interface OpenRange {
 export const openRange = Effect.fnUntraced(function* (
   store: Store,
   hash: BlobHash,
-  { end, start = 0 }: ByteRange = {}
+  range: ByteRange = {}
 ): Effect.fn.Return<OpenRange, ReadError, Scope.Scope> {
+  const { end, start } = yield* validRange(range)
   const blob = yield* store.open(hash)
   const { ranges, size } = blob.bitfield()
   const stop = end ?? size
-  const wanted = ChunkRanges.fromBytes(start, stop)
-  const lacking = ChunkRanges.difference(wanted, ranges)
-  if (start < 0 || stop > size) return yield* new RangeNotFound({ hash, offset: Math.max(0, Math.min(start, size)) })
+  if (stop > size || start > size) return yield* new RangeNotFound({ hash, offset: Math.min(start, size) })
+  const lacking = ChunkRanges.difference(ChunkRanges.fromBytes(start, stop), ranges)
   if (lacking.length > 0) {
     if (start === 0 && end === undefined) return yield* new BlobNotFound({ hash })
-    return yield* new RangeNotFound({ hash, offset: Math.max(start, lacking[0]! * 1024) })
+    return yield* new RangeNotFound({ hash, offset: Math.max(start, lacking[0]! * CHUNK_SIZE) })
   }
   return { blob, start, stop }
 })
@@ -47,20 +59,9 @@ export const readRange = Effect.fnUntraced(function* (
   range?: ByteRange
 ): Effect.fn.Return<Uint8Array, ReadError, Scope.Scope> {
   const { blob, start, stop } = yield* openRange(store, hash, range)
-  return yield* blob.read("data", start, Math.max(0, stop - start))
+  return yield* blob.read("data", start, stop - start)
 }, Effect.scoped)
 
 /** A range in pieces. */
 export const streamRange = (store: Store, hash: BlobHash, range?: ByteRange): Stream.Stream<Uint8Array, ReadError> =>
-  Stream.unwrap(
-    Effect.map(openRange(store, hash, range), ({ blob, start, stop }) =>
-      Stream.paginate(start, (at) => {
-        const length = Math.min(READ_SIZE, stop - at)
-        if (length <= 0) return Effect.succeed([[], Option.none()] as const)
-        return Effect.map(
-          blob.read("data", at, length),
-          (bytes) => [[bytes], at + length < stop ? Option.some(at + length) : Option.none()] as const
-        )
-      })
-    )
-  )
+  Stream.unwrap(Effect.map(openRange(store, hash, range), ({ blob, start, stop }) => blob.stream(start, stop)))

@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import { TransferError, type TransferFailure } from "../TransferError.ts"
-import { BaoDecoder, type BaoItem } from "../proto/BaoDecoder.ts"
+import { BaoDecoder, type BaoItem, isAbsent } from "../proto/BaoDecoder.ts"
 import { BaoMismatch } from "../proto/BaoVerifier.ts"
 import * as BlobHash from "../BlobHash.ts"
 import type * as ChunkRanges from "../ChunkRanges.ts"
@@ -24,6 +24,12 @@ export interface ReceiveOptions {
   readonly peer: EndpointId
   /** Longest time without a byte. */
   readonly stallTimeout: Duration.Input
+  /** Makes sure, once in a transfer, that what was there of a blob before is what it should be. */
+  readonly verify: (hash: BlobHash.BlobHash) => Effect.Effect<unknown, BlobStoreError>
+  /** Called whenever something comes from the peer. */
+  readonly heard?: (() => void) | undefined
+  /** Called with the size that the peer says the blob has. */
+  readonly onSize?: ((size: number) => void) | undefined
   /** Called before each child of a hash sequence: which of those to be fetched it is, from 1, and of how many. */
   readonly onBlob?: ((number: number, of: number) => void) | undefined
   /** Called with the number of bytes of data just stored, and the size that the peer says the blob has. */
@@ -32,7 +38,7 @@ export interface ReceiveOptions {
 
 /**
  * Reads the response for `ranges` (not empty) of a blob, verifies it and stores it. What was verified is stored however
- * this ends.
+ * this ends. Answers false when the peer says that it does not have the blob; the response is over then.
  */
 export const receiveResponse = Effect.fnUntraced(function* (
   store: BlobStore["Service"],
@@ -40,10 +46,12 @@ export const receiveResponse = Effect.fnUntraced(function* (
   hash: BlobHash.BlobHash,
   ranges: ChunkRanges.ChunkRanges,
   options: ReceiveOptions
-): Effect.fn.Return<void, TransferError | BlobStoreError, Scope.Scope> {
+): Effect.fn.Return<boolean, TransferError | BlobStoreError, Scope.Scope> {
   const fail = (reason: TransferFailure) => new TransferError({ peer: options.peer, hash, reason })
   const partial = yield* store.receive(hash)
-  const decoder = new BaoDecoder(BlobHash.toBytes(hash), ranges)
+  const root = BlobHash.toBytes(hash)
+  const decoder = new BaoDecoder(root, ranges)
+  let begun = false
   let size = 0
   let batch: Array<BaoItem> = []
   let batched = 0
@@ -57,10 +65,13 @@ export const receiveResponse = Effect.fnUntraced(function* (
   const decode = Effect.gen(function* () {
     while (decoder.wanted > 0) {
       const bytes = reader.ready(decoder.wanted) ?? (yield* Effect.mapError(next(reader, decoder, options), fail))
+      if (!begun && isAbsent(root, bytes)) return false
+      begun = true
       const item = accept(decoder, bytes)
       if ("node" in item) return yield* fail({ _tag: "Corrupt", offset: item.offset, detail: item.message })
       if (item._tag === "Size") {
         size = item.size
+        options.onSize?.(size)
         const known = partial.bitfield()
         if (known.verified && known.size !== size) {
           const detail = `a size of ${size} bytes, but ${known.size} is proven`
@@ -72,9 +83,13 @@ export const receiveResponse = Effect.fnUntraced(function* (
       if (item._tag === "Data") batched += item.data.length
       if (batched >= BATCH) yield* flush
     }
+    return true
   })
-  yield* Effect.onExit(decode, (exit) => (exit._tag === "Success" ? Effect.void : Effect.ignore(flush, { log: true })))
+  const found = yield* Effect.onExit(decode, (exit) =>
+    exit._tag === "Success" ? Effect.void : Effect.ignore(flush, { log: true })
+  )
   yield* flush
+  return found
 }, Effect.scoped)
 
 /** Reads the next item; an end where an item would begin says that the peer has no more. */

@@ -3,16 +3,17 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BlobNotFound, BlobStoreError } from "../BlobError.ts"
-import type { BlobPart, BlobReader, BlobStore } from "../BlobStore.ts"
+import type { BlobStore, StoredBlob } from "../BlobStore.ts"
 import { BaoEncoder, type BaoNeed } from "../proto/BaoEncoder.ts"
 import { BaoMismatch } from "../proto/BaoVerifier.ts"
 import * as BlobHash from "../BlobHash.ts"
 import type * as ChunkRanges from "../ChunkRanges.ts"
 import { ErrorCode } from "../Request.ts"
+import { Missing } from "./blobFiles.ts"
+import { ReadAhead } from "./readAhead.ts"
 
-/** Bytes given to the stream at once, and most that is read ahead of the data or the outboard. */
+/** Bytes given to the stream at once. */
 const WRITE_SIZE = 65_536
-const READ_AHEAD: Readonly<Record<BlobPart, number>> = { data: 65_536, outboard: 4096 }
 
 /** Collects what is to be sent into large writes. */
 export class ResponseWriter {
@@ -68,33 +69,6 @@ export class ResponseWriter {
   }
 }
 
-/** A part of a blob, read a stretch at a time. */
-class ReadAhead {
-  readonly #blob: BlobReader
-  readonly #part: BlobPart
-  #offset = 0
-  #bytes: Uint8Array = new Uint8Array(0)
-
-  constructor(blob: BlobReader, part: BlobPart) {
-    this.#blob = blob
-    this.#part = part
-  }
-
-  ready({ length, offset }: BaoNeed): Uint8Array | undefined {
-    const at = offset - this.#offset
-    return at >= 0 && at + length <= this.#bytes.length ? this.#bytes.subarray(at, at + length) : undefined
-  }
-
-  fill({ ahead, length, offset }: BaoNeed): Effect.Effect<Uint8Array, BlobStoreError> {
-    const read = Math.max(length, Math.min(ahead, READ_AHEAD[this.#part]))
-    return Effect.map(this.#blob.read(this.#part, offset, read), (bytes) => {
-      this.#offset = offset
-      this.#bytes = bytes
-      return bytes.subarray(0, length)
-    })
-  }
-}
-
 /**
  * Sends the response for `ranges` of a blob. Answers false when the store does not have all of them, or is found to be
  * damaged; what came before was sent then.
@@ -112,13 +86,13 @@ export const respond = Effect.fnUntraced(
     if (!bitfield.verified) return false
     const encoder = new BaoEncoder(BlobHash.toBytes(hash), bitfield, ranges)
     if (encoder.gap) return false
-    const sources = { data: new ReadAhead(blob, "data"), outboard: new ReadAhead(blob, "outboard") }
+    const sources = { data: new ReadAhead("data"), outboard: new ReadAhead("outboard") }
     yield* writer.write(encoder.header)
     for (let need = encoder.need; need !== undefined; need = encoder.need) {
       const source = sources[need.from]
-      const bytes = supply(encoder, source.ready(need) ?? (yield* source.fill(need)))
+      const bytes = supply(encoder, source.ready(need) ?? (yield* fill(blob, source, need)))
       if (bytes instanceof BaoMismatch) {
-        yield* Effect.logError(`Blob ${hash} is damaged in the store: remove it and add it again`, bytes)
+        yield* blob.markDamaged(bytes.chunks)
         return false
       }
       if (!writer.add(bytes)) yield* writer.write(bytes)
@@ -127,8 +101,18 @@ export const respond = Effect.fnUntraced(
   },
   Effect.scoped,
   Effect.catchTag("BlobNotFound", () => Effect.succeed(false)),
-  Effect.catchTag("BlobStoreError", (error) => Effect.as(Effect.logError("A blob cannot be sent", error), false))
+  (effect, store, _, hash) =>
+    Effect.catchTag(effect, "BlobStoreError", (error) =>
+      // What is gone is to count as missing; what is damaged is known already.
+      Effect.logError("A blob cannot be sent", error).pipe(
+        Effect.andThen(error.cause instanceof Missing ? Effect.ignore(store.verify(hash)) : Effect.void),
+        Effect.as(false)
+      )
+    )
 )
+
+const fill = (blob: StoredBlob, source: ReadAhead, need: BaoNeed): Effect.Effect<Uint8Array, BlobStoreError> =>
+  Effect.map(blob.stored(need.from, need.offset, source.lengthFor(need)), (bytes) => source.fill(need, bytes))
 
 const supply = (encoder: BaoEncoder, stored: Uint8Array): Uint8Array | BaoMismatch => {
   try {

@@ -1,21 +1,26 @@
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { BlobNotFound } from "../BlobError.ts"
-import type { BlobStatus, BlobStore, BlobStoreOptions } from "../BlobStore.ts"
 import * as Bitfield from "../Bitfield.ts"
+import { BlobNotFound, BlobStoreError, InvalidRange } from "../BlobError.ts"
 import type { BlobHash, HashAndFormat } from "../BlobHash.ts"
-import type { BlobFiles } from "./blobFiles.ts"
+import type { BlobReader, BlobStatus, BlobStore, BlobStoreOptions, StoredBlob } from "../BlobStore.ts"
+import * as ChunkRanges from "../ChunkRanges.ts"
+import { Missing } from "./blobFiles.ts"
 import { createBlob } from "./blobWriter.ts"
-import { attemptSync, Entries } from "./entries.ts"
+import { attempt, attemptSync, type Entries, type Entry } from "./entries.ts"
 import { collectGarbage, type Roots } from "./garbage.ts"
-import type { Metadata } from "./metadata.ts"
 import { receiveBlob } from "./partialBlob.ts"
 import { makeTags } from "./tags.ts"
+import { markDamaged, VerifiedReader, verify } from "./verifying.ts"
 
 const PAGE = 1000
+const PIECE = 262_144
+/** Nobody gains anything by collecting more often, and a mistaken zero would take the thread. */
+const LEAST_INTERVAL = Duration.millis(10)
 
 const statusOf = (bitfield: Bitfield.Bitfield): BlobStatus => {
   if (Bitfield.isComplete(bitfield)) return { _tag: "Complete", size: bitfield.size }
@@ -23,34 +28,72 @@ const statusOf = (bitfield: Bitfield.Bitfield): BlobStatus => {
   return { _tag: "Partial", size: bitfield.size, sizeVerified: bitfield.verified }
 }
 
+/** Why bytes of a blob cannot be read, if they cannot. */
+const unreadable = ({ bitfield }: Entry, start: number, end: number): BlobStoreError | undefined => {
+  const fail = (cause: Error) => new BlobStoreError({ operation: "read a blob", cause })
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
+    return fail(new InvalidRange({ start, end }))
+  }
+  const lacking = ChunkRanges.difference(ChunkRanges.fromBytes(start, end), bitfield.ranges)
+  return end > bitfield.size || lacking.length > 0
+    ? fail(new Missing(`not all bytes from ${start} to ${end} are there`))
+    : undefined
+}
+
+const readerOf = (entries: Entries, entry: Entry): BlobReader => ({
+  hash: entry.hash,
+  bitfield: () => entry.bitfield,
+  read: (part, offset, length) =>
+    Effect.suspend(() => {
+      if (part === "outboard") return attempt("read a blob", () => entries.stored(entry, part, offset, length))
+      return (
+        unreadable(entry, offset, offset + length) ?? new VerifiedReader(entries, entry, offset, offset + length).rest
+      )
+    }),
+  stream: (offset, end) =>
+    Stream.unwrap(
+      Effect.suspend(() => {
+        const error = unreadable(entry, offset, end)
+        if (error !== undefined) return error
+        const reader = new VerifiedReader(entries, entry, offset, end)
+        const pieces = Stream.paginate(undefined, () =>
+          Effect.map(
+            reader.next(PIECE),
+            (bytes) =>
+              [bytes === undefined ? [] : [bytes], Option.as(Option.fromUndefinedOr(bytes), undefined)] as const
+          )
+        )
+        return Effect.succeed(pieces)
+      })
+    )
+})
+
 /** Puts a store together. The metadata is closed with the scope. */
 export const makeStore = Effect.fnUntraced(function* (
-  metadata: Metadata,
-  files: BlobFiles,
+  entries: Entries,
   options: BlobStoreOptions
 ): Effect.fn.Return<BlobStore["Service"], never, Scope.Scope> {
+  const { metadata } = entries
   yield* Effect.addFinalizer(() =>
     attemptSync("close the store", () => metadata.close()).pipe(Effect.ignore({ log: true }))
   )
   const clock = yield* Clock.Clock
-  const entries = new Entries(metadata, files)
-  let generation = 0
   const protections = new Set<HashAndFormat>()
-  const tags = makeTags(
-    metadata,
-    () => new Date(clock.currentTimeMillisUnsafe()),
-    () => generation++
-  )
+  const listeners = new Set<(root: HashAndFormat) => void>()
+  const onRoot = (root: HashAndFormat) => {
+    for (const listener of listeners) listener(root)
+  }
+  const { set, ...tags } = makeTags(metadata, () => new Date(clock.currentTimeMillisUnsafe()), onRoot)
   const roots: Roots = {
-    generation: () => generation,
-    list: function* () {
-      yield* protections
-      yield* metadata.tags({}, -1)
+    protections: () => [...protections],
+    onNew: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     }
   }
   const collecting = collectGarbage(entries, roots)
   if (options.gcInterval !== undefined) {
-    yield* Effect.sleep(options.gcInterval).pipe(
+    yield* Effect.sleep(Duration.max(Duration.fromInputUnsafe(options.gcInterval), LEAST_INTERVAL)).pipe(
       Effect.andThen(collecting),
       Effect.catchCause((cause) => Effect.logWarning("collecting garbage failed; it is tried again", cause)),
       Effect.forever,
@@ -74,14 +117,16 @@ export const makeStore = Effect.fnUntraced(function* (
       Effect.flatMap(entries.hold(hash), (entry) =>
         entry.bitfield.ranges.length === 0
           ? new BlobNotFound({ hash })
-          : Effect.succeed({
-              hash,
-              bitfield: () => entry.bitfield,
-              read: (part, offset, length) => entries.read(entry, part, offset, length)
+          : Effect.succeed<StoredBlob>({
+              ...readerOf(entries, entry),
+              stored: (part, offset, length) =>
+                attempt("read a blob", () => entries.stored(entry, part, offset, length)),
+              markDamaged: (ranges) => markDamaged(entries, entry, ranges)
             })
       ),
     create: createBlob(entries, tags),
-    receive: (hash) => receiveBlob(entries, hash),
+    receive: (hash) =>
+      Effect.map(receiveBlob(entries, hash), ({ append, entry }) => ({ ...readerOf(entries, entry), append })),
     observe: (hash) => Stream.unwrap(Effect.map(entries.watch(hash), (changes) => Stream.fromQueue(changes))),
     protect: ({ format, hash }) =>
       Effect.gen(function* () {
@@ -89,13 +134,15 @@ export const makeStore = Effect.fnUntraced(function* (
         const root = { hash, format }
         yield* Effect.acquireRelease(
           Effect.sync(() => {
-            generation++
+            onRoot(root)
             protections.add(root)
           }),
           () => Effect.sync(() => protections.delete(root))
         )
       }),
-    tags,
-    collectGarbage: collecting
+    verify: (hash) => Effect.scoped(Effect.flatMap(entries.hold(hash), (entry) => verify(entries, entry))),
+    tags: { ...tags, set },
+    collectGarbage: Effect.map(collecting, ({ kept, removed }) => ({ removed: removed.length, kept })),
+    remove: (hashes) => Effect.map(collectGarbage(entries, roots, new Set(hashes)), ({ removed }) => removed)
   }
 })

@@ -7,7 +7,7 @@ import type { FinishOptions, Tags } from "../BlobStore.ts"
 /** How a new blob is to be finished. */
 export const finishOptions = ({ format, tag }: AddOptions = {}): FinishOptions => ({
   format,
-  tag: tag === false ? undefined : (tag ?? "auto")
+  tag: tag === false ? undefined : (tag ?? true)
 })
 
 /** Tags what has been downloaded: by name, not at all, or with a new automatic tag. */

@@ -2,38 +2,37 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TagNotFound } from "../BlobError.ts"
-import type { TagFilter, Tags } from "../BlobStore.ts"
 import type { HashAndFormat } from "../BlobHash.ts"
+import type { TagFilter, Tags } from "../BlobStore.ts"
 import { attempt, attemptSync } from "./entries.ts"
-import { tagNamed, tagPrefix, type Metadata, type TagRange } from "./metadata.ts"
+import { type Changes, type Metadata, tagNamed, tagPrefix, type TagRange } from "./metadata.ts"
 
-/** Sets a tag, or creates one for the name "auto"; durable with the next commit. Answers the name. */
+/** Sets a tag within a commit, or creates an automatic one for the name `true`. Answers the name. */
 export interface TagWriter {
-  readonly write: (name: string, content: HashAndFormat) => string
+  readonly write: (changes: Changes, name: string | true, content: HashAndFormat) => string
 }
 
 const PAGE = 1000
 
 /** `onRoot` is called when a tag may keep something that none kept before; `now` is the time for automatic names. */
-export const makeTags = (metadata: Metadata, now: () => Date, onRoot: () => void): Tags & TagWriter => {
-  const write = (name: string, { format, hash }: HashAndFormat): string => {
-    const chosen = name === "auto" ? autoName(metadata, now()) : name
-    onRoot()
-    metadata.setTag({ name: chosen, hash, format })
+export const makeTags = (
+  metadata: Metadata,
+  now: () => Date,
+  onRoot: (content: HashAndFormat) => void
+): Tags & TagWriter => {
+  const write = (changes: Changes, name: string | true, { format, hash }: HashAndFormat): string => {
+    const chosen = name === true ? autoName(metadata, now()) : wellFormed(name)
+    onRoot({ hash, format })
+    changes.setTag({ name: chosen, hash, format })
     return chosen
   }
-  /** Runs a change and waits until it is durable. */
-  const change = <A>(operation: string, run: () => A) =>
-    Effect.tap(
-      attemptSync(operation, run),
-      attempt(operation, () => metadata.durable())
-    )
-  const removeRange = (range: TagRange) => change("remove tags", () => metadata.deleteTags(range))
+  const change = <A>(operation: string, run: (changes: Changes) => A) => attempt(operation, () => metadata.commit(run))
+  const removeRange = (range: TagRange) => change("remove tags", (changes) => changes.deleteTags(range))
 
   return {
     write,
-    set: (name, content) => Effect.asVoid(change("set a tag", () => write(name, content))),
-    create: (content) => change("create a tag", () => write("auto", content)),
+    set: (name, content) => Effect.asVoid(change("set a tag", (changes) => write(changes, name, content))),
+    create: (content) => change("create a tag", (changes) => write(changes, true, content)),
     get: (name) => attemptSync("read a tag", () => Option.fromUndefinedOr(metadata.tag(name))),
     list: (filter = {}) => {
       const range = rangeOf(filter)
@@ -51,14 +50,20 @@ export const makeTags = (metadata: Metadata, now: () => Date, onRoot: () => void
     remove: (name) => removeRange(tagNamed(name)),
     removeAll: (filter) => removeRange(rangeOf(filter)),
     rename: (from, to) =>
-      change("rename a tag", () => {
+      change("rename a tag", (changes) => {
         const tag = metadata.tag(from)
         if (tag === undefined) return false
-        metadata.deleteTags(tagNamed(from))
-        write(to, tag)
+        changes.deleteTags(tagNamed(from))
+        write(changes, to, tag)
         return true
       }).pipe(Effect.flatMap((found) => (found ? Effect.void : new TagNotFound({ name: from }))))
   }
+}
+
+/** Half a surrogate pair has no UTF-8 form: two names that differ in it would be one. */
+const wellFormed = (name: string): string => {
+  if (name.isWellFormed()) return name
+  throw new Error(`${JSON.stringify(name)} is not a tag's name: it holds half a surrogate pair`)
 }
 
 const rangeOf = ({ from, prefix, to }: TagFilter): TagRange => {

@@ -16,6 +16,13 @@ const SIZE_LENGTH = 8
 const emptyHash = BlobHash.toBytes(BlobHash.emptyBlob)
 
 /**
+ * Whether a response that begins with `header` says that there is nothing of the blob `root`: a size of 0, for a hash that
+ * is not the empty blob's, is all that release 0.104 of iroh-blobs answers for blobs that it has only heard of.
+ */
+export const isAbsent = (root: Uint8Array, header: Uint8Array): boolean =>
+  header.length === SIZE_LENGTH && header.every((byte) => byte === 0) && !equal(root, emptyHash)
+
+/**
  * Decodes the response to a request for `ranges` (not empty) of the blob `root`, one item at a time: hand
  * {@link BaoDecoder.accept} exactly {@link BaoDecoder.wanted} bytes until none are wanted. Needs no more memory than
  * one item and the path to it, whatever size the peer claims.

@@ -1,4 +1,5 @@
 /** Checks a tree from the root down. iroh-blobs wire, receive-side verification. */
+import { all, type ChunkRanges } from "../ChunkRanges.ts"
 import type { BaoNode } from "./BaoTree.ts"
 import { CHUNK_SIZE, equal, HASH_SIZE, parentCv, subtreeCv } from "./Blake3.ts"
 
@@ -9,11 +10,14 @@ export class BaoMismatch extends Error {
   readonly node: "Leaf" | "Parent" | "Size"
   /** First byte that the node covers. */
   readonly offset: number
+  /** The chunks that the node covers. */
+  readonly chunks: ChunkRanges
 
-  constructor(node: "Leaf" | "Parent" | "Size", offset: number, message: string) {
+  constructor(node: "Leaf" | "Parent" | "Size", offset: number, message: string, chunks: ChunkRanges = all) {
     super(message)
     this.node = node
     this.offset = offset
+    this.chunks = chunks
   }
 }
 
@@ -36,7 +40,8 @@ export class BaoVerifier {
       throw new BaoMismatch(
         node._tag,
         offset,
-        `${isLeaf ? "data" : "tree node"} at byte ${offset} does not match the hash`
+        `${isLeaf ? "data" : "tree node"} at byte ${offset} does not match the hash`,
+        [node.start, node.end]
       )
     }
     if (isLeaf) return
