@@ -10,9 +10,12 @@ const peer = (n: number) => EndpointId.parse(n.toString(16).padStart(64, "0"))
 const me = peer(0)
 const text = (string: string) => new TextEncoder().encode(string)
 
-/** A member without neighbours; every text of 64 digits is a key to it. */
+/** A member without neighbours; every text of 64 digits is a key to it, and it does not mind silence. */
 const member = (config: TopicConfig = {}) =>
-  new TopicState(me, xoshiro([1, 2, 3, 4]), { ...config, membership: { isKey: () => true, ...config.membership } })
+  new TopicState(me, xoshiro([1, 2, 3, 4]), {
+    ...config,
+    membership: { isKey: () => true, silence: 1e12, ...config.membership }
+  })
 
 /** Makes peers from 1 to `count` neighbours, and forgets what was said. */
 const withNeighbors = (count: number, config?: TopicConfig) => {
@@ -247,6 +250,31 @@ describe("membership", () => {
     assert.deepStrictEqual([...new Set(receivers(asked, "Neighbor"))], [peer(1)])
     assert.lengthOf(asked, defaultConfig.lostAttempts)
     assert.isBelow(asked[0]!.at, 16_000)
+  })
+
+  it("a silent neighbour is asked for a sign of life, then over a new connection, and then taken for lost", () => {
+    const silent = () => withNeighbors(4, { membership: { silence: 60_000, shuffleInterval: 1e9 } })
+    const state = silent()
+    const signs = passTime(state, 130_000)
+    const of = (kind: string, id: EndpointId.EndpointId) =>
+      signs.filter((command) => tags([command])[0] === kind && JSON.stringify(command).includes(id)).map(({ at }) => at)
+    assert.deepStrictEqual(of("Shuffle", peer(1)).slice(0, 2), [60_000, 90_000])
+    assert.deepStrictEqual(of("Reconnect", peer(1)), [90_000])
+    assert.deepStrictEqual(of("NeighborDown", peer(1)), [120_000])
+    const [probe] = sent(signs, peer(1))
+    assert.isTrue(probe?._tag === "Shuffle" && probe.ttl === 0)
+    // Anything that comes will do.
+    const heard = silent()
+    passTime(heard, 70_000)
+    for (let i = 1; i <= 4; i++) heard.received(70_000, peer(i), { _tag: "ShuffleReply", nodes: [] })
+    assert.notInclude(tags(passTime(heard, 125_000)), "Reconnect")
+  })
+
+  it("says goodbye to those that were asked and have not answered, too", () => {
+    const state = member()
+    state.join(0, [peer(1)])
+    state.received(0, peer(2), { _tag: "ForwardJoin", peer: { id: peer(3), data: undefined }, ttl: 0 })
+    assert.sameMembers(receivers(state.quit(), "Disconnect"), [peer(1), peer(3)])
   })
 
   it("who takes us for its neighbour by mistake is told, once in a while", () => {

@@ -26,6 +26,8 @@ export type Command =
     }
   /** `from` says how the peer can be reached. */
   | { readonly _tag: "Learn"; readonly peer: PeerInfo; readonly from: EndpointId.EndpointId }
+  /** The peer is silent: send to it over a new connection from now on, and leave the old one open. */
+  | { readonly _tag: "Reconnect"; readonly peer: EndpointId.EndpointId }
   /** There is no neighbour left, and joining is tried once more. */
   | { readonly _tag: "Rejoin"; readonly attempt: number }
   /** The peer announces broadcasts that it does not send. */
@@ -87,6 +89,7 @@ export class TopicState {
           this.#commands.push({ _tag: "NeighborDown", peer, reason })
         },
         learn: (peer, from) => void this.#commands.push({ _tag: "Learn", peer, from }),
+        reconnect: (peer) => void this.#commands.push({ _tag: "Reconnect", peer }),
         rejoin: (attempt) => void this.#commands.push({ _tag: "Rejoin", attempt })
       }
     )
@@ -139,6 +142,7 @@ export class TopicState {
 
   /** A message came from a peer. Byte strings in it may change afterwards. */
   received(now: number, from: EndpointId.EndpointId, message: Message): ReadonlyArray<Command> {
+    this.#membership.heard(now, from)
     if (isBroadcast(message)) {
       this.#membership.strangerActs(now, from)
       this.#tree.received(now, from, message)

@@ -38,6 +38,11 @@ export interface HyParViewConfig {
   readonly lostMin: number
   readonly lostMax: number
   readonly lostAttempts: number
+  /**
+   * A neighbour that was silent for this long is asked for a sign of life. After half of it again it is asked over a new
+   * connection, and then taken for lost: the reference sends nothing any more over one on which it tried to send too much.
+   */
+  readonly silence: number
   /** Names taken from a Shuffle or ShuffleReply at most. */
   readonly maxNodes: number
   /** Address data of a peer that is longer is not passed on, in bytes. */
@@ -57,7 +62,7 @@ export const defaultConfig: Omit<HyParViewConfig, "isKey"> = {
   shuffleInterval: 60_000,
   neighborTimeout: 500,
   refusalPause: 250,
-  pendingTimeout: 10_000,
+  pendingTimeout: 15_000,
   maxPending: 16,
   rejoinMin: 1000,
   rejoinMax: 60_000,
@@ -65,6 +70,7 @@ export const defaultConfig: Omit<HyParViewConfig, "isKey"> = {
   lostMin: 10_000,
   lostMax: 300_000,
   lostAttempts: 12,
+  silence: 60_000,
   maxNodes: 16,
   maxData: 480
 }
@@ -82,6 +88,7 @@ export type HyParViewTimer =
   /** A peer that was asked for want of neighbours may have let the time pass. */
   | { readonly _tag: "Pending"; readonly peer: EndpointId; readonly until: number }
   | { readonly _tag: "Refill"; readonly pause: number }
+  | { readonly _tag: "Listen" }
   | { readonly _tag: "Rejoin" }
   | { readonly _tag: "Lost"; readonly peer: EndpointId; readonly attempt: number }
 
@@ -92,6 +99,8 @@ export interface HyParViewOutput {
   readonly down: (peer: EndpointId, reason: DownReason) => void
   /** A peer said how another, or itself, can be reached. */
   readonly learn: (info: PeerInfo, from: EndpointId) => void
+  /** Use a new connection to this peer. */
+  readonly reconnect: (peer: EndpointId) => void
   /** Without neighbours, joining is tried again. */
   readonly rejoin: (attempt: number) => void
   readonly schedule: (at: number, timer: HyParViewTimer) => void
@@ -120,6 +129,10 @@ export class HyParView {
   readonly #void = new Map<EndpointId, number>()
   /** Until when peers that are no neighbours are not told so. */
   readonly #strangers = new Map<EndpointId, number>()
+  /** Those that were sent a Join, and did not answer. */
+  readonly #joining = new Set<EndpointId>()
+  /** When each neighbour was heard last, and how often it was asked for a sign of life since. */
+  readonly #heard = new Map<EndpointId, { at: number; asked: number }>()
   #bootstrap: ReadonlyArray<EndpointId> = []
   #myData: Uint8Array | undefined
   /** Refusals in a row, and the pause that is kept for them. */
@@ -153,12 +166,18 @@ export class HyParView {
     return this.#active.has(peer) || this.#isPending(now, peer)
   }
 
+  /** Whether the topic is to be joined at this peer. */
+  isContact(peer: EndpointId): boolean {
+    return this.#bootstrap.includes(peer)
+  }
+
   /** Entries held in memory, all bounded by the configuration. */
   get held(): number {
     return [
       this.#pending,
       this.#data,
       this.#aliveLeaving,
+      this.#heard,
       this.#late,
       this.#refused,
       this.#lost,
@@ -179,6 +198,14 @@ export class HyParView {
     this.#begin(now)
     for (const peer of others.slice(0, maxJoins)) if (!this.#active.has(peer)) this.#sendJoin(peer)
     this.#planRejoin(now)
+  }
+
+  /** Something came from this peer. */
+  heard(now: number, from: EndpointId): void {
+    const heard = this.#heard.get(from)
+    if (heard === undefined) return
+    heard.at = now
+    heard.asked = 0
   }
 
   received(now: number, from: EndpointId, message: SwarmMessage): void {
@@ -222,9 +249,10 @@ export class HyParView {
 
   /** The peer cannot be reached, or went without a goodbye. */
   connectionLost(now: number, peer: EndpointId): void {
+    this.#joining.delete(peer)
     this.#pending.delete(peer)
     const leaving = this.#aliveLeaving.delete(peer)
-    if (this.#active.delete(peer)) {
+    if (this.#removeActive(peer)) {
       if (leaving) this.#addPassive(peer, undefined)
       else this.#rememberLost(now, peer)
       this.#out.down(peer, "lost")
@@ -239,12 +267,12 @@ export class HyParView {
     this.#refill(now)
   }
 
-  /** Says goodbye to all neighbours. Nothing may be done with this afterwards. */
+  /** Says goodbye to all neighbours, and to those who may become some. Nothing may be done with this afterwards. */
   quit(): void {
-    for (const peer of this.#active) {
+    for (const peer of this.#active)
       this.#send(peer, { _tag: "ShuffleReply", nodes: this.#someNodes(this.#nodesGivenAway, peer) })
+    for (const peer of new Set([...this.#active, ...this.#pending.keys(), ...this.#joining]))
       this.#send(peer, { _tag: "Disconnect", alive: false })
-    }
   }
 
   fired(now: number, timer: HyParViewTimer): void {
@@ -259,6 +287,8 @@ export class HyParView {
         if (this.#pause !== timer.pause) return
         this.#pause = undefined
         return this.#refill(now)
+      case "Listen":
+        return this.#listen(now)
       case "Rejoin":
         return this.#rejoin(now)
       case "Lost":
@@ -316,7 +346,7 @@ export class HyParView {
 
   #onDisconnect(now: number, from: EndpointId, alive: boolean): void {
     const refuses = this.#pending.delete(from)
-    if (this.#active.delete(from)) {
+    if (this.#removeActive(from)) {
       this.#out.down(from, alive ? "evicted" : "left")
       if (alive) {
         this.#addPassive(from, undefined)
@@ -384,8 +414,10 @@ export class HyParView {
       this.#removePassive(peer)
       this.#aliveLeaving.delete(peer)
       this.#lost.delete(peer)
+      this.#joining.delete(peer)
       this.#strangers.delete(peer)
       this.#active.add(peer)
+      this.#heard.set(peer, { at: now, asked: 0 })
       this.#attempts = 0
       this.#learn({ id: peer, data }, peer)
       this.#out.up(peer)
@@ -397,7 +429,7 @@ export class HyParView {
   #evict(now: number): void {
     const peer = this.#active.draw(this.#random)
     if (peer === undefined) return
-    this.#active.delete(peer)
+    this.#removeActive(peer)
     if (this.#isPending(now, peer)) remember(this.#void, peer, now + answerTime)
     this.#out.down(peer, "evicted")
     this.#send(peer, { _tag: "ShuffleReply", nodes: this.#someNodes(this.#nodesGivenAway, peer) })
@@ -411,6 +443,28 @@ export class HyParView {
     this.#pending.delete(peer)
     remember(this.#strangers, peer, now + strangerPause)
     this.#forgetUnknown(peer)
+  }
+
+  #removeActive(peer: EndpointId): boolean {
+    this.#heard.delete(peer)
+    return this.#active.delete(peer)
+  }
+
+  /** Asks silent neighbours for a sign of life: a Shuffle that goes no further is always answered. */
+  #listen(now: number): void {
+    const { silence } = this.#config
+    this.#out.schedule(now + silence / 2, { _tag: "Listen" })
+    for (const [peer, heard] of this.#heard) {
+      if (now - heard.at < silence) continue
+      if (heard.asked === 2) {
+        this.connectionLost(now, peer)
+        continue
+      }
+      if (heard.asked === 1) this.#out.reconnect(peer)
+      heard.asked++
+      const nodes = [{ id: this.#me, data: this.#myData }]
+      this.#send(peer, { _tag: "Shuffle", origin: this.#me, nodes, ttl: 0 })
+    }
   }
 
   /** Looks for a neighbour in place of one that is no more. */
@@ -461,6 +515,7 @@ export class HyParView {
     if (this.#shuffling) return
     this.#shuffling = true
     this.#planShuffle(now)
+    this.#out.schedule(now + this.#config.silence / 2, { _tag: "Listen" })
   }
 
   /** Who has few neighbours shuffles more often: by it they learn whether they are neighbours of each other still. */
@@ -506,6 +561,7 @@ export class HyParView {
   }
 
   #sendJoin(peer: EndpointId): void {
+    if (this.#joining.size < maxRemembered) this.#joining.add(peer)
     this.#send(peer, { _tag: "Join", data: this.#myData })
   }
 

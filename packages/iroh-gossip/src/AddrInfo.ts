@@ -1,3 +1,8 @@
+/**
+ * How an endpoint can be reached, as members of a swarm tell each other (iroh-gossip wire, PeerData: addresses).
+ *
+ * @since 0.1.0
+ */
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 import * as SocketAddr from "@aster-effect/iroh/SocketAddr"

@@ -1,0 +1,1 @@
+export const ALPN = "/iroh-gossip/1"
