@@ -1,4 +1,5 @@
 import * as Contract from "@aster-effect/core/contract/Contract"
+import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { contractId } from "@aster-effect/core/contract/ContractIdentity"
 import type * as Service from "@aster-effect/core/service/Service"
 import type { WireType } from "@aster-effect/core/message/WireType"
@@ -9,6 +10,7 @@ import * as Layer from "effect/Layer"
 import { KitchenJson, KitchenSink } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { TaskRunner } from "../../examples/task-runner/TaskRunner.ts"
 import { hex, reference } from "../core/Reference.ts"
+import { Events } from "./Events.ts"
 import { PostponedService, services } from "./ContractServices.ts"
 import { KitchenSession } from "./KitchenSession.ts"
 import { type Contract as PythonContract, PythonReference } from "./PythonReference.ts"
@@ -65,7 +67,7 @@ describe("Contracts of one service, defined in Python and here", () => {
       Effect.map(Contracts, (contracts) =>
         assert.sameMembers(
           [...contracts.keys()],
-          [...services, ...examples, PostponedService].map(({ name }) => name)
+          [...services, ...examples, PostponedService, Events].map(({ name }) => name)
         )
       )
     )
@@ -106,12 +108,20 @@ describe("Contracts of one service, defined in Python and here", () => {
       )
     }
 
-    it.effect("PostponedService: annotations that stayed text", () =>
-      Effect.map(pythonContract(PostponedService.name), (python) => {
-        const contract = Contract.fromDescription(PostponedService.description, { postponedAnnotations: true })
-        sameContract(contract, python)
-        assert.deepStrictEqual(typesOf(contract), [...python.types])
-        assert.notStrictEqual(PostponedService.contract.contractId, python.contract_id)
+    for (const service of [PostponedService, Events]) {
+      it.effect(`${service.name}: annotations that stayed text`, () =>
+        Effect.map(pythonContract(service.name), (python) => {
+          sameContract(service.contract, python)
+          assert.deepStrictEqual(typesOf(service.contract), [...python.types])
+          const evaluated = Contract.fromDescription(service.description, { postponedAnnotations: false })
+          assert.notStrictEqual(evaluated.contractId, python.contract_id)
+        })
+      )
+    }
+
+    it.effect("Events: the manifest, byte for byte", () =>
+      Effect.map(pythonContract(Events.name), (python) => {
+        assert.strictEqual(Manifest.encode(Manifest.fromDescription(Events.description)), python.manifest)
       })
     )
 

@@ -289,7 +289,7 @@ class Answer extends Wire.Class<Answer>("contracts/Answer", { qualifiedName: "co
 }) {}
 
 /** The service of `contract_postponed.py`, whose annotations stay text. */
-export const PostponedService = Service.make("PostponedService").add(
+export const PostponedService = Service.make("PostponedService", { postponedAnnotations: true }).add(
   Rpc.unary("ask", { request: Question, response: Answer }),
   Rpc.unary("rephrase", { request: Question, response: Question }),
   Rpc.serverStream("suggest", { request: Question, response: Question })

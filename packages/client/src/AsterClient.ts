@@ -48,6 +48,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
+import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 
@@ -179,6 +180,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly connectTimeout?: Duration.Input | undefined
   /** How blobs are kept. */
   readonly blobs?: BlobStoreOptions | undefined
+  /** What to do when the producer's definition of a service is another one. Default: see `ContractDiffers.defaultPolicy`. */
+  readonly contractMismatch?: ContractDiffers.Policy | undefined
 }
 
 /** Options of a client that has a node of its own. @since 0.1.0 */
@@ -193,6 +196,8 @@ export interface ClientOptions {
   readonly encoding?: Encoding | undefined
   /** Around every call of this client, inside those of the options above; the first is the outermost. Default none. */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
+  /** What to do when the producer's definition of the service is another one. Default: what the `AsterClient` was told. */
+  readonly contractMismatch?: ContractDiffers.Policy | undefined
 }
 
 /**
@@ -221,7 +226,7 @@ export class AsterClient extends Context.Service<
     readonly client: <Methods extends Rpc.Any>(
       service: Service.WithMethods<Methods>,
       options?: ClientOptions
-    ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered>
+    ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered | ContractDiffers.ContractDiffers>
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */
     readonly proxy: (service: string, version?: number) => Effect.Effect<DynamicClient.DynamicClient, ServiceNotOffered>
     /**
@@ -333,6 +338,17 @@ const connect = Effect.fnUntraced(function* (
         )
       : Effect.succeed(found)
   }
+  const warned = new Set<string>()
+  const compare = (service: Service.Any, summary: ServiceSummary, encoding: Encoding, own?: ContractDiffers.Policy) => {
+    const policy = own ?? options.contractMismatch ?? ContractDiffers.defaultPolicy(summary, encoding)
+    const difference = policy === "ignore" ? undefined : ContractDiffers.compare(service, summary)
+    if (difference === undefined) return Effect.void
+    if (policy === "refuse") return Effect.fail(difference)
+    const key = `${summary.name} ${summary.version}`
+    if (warned.has(key)) return Effect.void
+    warned.add(key)
+    return Effect.logWarning(difference.message)
+  }
   return AsterClient.of({
     services,
     attributes: reply.attributes,
@@ -342,13 +358,12 @@ const connect = Effect.fnUntraced(function* (
     gossipTopic: reply.gossipTopic,
     blobs: ConsumerBlobs.make(blobs, { producer: provider, readmit }),
     node,
-    client: (service, clientOptions) =>
-      Effect.map(find(service.name, service.version), (summary) =>
-        Caller.make(
-          service,
-          callerOptions(summary, clientOptions?.encoding ?? encodingOf(summary), clientOptions?.interceptors)
-        )
-      ),
+    client: Effect.fnUntraced(function* (service, clientOptions) {
+      const summary = yield* find(service.name, service.version)
+      const encoding = clientOptions?.encoding ?? encodingOf(summary)
+      yield* compare(service, summary, encoding, clientOptions?.contractMismatch)
+      return Caller.make(service, callerOptions(summary, encoding, clientOptions?.interceptors))
+    }),
     proxy: (service, version) =>
       Effect.map(find(service, version), (summary) => DynamicClient.make(service, callerOptions(summary, "json")))
   })

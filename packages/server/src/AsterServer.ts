@@ -29,6 +29,7 @@ import * as Deadline from "@aster-effect/core/interceptor/Deadline"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as Service from "@aster-effect/core/service/Service"
+import * as MessageDigest from "@aster-effect/core/contract/MessageDigest"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
@@ -297,15 +298,17 @@ const make = Effect.fnUntraced(function* (
   })
   const address = yield* settledAddress(node, relayWait)
 
+  const messageDigests = digestsOf(offered)
   const summaries = (at: NodeAddr.NodeAddr): ReadonlyArray<ServiceSummary> =>
-    offered.map((service) => ({
+    offered.map((service, i) => ({
       name: service.name,
       version: service.version,
       contractId: service.contract.contractId,
       channels: { rpc: NodeAddr.toBase64(at) },
       pattern: service.scope,
       // As release 0.1.2 has it, an empty list means XLANG, and JSON is always accepted.
-      serializationModes: service.description.serializationModes.includes("xlang") ? [] : ["json"]
+      serializationModes: service.description.serializationModes.includes("xlang") ? [] : ["json"],
+      messageDigests: messageDigests?.[i]
     }))
   const services = summaries(address)
   const blobs = yield* Blobs
@@ -418,6 +421,15 @@ const warnOfOpenServices = (services: ReadonlyArray<Service.Any>): Effect.Effect
       ),
     { discard: true }
   )
+
+/** Most of an admission reply that digests of messages may take, in bytes. */
+const MAX_DIGEST_SIZE = 16_384
+
+/** What travels in the methods of each service, unless it takes too much room beside what consumers need. */
+const digestsOf = (services: ReadonlyArray<Service.Any>) => {
+  const digests = services.map(({ description }) => MessageDigest.ofService(description))
+  return JSON.stringify(digests).length <= MAX_DIGEST_SIZE ? digests : undefined
+}
 
 const warnIfTooLarge = Effect.fnUntraced(function* (offer: ConsumerAdmission.Offer) {
   const reply = { ...ConsumerAdmission.denied("0".repeat(64)), ...offer, admitted: true }

@@ -20,6 +20,7 @@ from aster.contract.publication import build_collection
 
 import contract_postponed
 import contract_services
+import events
 import kitchen_sink
 import task_runner
 
@@ -46,7 +47,7 @@ def describe(service_class):
     }
 
 
-modules = [kitchen_sink, task_runner, contract_services, contract_postponed]
+modules = [kitchen_sink, task_runner, contract_services, contract_postponed, events]
 services = [service_class for module in modules for service_class in module.SERVICES]
 json.dump([describe(service_class) for service_class in services], sys.stdout, ensure_ascii=False, indent=1)
 print()

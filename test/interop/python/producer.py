@@ -2,9 +2,10 @@
 
 Prints one JSON line when listening: address, endpoint_addr_b64, endpoint_id, root_pubkey, services.
 
-    producer.py [--root-pubkey HEX] [--secret-key HEX] [--port PORT]
+    producer.py [--root-pubkey HEX] [--secret-key HEX] [--port PORT] [--events]
 
-Without a root key every consumer is admitted; with one, only holders of a credential signed by it.
+Without a root key every consumer is admitted; with one, only holders of a credential signed by it. With --events the
+service of ``events.py`` is served instead.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import warnings
 
 import loopback
 from aster import AsterServer
+from events import Events
 from kitchen_sink import KitchenJson, KitchenSession, KitchenSink
 from task_runner import TaskRunner
 
@@ -43,8 +45,9 @@ async def main() -> None:
     parser.add_argument("--root-pubkey", type=bytes.fromhex)
     parser.add_argument("--secret-key", type=bytes.fromhex)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--events", action="store_true")
     args = parser.parse_args()
-    services = [KitchenSink(), KitchenJson(), KitchenSession, TaskRunner()]
+    services = [Events()] if args.events else [KitchenSink(), KitchenJson(), KitchenSession, TaskRunner()]
     config = loopback.config(port=args.port, secret_key=args.secret_key)
     open_gate = args.root_pubkey is None
     async with AsterServer(

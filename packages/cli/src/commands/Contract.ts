@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import * as Contract from "@aster-effect/core/contract/Contract"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -27,9 +28,13 @@ import * as ServiceModule from "../ServiceModule.ts"
 const defaultManifest = ".aster/manifest.json"
 
 /** Computing a contract can fail: names and versions have rules. */
-const manifestOf = (service: Service.Any): Effect.Effect<Manifest.Manifest, CliFailure> =>
+const manifestOf = (service: Service.Any, postponed: boolean): Effect.Effect<Manifest.Manifest, CliFailure> =>
   Effect.try({
-    try: () => Manifest.fromDescription(service.description, service.contract),
+    try: () =>
+      Manifest.fromDescription(
+        service.description,
+        postponed ? Contract.fromDescription(service.description, { postponedAnnotations: true }) : service.contract
+      ),
     catch: (cause) => refused(`service ${service.name}: ${cause instanceof Error ? cause.message : String(cause)}`)
   })
 
@@ -47,6 +52,11 @@ const writeFile = (file: string, text: string): Effect.Effect<void, CliFailure> 
     },
     catch: (cause) => refused(`cannot write ${file}: ${cause instanceof Error ? cause.message : String(cause)}`)
   })
+
+const postponed = Flag.Boolean("postponed-annotations").pipe(
+  Flag.withDescription("The contract is that of Python modules with `from __future__ import annotations`"),
+  Flag.withDefault(false)
+)
 
 const gen = Command.make(
   "gen",
@@ -66,12 +76,15 @@ const gen = Command.make(
       Flag.withMetavar("version"),
       Flag.withDescription("Release to note in the manifest; not part of the contract"),
       Flag.optional
-    )
+    ),
+    postponed
   },
-  Effect.fn("aster contract gen")(function* ({ out, semver, services }) {
+  Effect.fn("aster contract gen")(function* ({ out, postponed, semver, services }) {
     const locations = yield* Locations
     const file = resolve(locations, out)
-    const found = yield* Effect.forEach(services, (spec) => Effect.flatMap(ServiceModule.load(spec), manifestOf))
+    const found = yield* Effect.forEach(services, (spec) =>
+      Effect.flatMap(ServiceModule.load(spec), (service) => manifestOf(service, postponed))
+    )
     const revision = yield* Progress.during("Asking git", sourceRevision.of(locations.directory))
     const manifests = found.map((manifest) => ({ ...manifest, ...revision, semver: Option.getOrNull(semver) }))
     yield* writeFile(file, `${manifestText(manifests)}\n`)
@@ -87,9 +100,9 @@ const gen = Command.make(
   ])
 )
 
-const ofService = Effect.fnUntraced(function* (spec: string) {
+const ofService = Effect.fnUntraced(function* (spec: string, postponed: boolean) {
   const service = yield* ServiceModule.load(spec)
-  const manifest = yield* manifestOf(service)
+  const manifest = yield* manifestOf(service, postponed)
   return [{ manifest, typeNames: new Map(service.contract.types.map(({ hash, name }) => [hash, name])) }]
 })
 
@@ -113,13 +126,15 @@ const inspect = Command.make(
       Argument.withDescription(`A manifest file, or MODULE:EXPORT (default: ${defaultManifest})`),
       Argument.withDefault(defaultManifest)
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print the manifest as JSON"), Flag.withDefault(false))
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print the manifest as JSON"), Flag.withDefault(false)),
+    postponed
   },
-  Effect.fn("aster contract inspect")(function* ({ json, target }) {
+  Effect.fn("aster contract inspect")(function* ({ json, postponed, target }) {
     const read = yield* Effect.result(BoundedFile.read(resolve(yield* Locations, target), maxManifestBytes))
     const isModule = read._tag === "Failure" && read.failure.code === "ENOENT" && target.includes(":")
     if (read._tag === "Failure" && !isModule) return yield* read.failure
-    const described = read._tag === "Success" ? yield* ofFile(target, read.success.text) : yield* ofService(target)
+    const described =
+      read._tag === "Success" ? yield* ofFile(target, read.success.text) : yield* ofService(target, postponed)
     if (json) return yield* Console.log(manifestText(described.map(({ manifest }) => manifest)))
     yield* Effect.forEach(described.flatMap(contractLines), (line) => Console.log(printable(line)))
   })

@@ -62,7 +62,7 @@ export interface Options {
   /**
    * The Python service to match was declared under `from __future__ import annotations`, which changes its id: only
    * request messages are looked at, and a response has a hash only when it is a class of the same simple name as one
-   * that a request reaches, in a method that answers once. Default false.
+   * that a request reaches, in a method that answers once. Default: what the description says.
    */
   readonly postponedAnnotations?: boolean | undefined
 }
@@ -90,7 +90,7 @@ const primitives: { readonly [Name in ScalarName]?: string } = {
  */
 export const fromDescription = (service: ServiceDescription, options?: Options): Contract => {
   requireService(service)
-  const postponed = options?.postponedAnnotations ?? false
+  const postponed = options?.postponedAnnotations ?? service.postponedAnnotations ?? false
   const roots = service.methods.flatMap((method) => {
     const path = `${service.name}.${method.name}`
     const request = { type: method.request, path: `${path} request` }

@@ -46,7 +46,11 @@ export interface Manifest {
   readonly methods: ReadonlyArray<ManifestMethod>
   readonly serializationModes: ReadonlyArray<string>
   readonly scoped: Scope
+  /** What the service is for, if anybody said so. Release 0.1.2 has no such key. */
+  readonly description?: string | undefined
   readonly deprecated: boolean
+  /** Why it is deprecated, or what to use instead. Release 0.1.2 has no such key. */
+  readonly deprecation?: string | undefined
   readonly semver: string | null
   readonly vcsRevision: string | null
   readonly vcsTag: string | null
@@ -71,6 +75,9 @@ export interface ManifestMethod {
   /** Default time limit in seconds, null for none. */
   readonly timeout: number | null
   readonly idempotent: boolean
+  readonly description?: string | undefined
+  readonly deprecated?: boolean | undefined
+  readonly deprecation?: string | undefined
   /** Fields of the request. */
   readonly fields: ReadonlyArray<ManifestField.ManifestField>
   readonly responseFields: ReadonlyArray<ManifestField.ManifestField>
@@ -102,7 +109,7 @@ export const fromDescription = (
     methods: service.methods.map((method) => methodOf(method, xlang)).sort((a, b) => compareCodePoints(a.name, b.name)),
     serializationModes: modes,
     scoped: service.scope,
-    deprecated: false,
+    ...withDeprecated(ManifestField.documentationOf(service)),
     semver: null,
     vcsRevision: null,
     vcsTag: null,
@@ -113,6 +120,11 @@ export const fromDescription = (
   }
 }
 
+const withDeprecated = (documentation: ManifestField.ManifestDocumentation) => ({
+  ...documentation,
+  deprecated: documentation.deprecated ?? false
+})
+
 const methodOf = (method: MethodDescription, xlang: boolean): ManifestMethod => ({
   name: method.name,
   pattern: method.pattern,
@@ -122,6 +134,7 @@ const methodOf = (method: MethodDescription, xlang: boolean): ManifestMethod => 
   responseWireTag: method.response._tag === "Struct" ? ManifestField.wireTagOf(method.response.name, xlang) : "",
   timeout: method.timeoutSeconds === 0 ? null : method.timeoutSeconds,
   idempotent: method.idempotent,
+  ...ManifestField.documentationOf(method),
   fields: fieldsOf(method.request, xlang),
   responseFields: fieldsOf(method.response, xlang)
 })
@@ -187,6 +200,7 @@ export const encode = (manifest: Manifest): string =>
               ["response_wire_tag", method.responseWireTag],
               ["timeout", method.timeout],
               ["idempotent", method.idempotent],
+              ...ManifestField.documentationMembers(method),
               ["fields", method.fields.map(ManifestField.toPythonJson)],
               ["response_fields", method.responseFields.map(ManifestField.toPythonJson)]
             ]
@@ -194,7 +208,7 @@ export const encode = (manifest: Manifest): string =>
         ],
         ["serialization_modes", manifest.serializationModes],
         ["scoped", manifest.scoped],
-        ["deprecated", manifest.deprecated],
+        ...ManifestField.documentationMembers(manifest),
         ["semver", manifest.semver],
         ["vcs_revision", manifest.vcsRevision],
         ["vcs_tag", manifest.vcsTag],
@@ -225,7 +239,9 @@ const knownKeys: ReadonlySet<string> = new Set([
   "methods",
   "serialization_modes",
   "scoped",
+  "description",
   "deprecated",
+  "deprecation",
   "semver",
   "vcs_revision",
   "vcs_tag",
@@ -290,7 +306,7 @@ const fromJson = (json: JsonValue, path: string): Manifest => {
     methods: manifest.list("methods", MAX_MANIFEST_METHODS, methodFromJson),
     serializationModes: manifest.list("serialization_modes", MAX_MODES, readMode),
     scoped: manifest.choice("scoped", ["shared", "session", "stream"], "shared") === "shared" ? "shared" : "session",
-    deprecated: manifest.boolean("deprecated", false),
+    ...withDeprecated(ManifestField.documentationFromJson(manifest)),
     semver: manifest.nullableString("semver"),
     vcsRevision: manifest.nullableString("vcs_revision"),
     vcsTag: manifest.nullableString("vcs_tag"),
@@ -332,6 +348,7 @@ const methodFromJson = (json: JsonValue, path: string): ManifestMethod => {
     responseWireTag: method.string("response_wire_tag", ""),
     timeout,
     idempotent: method.boolean("idempotent", false),
+    ...ManifestField.documentationFromJson(method),
     fields: method.list("fields", MAX_MANIFEST_FIELDS_PER_METHOD, ManifestField.fromJson),
     responseFields: method.list("response_fields", MAX_MANIFEST_FIELDS_PER_METHOD, ManifestField.fromJson)
   }

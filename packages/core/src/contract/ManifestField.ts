@@ -7,7 +7,7 @@
 import { isJsonArray, isJsonObject, type JsonValue, ManifestObject } from "./internal/manifestObject.ts"
 import { type PythonJson, PythonFloat } from "./internal/pythonJson.ts"
 import { simpleName } from "./internal/qualifiedName.ts"
-import type { EnumType, Field, ScalarName, TypeName, WireType } from "../message/WireType.ts"
+import type { Documentation, EnumType, Field, ScalarName, TypeName, WireType } from "../message/WireType.ts"
 
 export type { JsonValue }
 
@@ -51,8 +51,47 @@ export interface ManifestField {
   readonly valueKind?: FieldKind | undefined
   readonly valueRef?: string | undefined
   readonly valueNullable?: boolean | undefined
+  readonly description?: string | undefined
+  readonly deprecated?: boolean | undefined
+  /** Why it is deprecated, or what to use instead. */
+  readonly deprecation?: string | undefined
   readonly properties: { readonly [key: string]: JsonValue }
 }
+
+/** What a manifest says for people about a service, a method or a field. @since 0.1.0 */
+export interface ManifestDocumentation {
+  readonly description?: string | undefined
+  readonly deprecated?: boolean | undefined
+  readonly deprecation?: string | undefined
+}
+
+/** The documentation of what was declared, without the members that say nothing. @since 0.1.0 */
+export const documentationOf = ({ deprecated, description }: Documentation): ManifestDocumentation =>
+  withoutUndefined({
+    description: description === "" ? undefined : description,
+    deprecated: deprecated === undefined ? undefined : true,
+    deprecation: typeof deprecated === "string" && deprecated !== "" ? deprecated : undefined
+  })
+
+/** The members of the JSON form that there are. @since 0.1.0 */
+export const documentationMembers = (
+  documentation: ManifestDocumentation
+): ReadonlyArray<readonly [string, PythonJson]> => {
+  const members: ReadonlyArray<readonly [string, PythonJson | undefined]> = [
+    ["description", documentation.description],
+    ["deprecated", documentation.deprecated],
+    ["deprecation", documentation.deprecation]
+  ]
+  return members.filter((member): member is readonly [string, PythonJson] => member[1] !== undefined)
+}
+
+/** @since 0.1.0 */
+export const documentationFromJson = (json: ManifestObject): ManifestDocumentation =>
+  withoutUndefined({
+    description: json.string("description", "") === "" ? undefined : json.string("description"),
+    deprecated: json.optionalBoolean("deprecated"),
+    deprecation: json.optionalString("deprecation")
+  })
 
 /**
  * The tag text of a class. With XLANG among its modes, declaring a Python service tags its untagged classes with their
@@ -79,6 +118,7 @@ export const fromField = (field: Field, xlang: boolean): ManifestField => {
     defaultValue: fallback.value,
     defaultKind: fallback.kind,
     ...typeMembers(withoutOptional(field.type), xlang),
+    ...documentationOf(field),
     properties: {}
   })
 }
@@ -272,6 +312,7 @@ export const toPythonJson = (field: ManifestField): PythonJson => {
     ["value_kind", field.valueKind],
     ["value_ref", field.valueRef],
     ["value_nullable", field.valueNullable],
+    ...documentationMembers(field),
     ["properties", jsonValue(field.properties)]
   ]
   return { members: members.filter((member): member is [string, PythonJson] => member[1] !== undefined) }
@@ -317,6 +358,7 @@ export const fromJson = (json: JsonValue, path: string): ManifestField => {
     valueKind: field.optionalChoice("value_kind", kinds),
     valueRef: field.optionalString("value_ref"),
     valueNullable: field.optionalBoolean("value_nullable"),
+    ...documentationFromJson(field),
     properties
   })
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { pythonJson } from "./internal/pythonJson.ts"
+import * as MessageDigest from "./MessageDigest.ts"
 import {
   HEX_ID_LENGTH,
   MAX_ADMISSION_PAYLOAD_SIZE,
@@ -25,6 +26,8 @@ export interface ServiceSummary {
   readonly pattern: Scope
   /** Modes the server accepts. Empty means XLANG, which is what release 0.1.2's Python servers send. */
   readonly serializationModes: ReadonlyArray<string>
+  /** What travels in each method, by name (`MessageDigest`). Release 0.1.2 has no such key and ignores it. */
+  readonly messageDigests?: { readonly [method: string]: string } | undefined
 }
 
 /** The JSON form of a `ServiceSummary`, with its keys in the reference's order. @since 0.1.0 */
@@ -35,6 +38,7 @@ export interface ServiceSummaryJson {
   readonly channels: { readonly [channel: string]: string }
   readonly pattern: Scope
   readonly serialization_modes: ReadonlyArray<string>
+  readonly message_digests?: { readonly [method: string]: string }
 }
 
 /** The JSON form, for embedding into a larger message. @since 0.1.0 */
@@ -44,7 +48,8 @@ export const toJson = (summary: ServiceSummary): ServiceSummaryJson => ({
   contract_id: summary.contractId,
   channels: summary.channels,
   pattern: summary.pattern,
-  serialization_modes: summary.serializationModes
+  serialization_modes: summary.serializationModes,
+  ...(summary.messageDigests === undefined ? undefined : { message_digests: summary.messageDigests })
 })
 
 /** The JSON text as the reference writes it: no white space, ASCII only. @since 0.1.0 */
@@ -56,9 +61,15 @@ export const encode = (summary: ServiceSummary): string =>
       ["contract_id", summary.contractId],
       ["channels", { members: Object.entries(summary.channels) }],
       ["pattern", summary.pattern],
-      ["serialization_modes", summary.serializationModes]
+      ["serialization_modes", summary.serializationModes],
+      ...digestMembers(summary)
     ]
   })
+
+const digestMembers = ({
+  messageDigests
+}: ServiceSummary): ReadonlyArray<readonly [string, { readonly members: ReadonlyArray<readonly [string, string]> }]> =>
+  messageDigests === undefined ? [] : [["message_digests", { members: Object.entries(messageDigests) }]]
 
 /** Most modes of one summary; the protocol has four. */
 const MAX_MODES = 100
@@ -70,7 +81,7 @@ const MAX_MODES = 100
  * (`shared`) and `serialization_modes` default when missing, null or empty; `stream` is an older spelling of `session`;
  * unknown keys are ignored. Names of services and channels are 1 to 256 characters without control characters and path
  * separators (and not `.` or `..`), a contract id is empty or 64 lower-case hex digits, and there are at most 100
- * channels.
+ * channels. `message_digests` that are none are dropped: they only serve to warn.
  *
  * @since 0.1.0
  */
@@ -91,7 +102,9 @@ export const fromJson = (json: unknown): ServiceSummary | undefined => {
   ) {
     return undefined
   }
-  return { name, version, contractId, channels, pattern, serializationModes }
+  const messageDigests = digestsOf(json["message_digests"])
+  const summary = { name, version, contractId, channels, pattern, serializationModes }
+  return messageDigests === undefined ? summary : { ...summary, messageDigests }
 }
 
 /**
@@ -147,6 +160,14 @@ const channelsOf = (json: unknown): { readonly [channel: string]: string } | und
 /** Addresses are judged where they are dialled; here only their size, which no admission response can exceed. */
 const isAddress = (address: unknown): address is string =>
   typeof address === "string" && address.length <= MAX_ADMISSION_PAYLOAD_SIZE
+
+const digestsOf = (json: unknown): { readonly [method: string]: string } | undefined => {
+  if (!isObject(json)) return undefined
+  const digests = Object.entries(json)
+  return digests.every(([, digest]) => MessageDigest.isDigest(digest))
+    ? (Object.fromEntries(digests) as { readonly [method: string]: string })
+    : undefined
+}
 
 const scopeOf = (json: unknown): Scope | undefined => {
   if (isBlank(json) || json === "shared") return "shared"

@@ -18,6 +18,9 @@
  * `Wire.String.pipe(Schema.decodeTo(...))`) are welcome: what is below them travels, and they run on top of the decoded
  * value.
  *
+ * `Wire.String.annotate({ description: "..." })` describes a field, and `deprecated` says that it is to be used no longer;
+ * both stand in the manifest and in generated clients, and are no part of the contract.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -27,13 +30,15 @@ import { isPlainObject } from "./internal/jsonAny.ts"
 import { copyValue } from "./internal/copyValue.ts"
 import { initialize, initializerOf, takingFinished } from "./internal/messageClass.ts"
 import { withoutWireForm } from "./internal/withoutWireForm.ts"
-import type { EnumType, Field, ScalarName, StructType, TypeName, WireType } from "./WireType.ts"
+import type { Documentation, EnumType, Field, ScalarName, StructType, TypeName, WireType } from "./WireType.ts"
 
 declare module "effect/Schema" {
   namespace Annotations {
     interface Augment {
       readonly wireType?: WireAnnotation | undefined
       readonly wireDefault?: { readonly value: unknown } | undefined
+      /** On a field: it is to be used no longer, and why or what to use instead. No part of the contract. */
+      readonly deprecated?: string | true | undefined
     }
   }
 }
@@ -331,9 +336,21 @@ const fieldsOf = (owner: string, fields: Schema.Struct.Fields): ReadonlyArray<Fi
     return {
       name,
       type: wireTypeOfAst(schema.ast, path),
-      ...(fallback === undefined ? undefined : { defaultValue: travelling(schema, fallback) })
+      ...(fallback === undefined ? undefined : { defaultValue: travelling(schema, fallback) }),
+      ...documentationOf(schema.ast)
     }
   })
+
+/** What a key or its schema says about the field. Classes that are described are so wherever they stand. */
+const documentationOf = (ast: SchemaAST.AST): Documentation => {
+  const key: Annotations | undefined = ast.context?.annotations
+  const description = key?.description ?? annotationOf(ast, "description")
+  const deprecated = key?.deprecated ?? annotationOf(ast, "deprecated")
+  return {
+    ...(description === undefined ? undefined : { description }),
+    ...(deprecated === undefined ? undefined : { deprecated })
+  }
+}
 
 /** The default as it would travel. */
 const travelling = (schema: Schema.Constraint, fallback: { readonly value: unknown }): { readonly value: unknown } => {
@@ -489,6 +506,8 @@ const children = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
 interface Annotations {
   readonly wireType?: WireAnnotation | undefined
   readonly wireDefault?: { readonly value: unknown } | undefined
+  readonly description?: string | undefined
+  readonly deprecated?: string | true | undefined
 }
 
 /** Annotations written after a check live on that check, so those come first. */

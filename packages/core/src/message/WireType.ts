@@ -144,8 +144,20 @@ export interface TypeName {
   readonly qualifiedName: string
 }
 
+/**
+ * Words for people and agents about a service, a method or a field. No part of the contract.
+ *
+ * @since 0.1.0
+ */
+export interface Documentation {
+  /** What it is for. */
+  readonly description?: string | undefined
+  /** It is to be used no longer: why, or what to use instead. */
+  readonly deprecated?: string | true | undefined
+}
+
 /** @since 0.1.0 */
-export interface Field {
+export interface Field extends Documentation {
   readonly name: string
   readonly type: WireType
   /**
@@ -165,7 +177,7 @@ export type Scope = "shared" | "session"
 export type SerializationMode = "xlang" | "native" | "row" | "json"
 
 /** @since 0.1.0 */
-export interface MethodDescription {
+export interface MethodDescription extends Documentation {
   readonly name: string
   readonly pattern: Pattern
   readonly request: WireType
@@ -175,11 +187,13 @@ export interface MethodDescription {
   readonly idempotent: boolean
 }
 
-/** Everything about a service that its contract depends on. @since 0.1.0 */
-export interface ServiceDescription {
+/** Everything about a service that its contract depends on, and its documentation. @since 0.1.0 */
+export interface ServiceDescription extends Documentation {
   readonly name: string
   readonly version: number
   readonly scope: Scope
   readonly serializationModes: ReadonlyArray<SerializationMode>
+  /** The contract is that of a Python service whose annotations stayed text; see `Contract.Options`. Default false. */
+  readonly postponedAnnotations?: boolean | undefined
   readonly methods: ReadonlyArray<MethodDescription>
 }

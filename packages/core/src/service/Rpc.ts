@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type * as Interceptor from "../interceptor/Interceptor.ts"
-import type { Pattern } from "../message/WireType.ts"
+import type { Documentation, Pattern } from "../message/WireType.ts"
 import type { RpcError } from "../wire/RpcError.ts"
 import type { Requirement } from "./Requirement.ts"
 
@@ -38,6 +38,8 @@ export interface Rpc<
   readonly requires: Requirement | undefined
   /** Around the calls of this method on a server, the first outermost. Not part of the contract. */
   readonly interceptors: ReadonlyArray<I>
+  /** Not part of the contract. */
+  readonly documentation: Documentation
 }
 
 /** @since 0.1.0 */
@@ -56,7 +58,7 @@ export interface Options<
   Response extends Schema.Constraint,
   Failure extends Schema.Constraint,
   I extends Interceptor.AnyService = never
-> {
+> extends Documentation {
   readonly request: Request
   readonly response: Response
   /** Domain errors a handler may fail with, and a client sees. Any schema that has a JSON form. */
@@ -109,7 +111,7 @@ export interface IdempotentConstructor<P extends Pattern> {
 
 const constructor =
   <P extends Pattern>(pattern: P): IdempotentConstructor<P> =>
-  (name, { error, idempotent, interceptors, request, requires, response, timeout }) => ({
+  (name, { deprecated, description, error, idempotent, interceptors, request, requires, response, timeout }) => ({
     name,
     pattern,
     request,
@@ -118,7 +120,8 @@ const constructor =
     timeout: timeout === undefined ? undefined : Duration.fromInputUnsafe(timeout),
     idempotent: idempotent ?? false,
     requires,
-    interceptors: interceptors ?? []
+    interceptors: interceptors ?? [],
+    documentation: { description, deprecated }
   })
 
 /** One request, one response. @since 0.1.0 */

@@ -24,7 +24,7 @@ import { MAX_METHOD_NAME_LENGTH, MAX_SERVICE_NAME_LENGTH } from "../Limits.ts"
 import * as Requirement from "./Requirement.ts"
 import type * as Rpc from "./Rpc.ts"
 import * as Wire from "../message/Wire.ts"
-import type { Scope, SerializationMode, ServiceDescription } from "../message/WireType.ts"
+import type { Documentation, Scope, SerializationMode, ServiceDescription } from "../message/WireType.ts"
 
 /**
  * A service cannot be defined like this.
@@ -142,7 +142,10 @@ export interface Service<
 const KEY_PREFIX = "@aster-effect/core/Service/"
 
 /** @since 0.1.0 */
-export interface Options<Version extends number = number, I extends Interceptor.AnyService = never> {
+export interface Options<
+  Version extends number = number,
+  I extends Interceptor.AnyService = never
+> extends Documentation {
   /** 1 to 2^31-1. Default 1. Clients of release 0.1.2 always ask for version 1. */
   readonly version?: Version | undefined
   /** Default `shared`. */
@@ -160,6 +163,11 @@ export interface Options<Version extends number = number, I extends Interceptor.
   readonly local?: boolean | undefined
   /** Around the calls of every method, also of those that are added later; the first is the outermost. Default none. */
   readonly interceptors?: ReadonlyArray<I> | undefined
+  /**
+   * The contract is that of the same service in a Python module with `from __future__ import annotations`, whose id is
+   * another one (contract identity, postponed annotations). Default false.
+   */
+  readonly postponedAnnotations?: boolean | undefined
 }
 
 /**
@@ -199,6 +207,8 @@ export const make = <
     public: options?.public ?? false,
     local: options?.local ?? false,
     interceptors: options?.interceptors ?? [],
+    postponedAnnotations: options?.postponedAnnotations ?? false,
+    documentation: { description: options?.description, deprecated: options?.deprecated },
     methods: []
   })
 }
@@ -223,6 +233,8 @@ interface Parts<
   readonly public: boolean
   readonly local: boolean
   readonly interceptors: ReadonlyArray<I>
+  readonly postponedAnnotations: boolean
+  readonly documentation: Documentation
   readonly methods: ReadonlyArray<Methods>
 }
 
@@ -235,7 +247,10 @@ const build = <Name extends string, Methods extends Rpc.Any, Version extends num
     version: parts.version,
     scope: parts.scope,
     serializationModes: parts.serializationModes,
+    postponedAnnotations: parts.postponedAnnotations,
+    ...parts.documentation,
     methods: parts.methods.map((method) => ({
+      ...method.documentation,
       name: method.name,
       pattern: method.pattern,
       request: Wire.resolve(method.request, `${parts.name}.${method.name} request`),
