@@ -9,8 +9,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["test/*/**/*.test.ts"],
-          exclude: ["test/{e2e,interop,faults}/**"],
+          include: ["test/*/**/*.test.ts", "examples/**/*.test.ts"],
+          exclude: ["test/{e2e,interop,faults,packages}/**"],
           testTimeout: 30_000
         }
       },
@@ -22,6 +22,17 @@ export default defineConfig({
           testTimeout: 60_000,
           pool: "forks",
           execArgv: ["--expose-gc"]
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "packages",
+          include: ["test/packages/**/*.test.ts"],
+          globalSetup: ["test/packages/tarballs.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          pool: "forks"
         }
       },
       {

@@ -1,3 +1,3 @@
 import "../requireNode.js"
 
-await import("./main.ts")
+await import("../task-runner/consumer.ts")

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { loopback } from "@aster-effect/iroh/NodeOptions"
-import { HelloServiceLive } from "../task-runner/HelloService.ts"
+import { HelloServiceLive } from "./HelloService.ts"
 import { TaskRunnerLive } from "../task-runner/TaskRunner.ts"
 import { KitchenJsonLive, KitchenSinkLive } from "./KitchenSink.ts"
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { globSync, readFileSync } from "node:fs"
+import { existsSync, globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
-const pages = ["README.md", ...globSync("docs/**/*.md", { cwd: root })]
+const pages = ["README.md", ...globSync(["docs/**/*.md", "packages/*/README.md"], { cwd: root })]
 
 /** Code blocks that say which file they show: "```ts file=examples/x.ts". */
 const blocks = pages.flatMap((page) =>
@@ -17,5 +17,19 @@ describe("the code in the docs", () => {
 
   it.each(blocks)("%s shows %s as it is", (_page, file, code) => {
     assert.strictEqual(code, readFileSync(root + file, "utf8"))
+  })
+})
+
+/** Modules of packages that a page names. */
+const modules = pages.flatMap((page) =>
+  [...readFileSync(root + page, "utf8").matchAll(/@aster-effect\/([\w-]+)\/([\w/-]*\w)/g)]
+    .filter(([, folder]) => existsSync(`${root}packages/${folder}`))
+    .map(([name, folder, module]) => [page, name, `packages/${folder}/src/${module}.ts`] as const)
+)
+
+describe("the modules that the docs name", () => {
+  it("are there", () => {
+    assert.isAtLeast(modules.length, 50)
+    for (const [page, name, file] of modules) assert.isTrue(existsSync(root + file), `${page} names ${name}`)
   })
 })

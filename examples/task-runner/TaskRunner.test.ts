@@ -5,7 +5,7 @@ import { AsterServer } from "@aster-effect/server/AsterServer"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { TaskRequest, TaskRunner, TaskRunnerLive } from "../../examples/task-runner/TaskRunner.ts"
+import { TaskRequest, TaskRunner, TaskRunnerLive } from "./TaskRunner.ts"
 
 // The same server and client, each on a node of a network in memory: gates, streams and cancellation are the real ones.
 const ServerTest = AsterServer.layerOnNode().pipe(Layer.provide([TaskRunnerLive, IrohNode.layerMemory()]))

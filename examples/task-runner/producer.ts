@@ -1,10 +1,9 @@
+import { loopback } from "@aster-effect/iroh/NodeOptions"
+import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { loopback } from "@aster-effect/iroh/NodeOptions"
-import { runMain } from "@aster-effect/platform-node/NodeRuntime"
-import { HelloServiceLive } from "./HelloService.ts"
 import { TaskRunnerLive } from "./TaskRunner.ts"
 
 const program = Effect.gen(function* () {
@@ -18,8 +17,4 @@ const program = Effect.gen(function* () {
   yield* server.serve
 })
 
-runMain(
-  program.pipe(
-    Effect.provide(AsterServer.layer({ node: loopback }).pipe(Layer.provide([TaskRunnerLive, HelloServiceLive])))
-  )
-)
+runMain(program.pipe(Effect.provide(AsterServer.layer({ node: loopback }).pipe(Layer.provide(TaskRunnerLive)))))

@@ -1,9 +1,9 @@
 import { AsterClient } from "@aster-effect/client/AsterClient"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
 import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { runMain } from "@aster-effect/platform-node/NodeRuntime"
-import { TaskRequest, TaskRunner } from "../task-runner/TaskRunner.ts"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { TaskRequest, TaskRunner } from "./TaskRunner.ts"
 
 const program = Effect.gen(function* () {
   const aster = yield* AsterClient

@@ -1,0 +1,3 @@
+import * as TopicId from "@aster-effect/iroh-gossip/TopicId"
+
+console.log(TopicId.fromName("weather"))
