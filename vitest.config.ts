@@ -14,16 +14,22 @@ export default defineConfig({
           testTimeout: 30_000
         }
       },
-      {
-        extends: true,
+      // Real sockets, on each binding. "e2e-native" needs the addon: npm run build:native.
+      ...[
+        { name: "e2e", binding: "number0", exclude: ["test/e2e/iroh-native/**"] },
+        { name: "e2e-native", binding: "native", exclude: [] }
+      ].map(({ binding, exclude, name }) => ({
+        extends: true as const,
         test: {
-          name: "e2e",
+          name,
           include: ["test/{e2e,faults}/**/*.test.ts"],
+          exclude,
           testTimeout: 60_000,
-          pool: "forks",
-          execArgv: ["--expose-gc"]
+          pool: "forks" as const,
+          execArgv: ["--expose-gc"],
+          env: { ASTER_IROH_BINDING: binding }
         }
-      },
+      })),
       {
         extends: true,
         test: {
@@ -40,6 +46,8 @@ export default defineConfig({
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
+          // Foreign peers against either binding: ASTER_IROH_BINDING=native npm run test:interop
+          env: { ASTER_IROH_BINDING: process.env["ASTER_IROH_BINDING"] ?? "number0" },
           testTimeout: 120_000,
           hookTimeout: 300_000,
           pool: "forks"

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import type { RawBi, RawConnection, RawEndpoint } from "../../packages/iroh/src/internal/binding.ts"
 import { parseCloseReason } from "../../packages/iroh/src/internal/closeReason.ts"
-import { QuicConnection } from "../../packages/iroh/src/internal/connection.ts"
+import { endpointOf, QuicConnection } from "../../packages/iroh/src/internal/connection.ts"
 import { makeNode } from "../../packages/iroh/src/internal/node.ts"
 
 const id = EndpointId.parse("ab".repeat(32))
@@ -180,7 +180,7 @@ describe("IrohNode.close", () => {
         acceptNext: never,
         close: never
       }
-      const node = yield* makeNode(Effect.succeed(stuck), {})
+      const node = yield* makeNode(Effect.succeed(endpointOf(stuck)), {})
       const closing = yield* Effect.forkChild(Effect.all([node.close, node.close], { concurrency: 2 }))
       yield* TestClock.adjust("2900 millis")
       assert.isUndefined(closing.pollUnsafe())

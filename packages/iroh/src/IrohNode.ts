@@ -5,13 +5,14 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Connection } from "./Connection.ts"
 import type { EndpointId } from "./EndpointId.ts"
+import { bindChosen } from "./internal/choice.ts"
+import { endpointOf } from "./internal/connection.ts"
 import * as memory from "./internal/memory.ts"
 import { makeNode } from "./internal/node.ts"
-import * as numberZero from "./internal/numberZero.ts"
 import { MemoryNetwork } from "./MemoryNetwork.ts"
 import type { NodeAddr } from "./NodeAddr.ts"
 import type { BindError, ConnectError, NodeClosed } from "./NodeError.ts"
@@ -48,14 +49,17 @@ export class IrohNode extends Context.Service<
 >()("@aster-effect/iroh/IrohNode") {
   /** A node on UDP sockets of this machine, closed with the layer's scope. */
   static readonly layer = (options: IrohNodeOptions = {}): Layer.Layer<IrohNode, BindError> =>
-    Layer.effect(IrohNode, makeNode(numberZero.bind(options), options))
+    Layer.effect(IrohNode, makeNode(bindChosen(options), options))
 
   /** A node in a `MemoryNetwork`: the same semantics without sockets, deterministic and under the test clock. */
   static readonly layerMemory = (options: NodeOptions = {}): Layer.Layer<IrohNode, never, MemoryNetwork> =>
     Layer.effect(
       IrohNode,
       makeNode(
-        MemoryNetwork.use(({ fabric }) => memory.bind(fabric, options)),
+        Effect.map(
+          MemoryNetwork.use(({ fabric }) => memory.bind(fabric, options)),
+          endpointOf
+        ),
         options
       )
     )

@@ -21,7 +21,12 @@ const bindAdvice = {
   BadRelayUrl: 'Write relay URLs as in "https://relay.example.org"',
   WorkerThread:
     "A worker thread that is terminated while its node is in traffic aborts the process: make nodes in the main thread, or set workerThread and close the node before its thread ends",
-  Unavailable: "The transport could not start"
+  Unavailable: "The transport could not start",
+  NoNativeBinding:
+    'Install or build @aster-effect/iroh-native ("npm run build:native"), or choose the binding "number0"',
+  BrokenNativeBinding:
+    'Build it anew ("npm run build:native") or install it anew, or choose the binding "number0" (ASTER_IROH_BINDING)',
+  BadSetting: 'ASTER_IROH_BINDING is "auto", "native" or "number0"; ASTER_IROH_NATIVE_MODE is "inline" or "thread"'
 }
 
 /** The node could not open its sockets. */

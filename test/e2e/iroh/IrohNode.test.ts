@@ -17,10 +17,14 @@ import { promisify } from "node:util"
 import { probe } from "../../../packages/iroh/src/internal/bytes.ts"
 import { contract } from "../../iroh/contract.ts"
 
+/** What the project of these tests has chosen. */
+const native = process.env["ASTER_IROH_BINDING"] === "native"
+
 contract(
   "QUIC",
   (options) => IrohNode.layer({ ...options, bindAddress: "127.0.0.1:0", relayMode: "disabled" }),
-  MemoryNetwork.layer()
+  MemoryNetwork.layer(),
+  { opensAtOnce: native }
 )
 
 const bind = (options: IrohNodeOptions): Effect.Effect<IrohNode["Service"], BindError, Scope.Scope> =>
@@ -248,13 +252,16 @@ describe("IrohNode.layer: the process", () => {
 
   it("releases a closed node's port when it is wanted again, and leaves that to the process if told to", async () => {
     const { stdout } = await run("reopen")
-    assert.strictEqual(stdout, "by itself: AddressInUse\nfirst: bound\nagain: bound\n")
+    // The native binding needs no collector: its sockets are free when close has come back.
+    assert.strictEqual(stdout, `by itself: ${native ? "bound" : "AddressInUse"}\nfirst: bound\nagain: bound\n`)
   })
 
   it("makes no node in a worker thread unless it is asked to", async () => {
     const { stdout } = await run("worker")
     assert.deepStrictEqual(stdout.split("\n"), [
-      "Cannot bind 127.0.0.1:0: this is a worker thread. A worker thread that is terminated while its node is in traffic aborts the process: make nodes in the main thread, or set workerThread and close the node before its thread ends.",
+      native
+        ? "bound and closed"
+        : "Cannot bind 127.0.0.1:0: this is a worker thread. A worker thread that is terminated while its node is in traffic aborts the process: make nodes in the main thread, or set workerThread and close the node before its thread ends.",
       "bound and closed",
       ""
     ])

@@ -1,12 +1,12 @@
 /**
- * The narrow seam to a QUIC transport. Everything above works on this; an implementation knows bytes, promises and
- * its own errors, and leaves order, interruption and bookkeeping to the callers.
+ * The narrow seam to a transport of promises. An implementation knows bytes and its own errors, and leaves order,
+ * interruption and bookkeeping to the callers; `endpointOf` makes a `Binding.Endpoint` of it.
  */
+import type * as Binding from "../Binding.ts"
 import type { StreamError } from "../BiStream.ts"
 import type { CloseReason } from "../Connection.ts"
 import type { EndpointId } from "../EndpointId.ts"
 import type { NodeAddr } from "../NodeAddr.ts"
-import type { ConnectFailure } from "../NodeError.ts"
 
 /** A sending half. One call of `writeAll` or `finish` at a time, `finish` last; `reset` may be called meanwhile. */
 export interface RawSend {
@@ -45,27 +45,13 @@ export interface RawConnection {
   readonly failure: (cause: unknown) => StreamError
 }
 
-/** A connection attempt of which the first packet has come. */
-export interface RawIncoming {
-  /** The rest of the handshake. */
+/** A connection attempt of which the first packet has come: a `Binding.Incoming` of such connections. */
+export interface RawIncoming extends Omit<Binding.Incoming, "accept"> {
   readonly accept: () => Promise<RawConnection>
-  /**
-   * Sends a peer that has not proven its address back to do so, which costs us nothing: it comes again as another
-   * attempt. Answers whether that was so.
-   */
-  readonly challenge: () => Promise<boolean>
 }
 
-/** An endpoint bound to its sockets. */
-export interface RawEndpoint {
-  readonly endpointId: EndpointId
-  readonly boundSockets: ReadonlyArray<string>
-  readonly address: () => NodeAddr
-  readonly setAlpns: (alpns: ReadonlyArray<string>) => void
+/** An endpoint of such connections. */
+export interface RawEndpoint extends Omit<Binding.Endpoint, "connect" | "acceptNext"> {
   readonly connect: (addr: NodeAddr, alpn: string) => Promise<RawConnection>
-  /** What a rejection of `connect` means. */
-  readonly connectFailure: (cause: unknown) => ConnectFailure
-  /** The next connection attempt; undefined once the endpoint is closed. */
   readonly acceptNext: () => Promise<RawIncoming | undefined>
-  readonly close: () => Promise<void>
 }

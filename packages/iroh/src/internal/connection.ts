@@ -3,8 +3,8 @@ import * as Exit from "effect/Exit"
 import type { BiStream, RecvStream, SendStream } from "../BiStream.ts"
 import { type CloseReason, type Connection, ConnectionLost } from "../Connection.ts"
 import type { EndpointId } from "../EndpointId.ts"
-import type { RawBi, RawConnection } from "./binding.ts"
-import { errorCode } from "./errorCode.ts"
+import type { RawBi, RawConnection, RawEndpoint } from "./binding.ts"
+import { closeReason, type Endpoint, errorCode } from "../Binding.ts"
 import { RecvHalf } from "./recvHalf.ts"
 import { SendHalf } from "./sendHalf.ts"
 import { ahead, aheadInOrder, onDemand, StreamPool } from "./streamPool.ts"
@@ -13,7 +13,6 @@ import { ahead, aheadInOrder, onDemand, StreamPool } from "./streamPool.ts"
 const acceptAhead = 4
 /** Streams kept open for calls to come. Each takes one of the peer's (usually 100) places. */
 const openAhead = 3
-const maxReasonBytes = 1000
 
 /** The public face of a transport's connection. */
 export class QuicConnection implements Connection {
@@ -86,7 +85,7 @@ export class QuicConnection implements Connection {
 
   close(code: number, reason: string): Effect.Effect<void> {
     return Effect.sync(() => {
-      if (!this.isClosed()) this.#raw.close(errorCode(code), truncate(reason))
+      if (!this.isClosed()) this.#raw.close(errorCode(code), closeReason(reason))
     })
   }
 
@@ -124,9 +123,22 @@ export class QuicConnection implements Connection {
   }
 }
 
-/** The longest beginning of `text` that fits into a close frame. */
-const truncate = (text: string): string => {
-  if (text.length * 3 <= maxReasonBytes) return text
-  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(maxReasonBytes))
-  return text.slice(0, read)
-}
+/** An endpoint whose connections are those of a transport of promises. */
+export const endpointOf = (raw: RawEndpoint): Endpoint => ({
+  endpointId: raw.endpointId,
+  boundSockets: raw.boundSockets,
+  address: () => raw.address(),
+  setAlpns: (alpns) => raw.setAlpns(alpns),
+  connect: (addr, alpn) => raw.connect(addr, alpn).then((connection) => new QuicConnection(connection)),
+  connectFailure: (cause) => raw.connectFailure(cause),
+  acceptNext: async () => {
+    const incoming = await raw.acceptNext()
+    return (
+      incoming && {
+        accept: () => incoming.accept().then((connection) => new QuicConnection(connection)),
+        challenge: () => incoming.challenge()
+      }
+    )
+  },
+  close: () => raw.close()
+})

@@ -6,22 +6,21 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import type * as Binding from "../Binding.ts"
 import type { Connection } from "../Connection.ts"
 import type { IrohNode } from "../IrohNode.ts"
 import type { NodeAddr } from "../NodeAddr.ts"
 import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
-import type { RawConnection, RawEndpoint } from "./binding.ts"
-import { QuicConnection } from "./connection.ts"
 
 const closeTimeout = "3 seconds"
 
 /** A collected endpoint takes its connections along, so each is held here until it is closed. */
-const roots = new Set<RawEndpoint>()
+const roots = new Set<Binding.Endpoint>()
 
 /** A node on the endpoint that `bind` makes, closed with the scope. */
 export const makeNode = Effect.fnUntraced(function* <E, R>(
-  bind: Effect.Effect<RawEndpoint, E, R>,
+  bind: Effect.Effect<Binding.Endpoint, E, R>,
   options: NodeOptions
 ): Effect.fn.Return<IrohNode["Service"], E, R | Scope.Scope> {
   const incoming = yield* Queue.bounded<Connection, Cause.Done>(options.backlog ?? 64)
@@ -53,7 +52,7 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
 
 /** Holds the endpoint until the answer, an effect that does its work once, has closed it. */
 const closing = (
-  endpoint: RawEndpoint,
+  endpoint: Binding.Endpoint,
   incoming: Queue.Queue<Connection, Cause.Done>
 ): Effect.Effect<Effect.Effect<void>> => {
   roots.add(endpoint)
@@ -70,7 +69,7 @@ const closing = (
 }
 
 const connect = (
-  endpoint: RawEndpoint,
+  endpoint: Binding.Endpoint,
   addr: NodeAddr,
   alpn: string,
   timeout: Duration.Input
@@ -88,7 +87,7 @@ const connect = (
  * their address get half: anybody can begin handshakes from addresses that are not theirs, and leave them.
  */
 const acceptLoop = Effect.fnUntraced(function* (
-  endpoint: RawEndpoint,
+  endpoint: Binding.Endpoint,
   incoming: Queue.Queue<Connection, Cause.Done>,
   options: NodeOptions
 ) {
@@ -123,11 +122,14 @@ const acceptLoop = Effect.fnUntraced(function* (
  * Waits for a handshake. It cannot be called back: when nobody waits any more, the connection that may still come
  * about is closed.
  */
-const settle = (handshake: () => Promise<RawConnection>): Effect.Effect<Connection, unknown> =>
+const settle = (handshake: () => Promise<Connection>): Effect.Effect<Connection, unknown> =>
   Effect.callback((resume) => {
     let left = false
     handshake().then(
-      (raw) => (left ? raw.close(0, "") : resume(Exit.succeed(new QuicConnection(raw)))),
+      (connection) => {
+        if (left) Effect.runSync(connection.close(0, ""))
+        else resume(Exit.succeed(connection))
+      },
       (cause: unknown) => resume(Exit.fail(cause))
     )
     return Effect.sync(() => {

@@ -1,30 +1,30 @@
 /** The transport of @number0/iroh. Its native code takes and gives number arrays and describes failures in prose. */
-import { networkInterfaces } from "node:os"
 import { isMainThread } from "node:worker_threads"
 import type * as Native from "@number0/iroh/index.js"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { addressesOf, type Binding, confine, type Endpoint } from "../Binding.ts"
 import { StreamClosed, StreamError, StreamReset, StreamStopped } from "../BiStream.ts"
 import { type CloseReason, ConnectionLost } from "../Connection.ts"
 import * as EndpointId from "../EndpointId.ts"
 import * as NodeAddr from "../NodeAddr.ts"
 import { BindError, type ConnectFailure } from "../NodeError.ts"
 import type { IrohNodeOptions } from "../NodeOptions.ts"
-import * as SocketAddr from "../SocketAddr.ts"
 import type { RawBi, RawConnection, RawEndpoint, RawRecv, RawSend } from "./binding.ts"
 import { type Bytes, probe } from "./bytes.ts"
 import { noteClosed, openOn } from "./closedSockets.ts"
 import { parseCloseReason } from "./closeReason.ts"
+import { endpointOf } from "./connection.ts"
 
 /** The loaded native module and how bytes get into it. */
-interface Binding {
+interface Loaded {
   readonly iroh: typeof Native
   readonly bytes: Bytes
 }
 
 /** An endpoint on UDP sockets. */
-export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindError> => {
-  const given = typeof options.bindAddress === "string" ? [options.bindAddress] : (options.bindAddress ?? [])
+const bind = (options: IrohNodeOptions): Effect.Effect<Endpoint, BindError> => {
+  const given = addressesOf(options)
   const mayCollect = options.collectGarbage ?? true
   const failed = (reason: BindError["reason"]) => (cause: unknown) =>
     new BindError({ reason, addresses: given, detail: firstLine(cause) })
@@ -55,33 +55,9 @@ export const bind = (options: IrohNodeOptions): Effect.Effect<RawEndpoint, BindE
       try: () => openOn(given, open, mayCollect),
       catch: (cause) => failed(bindFailure(message(cause)))(lastCause(cause))
     })
-    return rawEndpoint(binding, endpoint, mayCollect)
+    return endpointOf(rawEndpoint(binding, endpoint, mayCollect))
   })
 }
-
-/**
- * The addresses to bind so that a node confined to some stays there: left alone, a family without an address opens on
- * all interfaces. A text says what is wrong with the given ones.
- */
-const confine = (given: ReadonlyArray<string>): ReadonlyArray<string> | string => {
-  const families: Array<number> = []
-  let confined = given.length > 0
-  for (const text of given) {
-    const addr = SocketAddr.parse(text)
-    if (addr === undefined) return `${JSON.stringify(text)} is not an IP address and a port`
-    const family = addr.octets.length
-    if (families.includes(family)) return `${JSON.stringify(text)} is the second address of its family`
-    families.push(family)
-    if (SocketAddr.isWildcard(addr)) confined = false
-  }
-  const addresses = [...given]
-  if (confined && !families.includes(4)) addresses.push("127.0.0.1:0")
-  if (confined && !families.includes(16) && hasIpv6()) addresses.push("[::1]:0")
-  return addresses
-}
-
-const hasIpv6 = (): boolean =>
-  Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === "IPv6"))
 
 const relayMode = (iroh: typeof Native, { relayMode: mode = "default" }: IrohNodeOptions): Native.RelayMode => {
   if (typeof mode === "object") return iroh.RelayMode.customFromUrls([...mode.custom])
@@ -99,7 +75,7 @@ interface Holder {
   closing: boolean
 }
 
-const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint, mayCollect: boolean): RawEndpoint => {
+const rawEndpoint = (binding: Loaded, endpoint: Native.Endpoint, mayCollect: boolean): RawEndpoint => {
   const { iroh } = binding
   const endpointId = EndpointId.fromBytes(binding.bytes.fromNative(endpoint.id().toBytes()))
   const boundSockets = endpoint.boundSockets()
@@ -146,7 +122,7 @@ const rawEndpoint = (binding: Binding, endpoint: Native.Endpoint, mayCollect: bo
 }
 
 const rawConnection = (
-  binding: Binding,
+  binding: Loaded,
   holder: Holder,
   connection: Native.Connection
 ): RawConnection & { readonly holder: Holder } => {
@@ -242,4 +218,6 @@ const firstLine = (cause: unknown): string => message(cause).split("\n")[0] ?? "
 const lastCause = (cause: unknown): string =>
   (message(cause).trimEnd().split("\n").at(-1) ?? "").trim().replace(/ \([^()]*\.rs:\d+:\d+\)$/, "")
 
-const encodeText = ({ bytes }: Binding, text: string): Array<number> => bytes.toNative(new TextEncoder().encode(text))
+const encodeText = ({ bytes }: Loaded, text: string): Array<number> => bytes.toNative(new TextEncoder().encode(text))
+
+export const numberZero: Binding = { name: "@number0/iroh", bind }

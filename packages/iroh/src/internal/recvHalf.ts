@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type RecvStream, StreamClosed, StreamError } from "../BiStream.ts"
 import type { RawConnection, RawRecv } from "./binding.ts"
-import { errorCode } from "./errorCode.ts"
+import { errorCode } from "../Binding.ts"
 
 /** Costs as much per byte as bigger reads and keeps the event loop for 2 ms at most where bytes cross as numbers. */
 const defaultLimit = 16 * 1024

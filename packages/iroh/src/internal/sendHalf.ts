@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type SendStream, StreamClosed, StreamError } from "../BiStream.ts"
 import type { RawConnection, RawSend } from "./binding.ts"
-import { errorCode } from "./errorCode.ts"
+import { errorCode } from "../Binding.ts"
 
 /** One write of this size keeps the event loop for about a millisecond where bytes cross as numbers. */
 const chunkSize = 16 * 1024

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 
 const alpn = "exit/1"
 const program = Effect.gen(function* () {
@@ -24,5 +25,6 @@ const program = Effect.gen(function* () {
   yield* Effect.forkChild(recv.read())
   yield* Effect.sleep("50 millis")
 })
-await Effect.runPromise(Effect.scoped(program))
+// What is logged at start is not what this is about.
+await Effect.runPromise(Effect.provide(Effect.scoped(program), Logger.layer([])))
 process.stdout.write("closed\n")

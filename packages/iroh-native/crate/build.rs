@@ -1,0 +1,7 @@
+fn main() {
+    napi_build::setup();
+    // Node unloads an addon with the worker that loaded it, while threads of the addon may still be ending.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+}

@@ -1,0 +1,7 @@
+/**
+ * A native iroh binding for `@aster-effect/iroh`.
+ *
+ * @since 0.1.0
+ */
+export * as Blake3 from "./Blake3.ts"
+export * as NativeBinding from "./NativeBinding.ts"

@@ -1,0 +1,131 @@
+import { type RecvStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
+import { errorCode } from "@aster-effect/iroh/Binding"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { NativeEndpoint } from "./addon.ts"
+
+/** Unread bytes of a stream, on both sides of the binding. */
+export const window = 256 * 1024
+/** After so many were read the addon is told, so that it never runs dry. */
+const creditStep = window / 4
+const defaultLimit = 16 * 1024
+const maxLimit = 64 * 1024
+
+type End = Exit.Exit<undefined, StreamError>
+
+interface Reader {
+  readonly limit: number
+  readonly resume: (exit: Exit.Exit<Uint8Array | undefined, StreamError>) => void
+}
+
+const finished: End = Exit.succeed(undefined)
+/** Made once: every stream ends, and an error costs more than the rest of its end. */
+const closed: End = Exit.fail(new StreamError({ reason: new StreamClosed() }))
+
+/** The receiving half of a stream: readers are served one after the other from what the addon has brought. */
+export class NativeRecv implements RecvStream {
+  readonly #native: NativeEndpoint
+  readonly #id: number
+  readonly #over: () => void
+  #chunks: Array<Uint8Array> = []
+  #end: End | undefined
+  /** Whether the end is ours: stopped or discarded. */
+  #closed = false
+  #readers: Array<Reader> = []
+  /** Bytes read that the addon was not told of. */
+  #read = 0
+
+  /** `over` is called when no further event of this half is wanted. */
+  constructor(native: NativeEndpoint, id: number, over: () => void) {
+    this.#native = native
+    this.#id = id
+    this.#over = over
+  }
+
+  get isOver(): boolean {
+    return this.#end !== undefined
+  }
+
+  read(maxBytes: number = defaultLimit): Effect.Effect<Uint8Array | undefined, StreamError> {
+    return Effect.suspend(() => {
+      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1))
+      if (this.#readers.length === 0) {
+        const ready = this.#take(limit)
+        if (ready !== undefined) return ready
+      }
+      return Effect.callback((resume) => {
+        const reader: Reader = { limit, resume }
+        this.#readers.push(reader)
+        this.#serve()
+        return Effect.sync(() => {
+          const index = this.#readers.indexOf(reader)
+          if (index >= 0) this.#readers.splice(index, 1)
+        })
+      })
+    })
+  }
+
+  stop(code: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#closed) return
+      this.#native.stop(this.#id, errorCode(code))
+      this.#close()
+    })
+  }
+
+  get discard(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#closed || this.#end !== undefined) return
+      this.#native.discard(this.#id)
+      this.#close()
+    })
+  }
+
+  /** `bytes` have come, in a piece of memory that they may share with others. */
+  arrived(bytes: Uint8Array): void {
+    if (this.#closed) return
+    const waits = this.#readers.length === 0 || this.#chunks.length > 0
+    // What waits to be read keeps no more memory than a few times its own.
+    this.#chunks.push(waits && bytes.length * 8 < bytes.buffer.byteLength ? bytes.slice() : bytes)
+    this.#serve()
+  }
+
+  /** The peer has finished, or nothing comes any more for the reason given. */
+  ended(reason: StreamError["reason"] | undefined): void {
+    if (this.#end !== undefined) return
+    this.#end = reason === undefined ? finished : Exit.fail(new StreamError({ reason }))
+    this.#over()
+    this.#serve()
+  }
+
+  #take(limit: number): Exit.Exit<Uint8Array | undefined, StreamError> | undefined {
+    const bytes = this.#chunks[0]
+    if (bytes === undefined) return this.#end
+    if (bytes.length <= limit) this.#chunks.shift()
+    else this.#chunks[0] = bytes.subarray(limit)
+    const taken = bytes.length <= limit ? bytes : bytes.subarray(0, limit)
+    this.#read += taken.length
+    if (this.#read >= creditStep && this.#end === undefined) {
+      this.#native.consumed(this.#id, this.#read)
+      this.#read = 0
+    }
+    return Exit.succeed(taken)
+  }
+
+  #serve(): void {
+    for (let reader = this.#readers[0]; reader !== undefined; reader = this.#readers[0]) {
+      const exit = this.#take(reader.limit)
+      if (exit === undefined) return
+      this.#readers.shift()
+      reader.resume(exit)
+    }
+  }
+
+  #close(): void {
+    this.#closed = true
+    this.#chunks = []
+    if (this.#end === undefined) this.#over()
+    this.#end = closed
+    this.#serve()
+  }
+}
