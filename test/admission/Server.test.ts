@@ -368,7 +368,7 @@ describe("starting", () => {
       const request = asking(yield* issue({ nonce: nonce(3) }))
       assert.isTrue((yield* ConsumerAdmission.request(connection, { request })).admitted)
       const files = yield* Effect.promise(() => fs.readdir(storagePath))
-      assert.deepStrictEqual(files.toSorted(), ["mesh_state.json", "nonces.json"])
+      assert.deepStrictEqual(files.toSorted(), [".aster.lock", "mesh_state.json", "nonces.json", "nonces.json.db"])
     })
   )
 })

@@ -50,6 +50,20 @@ describe("ProducerMesh", () => {
     })
   )
 
+  it.effect("two processes that share a directory lose none of each other's producers", () =>
+    Effect.gen(function* () {
+      const state = yield* directory
+      const [a, b] = [yield* open(state), yield* open(state)]
+      yield* Effect.forEach(
+        Array.from({ length: 8 }, (_, n) => n),
+        (n) => (n % 2 === 0 ? a : b).accept(peer(n + 1)),
+        { concurrency: "unbounded" }
+      )
+      const everybody = [own, ...Array.from({ length: 8 }, (_, n) => peer(n + 1))].toSorted()
+      assert.deepStrictEqual((yield* readState(state))["accepted_producers"], everybody)
+    })
+  )
+
   it.effect("survives a restart", () =>
     Effect.gen(function* () {
       const state = path.join(yield* directory, "state")

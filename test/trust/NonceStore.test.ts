@@ -1,12 +1,16 @@
+import { LOCK_NAME } from "@aster-effect/config/FileLock"
 import { NonceStore, type NonceStoreError } from "@aster-effect/trust/NonceStore"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
-import { execFile } from "node:child_process"
+import { execFile, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs/promises"
-import { hostname, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { promisify } from "node:util"
 
 const nonce = (n: number) => n.toString(16).padStart(64, "0")
@@ -24,6 +28,39 @@ const put = (file: string, text: string) =>
   })
 const read = (file: string): Effect.Effect<{ consumed: Array<string>; expires: Record<string, number> }> =>
   Effect.promise(async () => JSON.parse(await fs.readFile(file, "utf8")))
+
+const inline = (program: string) => ["--conditions=@aster-effect/source", "--input-type=module", "-e", program]
+
+/** A program that uses up nonces and prints which of them it got. */
+const consuming = (file: string, nonces: ReadonlyArray<string>) => `
+  import { NonceStore } from "@aster-effect/trust/NonceStore"
+  import * as Effect from "effect/Effect"
+  const won = NonceStore.use((store) => Effect.forEach(${JSON.stringify(nonces)},
+    (nonce) => store.consume({ nonce, expiresAt: 4102444800n })))
+  console.log(JSON.stringify(await Effect.runPromise(Effect.provide(won, NonceStore.layerFile(${JSON.stringify(file)})))))`
+
+/** A process in the middle of a transaction on the store's database. */
+const holding = (file: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const child = spawn(
+        process.execPath,
+        inline(`
+          import { DatabaseSync } from "node:sqlite"
+          const db = new DatabaseSync(${JSON.stringify(`${file}.db`)})
+          db.exec("BEGIN IMMEDIATE; INSERT INTO nonces VALUES (x'00', 0)")
+          console.log("held")
+          setInterval(() => {}, 1000)`),
+        { stdio: ["ignore", "pipe", "inherit"] }
+      )
+      await once(child.stdout, "data")
+      return child
+    }),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+/** Process ids are the same in every container, and tell nobody apart. */
+const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0
 
 describe("NonceStore.layerMemory", () => {
   it.effect("accepts each nonce once, whatever the case", () =>
@@ -69,9 +106,15 @@ describe("NonceStore.layerFile", () => {
       assert.isTrue(yield* consume(1).pipe(withFile(file)))
       assert.isFalse(yield* consume(1).pipe(withFile(file)))
       assert.deepStrictEqual((yield* read(file)).consumed, [nonce(1)])
-      assert.strictEqual((yield* Effect.promise(() => fs.stat(file))).mode & 0o777, 0o600)
+      for (const each of [file, `${file}.db`]) {
+        assert.strictEqual((yield* Effect.promise(() => fs.stat(each))).mode & 0o777, 0o600)
+      }
       assert.strictEqual((yield* Effect.promise(() => fs.stat(path.dirname(file)))).mode & 0o777, 0o700)
-      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(path.dirname(file))), ["nonces.json"])
+      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(path.dirname(file))), [
+        LOCK_NAME,
+        "nonces.json",
+        "nonces.json.db"
+      ])
     })
   )
 
@@ -91,27 +134,25 @@ describe("NonceStore.layerFile", () => {
     })
   )
 
-  it.live("exactly one of several processes gets a nonce", () =>
-    Effect.gen(function* () {
-      const file = yield* storeFile
-      const program = `
-        import { NonceStore } from "@aster-effect/trust/NonceStore"
-        import { Effect } from "effect"
-        const won = NonceStore.use((store) => Effect.forEach(${JSON.stringify(Array.from({ length: 8 }, (_, n) => nonce(n)))},
-          (nonce) => store.consume({ nonce, expiresAt: 4102444800n })))
-        console.log(JSON.stringify(await Effect.runPromise(Effect.provide(won, NonceStore.layerFile(${JSON.stringify(file)})))))`
-      const run = Effect.promise(() =>
-        promisify(execFile)(
-          process.execPath,
-          ["--conditions=@aster-effect/source", "--input-type=module", "-e", program],
-          {
-            cwd: import.meta.dirname
-          }
-        )
-      ).pipe(Effect.map(({ stdout }): Array<boolean> => JSON.parse(stdout)))
-      const answers = yield* Effect.all([run, run, run], { concurrency: 3 })
-      for (let n = 0; n < 8; n++) assert.strictEqual(answers.filter((answer) => answer[n]).length, 1, `nonce ${n}`)
-    })
+  const several = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<string>) {
+    const file = yield* storeFile
+    const nonces = Array.from({ length: 40 }, (_, n) => nonce(n))
+    const run = Effect.promise(() =>
+      promisify(execFile)(command, [...args, process.execPath, ...inline(consuming(file, nonces))], {
+        cwd: import.meta.dirname
+      })
+    ).pipe(Effect.map(({ stdout }): Array<boolean> => JSON.parse(stdout)))
+    const answers = yield* Effect.all([run, run, run], { concurrency: 3 })
+    for (let n = 0; n < nonces.length; n++) {
+      assert.strictEqual(answers.filter((answer) => answer[n]).length, 1, `nonce ${n}`)
+    }
+    assert.deepStrictEqual((yield* read(file)).consumed, nonces)
+  })
+
+  it.live("exactly one of several processes gets a nonce", () => several("env", []))
+
+  it.live.skipIf(!canUnshare)("7: exactly one of several containers that share a disk gets a nonce", () =>
+    several("unshare", ["--pid", "--fork", "--mount-proc"])
   )
 
   it.live("8: a damaged store refuses everything, says so, and is left as it was", () =>
@@ -162,25 +203,75 @@ describe("NonceStore.layerFile", () => {
     })
   )
 
-  it.live("takes over the lock of a process that is gone", () =>
+  it.live("a process that is killed in the middle keeps nobody waiting", () =>
     Effect.gen(function* () {
       const file = yield* storeFile
-      const gone = { pid: 2 ** 22 - 1, host: hostname(), started: 1, token: "gone" }
-      yield* put(`${file}.lock`, JSON.stringify(gone))
       assert.isTrue(yield* consume(1).pipe(withFile(file)))
-      // The same process id in an earlier life: a container restarted.
-      yield* put(`${file}.lock`, JSON.stringify({ ...gone, pid: process.pid }))
-      assert.isTrue(yield* consume(2).pipe(withFile(file)))
+      const child = yield* holding(file)
+      const waiting = yield* Effect.forkChild(consume(2).pipe(withFile(file)))
+      yield* Effect.sleep("200 millis")
+      assert.isUndefined(waiting.pollUnsafe())
+      child.kill("SIGKILL")
+      assert.isTrue(yield* Fiber.join(waiting))
     })
   )
 
-  it.live("waits for the lock of a living process, then refuses", () =>
+  it.live("waits for another process, then refuses", () =>
     Effect.gen(function* () {
       const file = yield* storeFile
-      yield* put(`${file}.lock`, JSON.stringify({ pid: process.ppid, host: hostname(), started: 1, token: "held" }))
-      const error: NonceStoreError = yield* Effect.flip(consume(1).pipe(withFile(file)))
+      yield* consume(1).pipe(withFile(file))
+      yield* holding(file)
+      const error: NonceStoreError = yield* Effect.flip(consume(2).pipe(withFile(file)))
       assert.strictEqual(error.reason, "Locked")
-      assert.include(error.message, `${file}.lock`)
+      assert.include(error.message, `${file}.db`)
+    })
+  )
+
+  it.effect("a clock that was ahead for a moment makes no used token good again", () =>
+    Effect.gen(function* () {
+      const file = yield* storeFile
+      yield* TestClock.setTime(1_000_000_000)
+      const soon = 1_000_000n + 3_600n
+      assert.isTrue(yield* consume(1, soon).pipe(withFile(file)))
+      yield* TestClock.setTime(1_000_000_000 + 2 * 86_400_000)
+      assert.isTrue(yield* consume(2).pipe(withFile(file)))
+      yield* TestClock.setTime(1_000_000_000)
+      assert.isFalse(yield* consume(1, soon).pipe(withFile(file)))
+      // Who was issued a token that lives longer is not punished for the clock.
+      assert.isTrue(yield* consume(3, soon + 1n).pipe(withFile(file)))
+    })
+  )
+
+  it.live("takes in a file of 99,000 nonces, and tells used from unused", () =>
+    Effect.gen(function* () {
+      const file = yield* storeFile
+      const consumed = Array.from({ length: 99_000 }, (_, n) => nonce(n))
+      yield* put(file, JSON.stringify({ consumed }))
+      const answers = yield* Effect.forEach([0, 98_999, 99_000, 99_000], (n) => consume(n)).pipe(withFile(file))
+      assert.deepStrictEqual(answers, [false, false, true, false])
+      assert.strictEqual((yield* read(file)).consumed.length, 99_001)
+    })
+  )
+
+  it.live("a database that is damaged, or of something else, refuses everything and is left as it was", () =>
+    Effect.gen(function* () {
+      const file = yield* storeFile
+      yield* consume(1).pipe(withFile(file))
+      const good = yield* Effect.promise(() => fs.readFile(`${file}.db`))
+      const other = new DatabaseSync(path.join(path.dirname(file), "other"))
+      other.exec("CREATE TABLE blobs (hash TEXT)")
+      other.close()
+      const foreign = yield* Effect.promise(() => fs.readFile(path.join(path.dirname(file), "other")))
+      for (const bytes of [foreign, good.subarray(0, 5_000), Buffer.alloc(good.length, 7)]) {
+        yield* Effect.promise(() => fs.writeFile(`${file}.db`, bytes))
+        const error = yield* Effect.flip(consume(2).pipe(withFile(file)))
+        assert.strictEqual(error.reason, "Damaged")
+        assert.include(error.message, `${file}.db is damaged`)
+        assert.deepStrictEqual(yield* Effect.promise(() => fs.readFile(`${file}.db`)), bytes)
+      }
+      // Without it, the file beside it still says what was used.
+      yield* Effect.promise(() => fs.rm(`${file}.db`))
+      assert.isFalse(yield* consume(1).pipe(withFile(file)))
     })
   )
 

@@ -7,6 +7,7 @@
 import type { Join } from "@aster-effect/admission/ProducerAdmission"
 import * as AtomicFile from "@aster-effect/config/AtomicFile"
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import * as FileLock from "@aster-effect/config/FileLock"
 import type { FileError } from "@aster-effect/config/FileError"
 import { expandHome } from "@aster-effect/config/HomeDirectory"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
@@ -64,10 +65,7 @@ export class ProducerMesh extends Context.Service<
 >()("@aster-effect/mesh/ProducerMesh") {
   /** A new mesh that ends with the process. */
   static readonly layerMemory = (options: MeshOptions): Layer.Layer<ProducerMesh> =>
-    Layer.effect(
-      this,
-      Effect.flatMap(newState(options), (state) => make(state, () => Effect.void))
-    )
+    Layer.effect(this, Effect.map(newState(options), inMemory))
 
   /**
    * The mesh whose state is in `mesh_state.json` of a directory, else a new one that is kept there, in the form that
@@ -86,51 +84,71 @@ export const joining =
 const newState = ({ root, self }: MeshOptions): Effect.Effect<MeshState.MeshState> =>
   Effect.zipWith(secureBytes(32), Clock.currentTimeMillis, (salt, now) => MeshState.found(root, self, salt, now))
 
-const make = (
-  initial: MeshState.MeshState,
-  save: (state: MeshState.MeshState) => Effect.Effect<void, MeshError>
-): Effect.Effect<ProducerMesh["Service"]> =>
-  Effect.sync(() => {
-    const turn = Semaphore.makeUnsafe(1)
-    let state = initial
-    const accept = Effect.fnUntraced(function* (id: EndpointId.EndpointId) {
-      const next = MeshState.withMember(state, id)
-      if (next === state) return MeshState.members(state)
-      if (next.accepted_producers.length > MeshState.MAX_PRODUCERS) {
-        const detail = `it has ${MeshState.MAX_PRODUCERS} producers already`
-        return yield* new MeshError({ reason: "Full", detail })
-      }
-      yield* save(next)
-      state = next
-      return MeshState.members(state)
-    })
-    return {
-      salt: initial.salt,
-      topicId: initial.topic_id,
-      accept: (id) => Semaphore.withPermit(turn, Effect.uninterruptible(accept(id))),
-      acceptedProducers: Effect.sync(() => MeshState.members(state))
-    }
-  })
+/** Changes the state: `change` gets what holds now and answers what is to hold, which is durable when this is done. */
+type Update = (
+  change: (state: MeshState.MeshState) => Effect.Effect<MeshState.MeshState, MeshError>
+) => Effect.Effect<MeshState.MeshState, MeshError>
 
+const make = (initial: MeshState.MeshState, update: Update): ProducerMesh["Service"] => {
+  const turn = Semaphore.makeUnsafe(1)
+  let state = initial
+  const taking = (id: EndpointId.EndpointId) => (now: MeshState.MeshState) => {
+    const next = MeshState.withMember(now, id)
+    const detail = `it has ${MeshState.MAX_PRODUCERS} producers already`
+    return next !== now && next.accepted_producers.length > MeshState.MAX_PRODUCERS
+      ? Effect.fail(new MeshError({ reason: "Full", detail }))
+      : Effect.succeed(next)
+  }
+  const accept = Effect.fnUntraced(function* (id: EndpointId.EndpointId) {
+    if (!state.accepted_producers.includes(id)) state = yield* update(taking(id))
+    return MeshState.members(state)
+  })
+  return {
+    salt: initial.salt,
+    topicId: initial.topic_id,
+    accept: (id) => Semaphore.withPermit(turn, Effect.uninterruptible(accept(id))),
+    acceptedProducers: Effect.sync(() => MeshState.members(state))
+  }
+}
+
+/** One at a time: nobody else knows the state. */
+const inMemory = (initial: MeshState.MeshState): ProducerMesh["Service"] => {
+  let state = initial
+  return make(initial, (change) =>
+    Effect.tap(
+      Effect.suspend(() => change(state)),
+      (next) =>
+        Effect.sync(() => {
+          state = next
+        })
+    )
+  )
+}
+
+/** Other processes may share the directory: what they have written is read before it is changed. */
 const open = Effect.fnUntraced(function* (
   directory: string,
   options: MeshOptions
 ): Effect.fn.Return<ProducerMesh["Service"], MeshError> {
   const file = nodePath.join(expandHome(directory), "mesh_state.json")
   const unavailable = ({ message }: FileError) => new MeshError({ reason: "Unavailable", detail: message })
-  const save = (state: MeshState.MeshState) =>
-    Effect.mapError(AtomicFile.write(file, MeshState.format(state)), unavailable)
-  const text = yield* BoundedFile.read(file).pipe(
+  const read = BoundedFile.read(file).pipe(
     Effect.map(({ text }) => text),
     Effect.catchIf(
       ({ code }) => code === "ENOENT",
       () => Effect.succeed(undefined)
     ),
-    Effect.mapError(unavailable)
+    Effect.mapError(unavailable),
+    Effect.flatMap((text) => (text === undefined ? newState(options) : restored(text, file, options)))
   )
-  const state = text === undefined ? yield* newState(options) : yield* restored(text, file, options)
-  yield* save(state)
-  return yield* make(state, save)
+  const update: Update = (change) =>
+    FileLock.withLock(
+      [file],
+      Effect.tap(Effect.flatMap(read, change), (next) =>
+        Effect.mapError(AtomicFile.write(file, MeshState.format(next)), unavailable)
+      )
+    ).pipe(Effect.catchTag("FileError", (error) => Effect.fail(unavailable(error))))
+  return make(yield* update(Effect.succeed), update)
 })
 
 const restored = (
