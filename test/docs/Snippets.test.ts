@@ -33,3 +33,16 @@ describe("the modules that the docs name", () => {
     for (const [page, name, file] of modules) assert.isTrue(existsSync(root + file), `${page} names ${name}`)
   })
 })
+
+describe("what a page says to install", () => {
+  it.each(pages.filter((page) => page.endsWith("README.md")))("%s: is all that its code imports", (page) => {
+    const text = readFileSync(root + page, "utf8")
+    const installed = new Set(
+      [...text.matchAll(/^npm install ((?:.*\\\n)*.*)$|`npm install -D ([^`]*)`/gm)].flatMap(([, command, dev]) =>
+        (command ?? dev!).split(/[\s\\]+/)
+      )
+    )
+    const imported = [...text.matchAll(/^import .* from "((?:@[\w-]+\/)?[\w-]+)/gm)].map(([, name]) => name!)
+    for (const name of imported) assert.isTrue(installed.has(name), name)
+  })
+})

@@ -1,6 +1,5 @@
 /** An app of somebody else: an empty project that installs the tarballs beside a later effect of the same major. */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { build } from "esbuild"
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -56,15 +55,25 @@ const blocks = (page: string) =>
     ([, language, file, text]) => ({ language: language!, file, text: text! })
   )
 
+/** Whether a program printed what a page says, where … stands for what differs. */
+const assertPrinted = (actual: string, shown: string): void => {
+  const pattern = shown.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+  if (!new RegExp(`^${pattern.join("[^]*?")}$`).test(actual)) assert.strictEqual(actual, shown)
+}
+
 /** A program of the app; ends with the test that started it. */
 const start = (node: string, args: ReadonlyArray<string>) => {
   const child = spawn(node, args, { cwd: app, stdio: ["ignore", "pipe", "inherit"] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const lines = createInterface({ input: child.stdout })
   return {
-    line: async (): Promise<string> => {
-      const next = await lines.next()
-      if (next.done === true) throw new Error(`${args.join(" ")} ended`)
-      return next.value
+    /** All that it prints up to this line. */
+    until: async (last: string): Promise<string> => {
+      let printed = ""
+      for await (const line of lines) {
+        printed += `${line}\n`
+        if (line === last) return printed
+      }
+      throw new Error(`${args.join(" ")} ended after\n${printed}`)
     },
     stop: async (signal: NodeJS.Signals): Promise<number | null> => {
       const exit = once(child, "exit")
@@ -75,12 +84,13 @@ const start = (node: string, args: ReadonlyArray<string>) => {
   }
 }
 
-/** What a producer prints once it serves. */
-const addressOf = async (producer: ReturnType<typeof start>): Promise<string> => {
-  for (;;) {
-    const [, address] = (await producer.line()).split(" serving at ")
-    if (address !== undefined) return address
-  }
+const addressIn = (printed: string): string => / serving at (\S+)/.exec(printed)![1]!
+
+/** What the README says that a file of it prints: the next block of text. */
+const outputOf = (name: string): string => {
+  const shown = blocks("README.md")
+  const from = shown.findIndex(({ file }) => file === `examples/task-runner/${name}`)
+  return shown.slice(from).find(({ language }) => language === "text")!.text
 }
 
 let node22 = ""
@@ -144,16 +154,21 @@ describe("an app", () => {
     await run(process.execPath, ["node_modules/vitest/vitest.mjs", "run", "--dir", ".", "TaskRunner.test.ts"])
   })
 
+  it.each(["options.ts", "interceptor.ts"])("runs %s, which prints what the README says", async (name) => {
+    assertPrinted(await run(process.execPath, [name]), outputOf(name))
+  })
+
   for (const [name, node] of [
     ["22.19", () => node22],
     [process.versions.node, () => process.execPath]
   ] as const) {
-    it(`serves and calls on Node.js ${name}`, async () => {
+    it(`serves and calls on Node.js ${name}, and prints what the README says`, async () => {
       assert.include(await run(node(), ["--version"]), `v${name}`)
       const producer = start(node(), ["producer.ts"])
       try {
-        const address = await addressOf(producer)
-        assert.strictEqual(await run(node(), ["consumer.ts", address]), "completed: Processed t-1\n")
+        const printed = await producer.until("Ctrl+C stops it.")
+        assertPrinted(printed, outputOf("producer.ts"))
+        assertPrinted(await run(node(), ["consumer.ts", addressIn(printed)]), outputOf("consumer.ts"))
         assert.strictEqual(await producer.stop("SIGTERM"), 0)
       } finally {
         producer.kill()
@@ -161,29 +176,16 @@ describe("an app", () => {
     })
   }
 
-  it("bundles a server with esbuild", async () => {
-    const outfile = path.join(app, "bundle/producer.mjs")
-    await build({
-      absWorkingDir: app,
-      entryPoints: ["producer.ts"],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node22.19",
-      external: ["@number0/iroh"],
-      banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-      logLevel: "silent"
-    })
+  it("bundles a server with esbuild as docs/running.md says", async () => {
+    const command = blocks("docs/running.md").find(({ text }) => text.startsWith("esbuild "))!.text
+    await run("sh", ["-c", `PATH="${path.join(root, "node_modules/.bin")}:$PATH"; ${command}`])
     // Of all packages only the native one is still there.
     const deployed = path.join(home, "deployed")
-    for (const each of globSync("node_modules/@number0/*", { cwd: app })) {
-      cpSync(path.join(app, each), path.join(deployed, each), { recursive: true })
-    }
-    cpSync(outfile, path.join(deployed, "producer.mjs"))
+    cpSync(path.join(app, "node_modules/@number0"), path.join(deployed, "node_modules/@number0"), { recursive: true })
+    cpSync(path.join(app, "producer.mjs"), path.join(deployed, "producer.mjs"))
     const producer = start(node22, [path.join(deployed, "producer.mjs")])
     try {
-      const address = await addressOf(producer)
+      const address = addressIn(await producer.until("Ctrl+C stops it."))
       assert.strictEqual(await run(node22, ["consumer.ts", address]), "completed: Processed t-1\n")
       assert.strictEqual(await producer.stop("SIGINT"), 0)
     } finally {

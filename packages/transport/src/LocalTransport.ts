@@ -10,7 +10,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Caller from "@aster-effect/core/call/Caller"
 import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
-import { type CallPeer, type Dispatcher, LOCAL } from "@aster-effect/core/call/Dispatcher"
+import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import type * as MessageCodec from "@aster-effect/core/message/MessageCodec"
 import type * as Rpc from "@aster-effect/core/service/Rpc"
 import type * as Service from "@aster-effect/core/service/Service"
@@ -20,7 +20,7 @@ export interface Options {
   readonly encoding?: MessageCodec.Encoding | undefined
   readonly interceptors?: Caller.Options["interceptors"]
   /** Who the handlers see. Default: `Dispatcher.LOCAL`. */
-  readonly peer?: CallPeer | undefined
+  readonly peer?: Dispatcher.CallPeer | undefined
 }
 
 /**
@@ -29,7 +29,7 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
-  dispatcher: Dispatcher,
+  dispatcher: Dispatcher.Dispatcher,
   options?: Options
 ): Effect.fn.Return<
   <Methods extends Rpc.Any>(service: Service.WithMethods<Methods>) => Caller.Client<Methods>,
@@ -37,7 +37,7 @@ export const make = Effect.fnUntraced(function* (
   Scope.Scope
 > {
   const calls = yield* FiberSet.make<void>()
-  const peer = options?.peer ?? LOCAL
+  const peer = options?.peer ?? Dispatcher.LOCAL
   const open = Effect.gen(function* () {
     const [client, server] = pair()
     yield* FiberSet.run(calls, dispatcher.handle(server, peer))
@@ -51,6 +51,25 @@ export const make = Effect.fnUntraced(function* (
       encoding: options?.encoding,
       interceptors: options?.interceptors
     })
+})
+
+/**
+ * The client of a service whose handlers stand in the context, as a test of handlers wants it. Requests, answers and
+ * errors go through the codecs, and interceptors and time limits are those of a server.
+ *
+ * @since 0.1.0
+ */
+export const client = Effect.fnUntraced(function* <
+  Name extends string,
+  Methods extends Rpc.Any,
+  Version extends number
+>(
+  service: Service.Service<Name, Methods, Version>,
+  options?: Options
+): Effect.fn.Return<Caller.Client<Methods>, never, Service.Handlers<Name, Version> | Scope.Scope> {
+  const implementation = yield* Effect.service(service.key)
+  const dispatcher = yield* Effect.orDie(Dispatcher.make({ implementations: [implementation] }))
+  return (yield* make(dispatcher, options))(service)
 })
 
 /**
