@@ -30,7 +30,7 @@ const setUp = Effect.fnUntraced(function* (multiplex?: boolean) {
   })
   const server = yield* serve(yield* memoryNode(), {}, live)
   const node = yield* memoryNode()
-  const consumer = yield* consume(node, server, { multiplex, credential: yield* issue() })
+  const consumer = yield* consume(node, server, { multiplex, maxConnections: 1, credential: yield* issue() })
   const client = yield* consumer.client(Hold)
   const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 250)))
   /** As many calls as asked for, which do not end by themselves. */
@@ -67,6 +67,8 @@ describe("small calls", () => {
       const calls = yield* hold(2 * STREAMS)
       yield* settle
       assert.isAtMost(handlers.running, STREAMS)
+      const refused = yield* Effect.flip(Fiber.join(calls[2 * STREAMS - 1]!))
+      assert.strictEqual(refused.status, "RESOURCE_EXHAUSTED")
       yield* Fiber.interruptAll(calls)
     })
   )

@@ -80,6 +80,32 @@ describe("Control", () => {
     assert.strictEqual(Control.errorOf({ ...status, message: "[INTERNAL] x" }).message, "[INTERNAL] x")
   })
 
+  it.each([1.5, 1e308, -1, NaN, 2 ** 31, 2 ** 53])("a status of %d is an error like any other", (code) => {
+    const error = Control.errorOf({ code, message: "x", detailKeys: ["k"], detailValues: ["v"] })
+    assert.deepStrictEqual([error.status, error.details], ["UNKNOWN", { k: "v" }])
+    assert.include(error.message, "which is no status code")
+  })
+
+  it("an error cannot say that all is well", () => {
+    assert.throws(() => new RpcError({ code: 0, message: "fine" }))
+    const forged = { ...RpcError.of("INTERNAL", "x"), _tag: "RpcError", code: 0, message: "fine", details: {} } as never
+    assert.strictEqual(Control.statusOf(forged).code, 2)
+  })
+
+  it("mends what is no text, so that a status can always be written", () => {
+    const cut = "nothing called abcd😀".slice(0, -1)
+    for (const encoding of ["xlang", "json"] as const) {
+      const error = RpcError.of("NOT_FOUND", cut, { [cut]: cut })
+      const read = Control.decodeStatus(Control.encodeStatus(Control.statusOf(error), encoding))
+      assert.deepStrictEqual(
+        [read.code, read.message, read.detailKeys[0], read.detailValues[0]],
+        [5, cut.toWellFormed(), cut.toWellFormed(), cut.toWellFormed()]
+      )
+      const long = Control.statusOf(RpcError.of("NOT_FOUND", `x${"😀".repeat(3000)}`))
+      assert.isTrue(Control.decodeStatus(Control.encodeStatus(long, encoding)).message.isWellFormed())
+    }
+  })
+
   it("cuts what an error may carry", () => {
     const details = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, "v"]))
     const status = Control.statusOf(new RpcError({ code: 3, message: "m".repeat(5000), details }))

@@ -176,6 +176,11 @@ export interface Options extends NodeConfig.ConfigOptions {
    * lost packet delay several of them. Default true.
    */
   readonly multiplex?: boolean | undefined
+  /**
+   * Connections to the producer at a time, each for 96 calls that have streams of their own: subscriptions, and requests
+   * of more than 4 KiB. Beyond that such calls fail with RESOURCE_EXHAUSTED. Default 32; producers of ours serve 128.
+   */
+  readonly maxConnections?: number | undefined
   /** For connecting, and again for the admission handshake. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** How blobs are kept. */
@@ -201,8 +206,8 @@ export interface ClientOptions {
 }
 
 /**
- * A consumer of one producer. Calls share one connection, which is opened with the first of them and again when it was
- * lost; a call that was running then has failed with UNAVAILABLE. A producer that no longer knows this consumer is asked
+ * A consumer of one producer. Calls share a connection, which is opened with the first of them and again when it was lost,
+ * and further ones when there are more calls than streams; a call that was running then has failed with UNAVAILABLE. A producer that no longer knows this consumer is asked
  * for admission once more, unless that was by a one-time token.
  *
  * @since 0.1.0
@@ -311,7 +316,8 @@ const connect = Effect.fnUntraced(function* (
     timeout,
     readmit,
     prove: presented !== undefined,
-    multiplex: options.multiplex
+    multiplex: options.multiplex,
+    maxConnections: options.maxConnections
   })
   // A ticket has no relay, but what the services say has.
   const provider = services.map((summary) => addressOf(summary, producer)).reduce(NodeAddr.union, producer)

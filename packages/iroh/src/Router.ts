@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -137,6 +138,15 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
     yield* Effect.annotateLogs(handle(connection, handler), { peer: connection.remoteId, alpn: connection.alpn })
   })
 
+  /** Says that a limit turns peers away, at most once a minute. */
+  let saidAt = -Infinity
+  const full = (what: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now < saidAt + 60_000) return Effect.void
+      saidAt = now
+      return Effect.logWarning(`connections are refused: ${what} (maxConnections, maxConnectionsPerPeer)`)
+    })
+
   /** Counts a connection of a peer while it is served. */
   const counted = <R>(peer: EndpointId, effect: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> => {
     perPeer.set(peer, (perPeer.get(peer) ?? 0) + 1)
@@ -156,9 +166,17 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
       if (Deferred.isDoneUnsafe(draining)) return connection.close(0, "server closed")
       const peer = connection.remoteId
       return Effect.flatMap(FiberSet.size(serving), (count) => {
-        if (count >= maxConnections) return connection.close(503, "too many connections")
+        if (count >= maxConnections) {
+          return Effect.andThen(
+            full(`all ${maxConnections} connections are taken`),
+            connection.close(503, "too many connections")
+          )
+        }
         if ((perPeer.get(peer) ?? 0) >= maxConnectionsPerPeer) {
-          return connection.close(503, "too many connections of one peer")
+          return Effect.andThen(
+            full(`peer ${peer} has ${maxConnectionsPerPeer} connections, the limit for one`),
+            connection.close(503, "too many connections of one peer")
+          )
         }
         return Effect.asVoid(FiberSet.run(serving, counted(peer, serveOne(connection))))
       })

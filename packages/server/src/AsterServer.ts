@@ -52,6 +52,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -325,6 +326,7 @@ const make = Effect.fnUntraced(function* (
   yield* warnIfTooLarge(yield* offer(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
 
+  const gracePeriod = options.gracePeriod ?? "10 seconds"
   const gate = yield* ConnectionGate
   const router = yield* Router.serve({
     protocols: [
@@ -336,7 +338,7 @@ const make = Effect.fnUntraced(function* (
         ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
         : [])
     ],
-    gracePeriod: options.gracePeriod,
+    gracePeriod,
     maxConnections: options.maxConnections,
     maxConnectionsPerPeer: options.maxConnectionsPerPeer,
     gateTimeout: Duration.millis(config.hookTimeoutMs)
@@ -351,9 +353,14 @@ const make = Effect.fnUntraced(function* (
   )
 
   const ended = Deferred.makeUnsafe<void>()
-  const drain = Effect.ensuring(router.drain, Deferred.succeed(ended, undefined))
+  // A handler that cannot be interrupted does not keep the server from ending.
+  const drain = Effect.acquireUseRelease(
+    Effect.forkDetach(Effect.delay(dispatcher.abandon, gracePeriod)),
+    () => router.drain,
+    (abandoning) => Effect.andThen(Fiber.interrupt(abandoning), Deferred.succeed(ended, undefined))
+  )
   const close = Effect.ensuring(drain, node.close)
-  yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
+  yield* Effect.addFinalizer(() => drain)
   yield* Effect.logInfo("server starting", {
     runtime: "typescript",
     mode,

@@ -72,6 +72,8 @@ const STALL = Duration.seconds(30)
 export interface Multiplex {
   /** A channel for one more call; undefined while there are too many, and when no more are taken. */
   readonly open: () => CallChannel | undefined
+  /** Calls that are open. */
+  readonly calls: () => number
   /** Waits until the stream is over. */
   readonly ended: Effect.Effect<void>
 }
@@ -83,7 +85,11 @@ export interface Multiplex {
  * @since 0.1.0
  */
 export const connect = Effect.fnUntraced(function* (
-  channel: CallChannel
+  channel: CallChannel,
+  options?: {
+    /** Run when a call was given up. */
+    readonly givenUp?: Effect.Effect<void> | undefined
+  }
 ): Effect.fn.Return<Multiplex | undefined, ChannelError, Scope.Scope> {
   yield* channel.send(hello)
   const rest = yield* agreement(channel)
@@ -98,10 +104,11 @@ export const connect = Effect.fnUntraced(function* (
     startImmediately: true
   })
   return {
+    calls: () => stream.mux.calls,
     ended: Effect.asVoid(Fiber.await(running)),
     open: () => {
       const call = stream.mux.open()
-      return call === undefined ? undefined : new MuxedChannel(stream, call)
+      return call === undefined ? undefined : new MuxedChannel(stream, call, options?.givenUp)
     }
   }
 })
@@ -143,10 +150,7 @@ const serve = (
     // Waits until a peer that keeps too much waiting has caught up.
     const bounded = Effect.gen(function* () {
       while (stream.mux.size > MAX_WAITING) yield* stream.drained
-      while ((yield* FiberSet.size(calls)) > MAX_RUNNING) {
-        const [oldest] = calls
-        if (oldest !== undefined) yield* Fiber.await(oldest)
-      }
+      while ((yield* FiberSet.size(calls)) > MAX_RUNNING) yield* anyOf(calls)
     })
     const drain = Effect.gen(function* () {
       yield* draining
@@ -162,6 +166,22 @@ const serve = (
     Effect.exit,
     Effect.flatMap((exit) => (Exit.isSuccess(exit) ? channel.release : channel.abort))
   )
+
+/** Waits until one of the fibers has ended. */
+const anyOf = (fibers: Iterable<Fiber.Fiber<unknown, unknown>>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const removals: Array<() => void> = []
+    const forget = () => removals.splice(0).forEach((remove) => remove())
+    for (const fiber of fibers) {
+      removals.push(
+        fiber.addObserver(() => {
+          forget()
+          resume(Effect.void)
+        })
+      )
+    }
+    return Effect.sync(forget)
+  })
 
 /**
  * Serves the channels of one connection: those that carry a call each, and one at a time that carries many. With more of
@@ -304,10 +324,12 @@ const gone = {
 class MuxedChannel implements CallChannel {
   readonly #stream: SharedStream
   readonly #call: MuxedCall
+  readonly #givenUp: Effect.Effect<void> | undefined
 
-  constructor(stream: SharedStream, call: MuxedCall) {
+  constructor(stream: SharedStream, call: MuxedCall, givenUp?: Effect.Effect<void>) {
     this.#stream = stream
     this.#call = call
+    this.#givenUp = givenUp
   }
 
   get receive(): Effect.Effect<Uint8Array | undefined, ChannelError> {
@@ -386,7 +408,8 @@ class MuxedChannel implements CallChannel {
   }
 
   get abort(): Effect.Effect<void> {
-    return Effect.sync(() => this.#say("reset"))
+    const reset = Effect.sync(() => this.#say("reset"))
+    return this.#givenUp === undefined ? reset : Effect.andThen(reset, this.#givenUp)
   }
 
   get release(): Effect.Effect<void> {

@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import type { Dispatcher } from "@aster-effect/core/call/Dispatcher"
+import type { CallChannel } from "@aster-effect/core/wire/CallChannel"
+import { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Multiplex from "./Multiplex.ts"
-import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Router from "@aster-effect/iroh/Router"
 import * as IrohChannel from "./IrohChannel.ts"
@@ -60,20 +62,26 @@ export const serve = Effect.fnUntraced(function* (
     }
   }
   const handle = Multiplex.server(dispatcher, peer, draining)
-  const accept: Effect.Effect<never, ConnectionLost> = Effect.forever(
-    Effect.flatMap(connection.acceptBi, (stream) =>
-      FiberSet.run(calls, Effect.catchCause(handle(IrohChannel.make(stream)), logFailure), {
-        startImmediately: true
-      })
-    ),
-    { disableYield: true }
-  )
-  yield* Effect.raceFirst(
-    Effect.catchTag(accept, "ConnectionLost", () => Effect.void),
-    draining
-  )
+  const accept = (
+    fibers: FiberSet.FiberSet<void>,
+    serving: (channel: CallChannel) => Effect.Effect<void>
+  ): Effect.Effect<void> =>
+    Effect.forever(
+      Effect.flatMap(connection.acceptBi, (stream) =>
+        FiberSet.run(fibers, Effect.catchCause(serving(IrohChannel.make(stream)), logFailure), {
+          startImmediately: true
+        })
+      ),
+      { disableYield: true }
+    ).pipe(Effect.catchTag("ConnectionLost", () => Effect.void))
+  yield* Effect.raceFirst(accept(calls, handle), draining)
+  // Who calls now is told at once, and may go elsewhere.
+  const refused = yield* FiberSet.make<void>()
+  yield* Effect.forkScoped(accept(refused, (channel) => dispatcher.refuse(channel, goingAway)))
   yield* Effect.raceFirst(FiberSet.awaitEmpty(calls), connection.closed)
 })
+
+const goingAway = RpcError.of("UNAVAILABLE", "the server takes no further calls; try another one, or later")
 
 const logFailure = Effect.fnUntraced(function* (cause: Parameters<typeof Effect.logError>[0]) {
   yield* Effect.logError("serving a call failed", cause)

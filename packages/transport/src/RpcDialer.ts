@@ -8,13 +8,16 @@ import type * as Caller from "@aster-effect/core/call/Caller"
 import * as Multiplex from "./Multiplex.ts"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import { type CloseReason, type Connection, type ConnectionLost, refuseStreams } from "@aster-effect/iroh/Connection"
+import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as RpcConnection from "./RpcConnection.ts"
-import * as IrohChannel from "./IrohChannel.ts"
+import { MAX_STREAMS, PeerConnection, type Producer } from "./PeerConnection.ts"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -39,11 +42,14 @@ export interface DialerOptions {
   readonly prove?: boolean | undefined
   /** Put small unary calls on one stream where the producer knows how to. Default true. */
   readonly multiplex?: boolean | undefined
+  /** Connections to one producer at a time, each for 96 calls that have streams of their own. Default 32. */
+  readonly maxConnections?: number | undefined
 }
 
 /**
  * All connections are closed with the scope. The first connection to a peer is simply opened; a later one may meet a
- * producer that no longer knows this consumer, and then `readmit` comes first.
+ * producer that no longer knows this consumer, and then `readmit` comes first. When all streams of a connection are taken
+ * another one is opened, and when a call was given up without a sign of life from the peer, one beside it.
  *
  * @since 0.1.0
  */
@@ -53,12 +59,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RpcDialer, never, Scope.Scope> {
   const peers = new Map<string, Peer>()
   let closed = false
-  yield* Effect.addFinalizer(() =>
-    Effect.forEach(peers.values(), ({ connection }) => connection?.close(0, "normal close") ?? Effect.void, {
-      discard: true
-    })
-  )
-  const attempts = yield* FiberSet.make<void>()
+  yield* Effect.addFinalizer(() => Effect.forEach(peers.values(), (peer) => peer.close, { discard: true }))
+  const background = yield* FiberSet.make<void>()
   yield* Effect.addFinalizer(() => Effect.sync(() => (closed = true)))
   return {
     open: (address) => (pattern, size) =>
@@ -70,9 +72,9 @@ export const make = Effect.fnUntraced(function* (
             node.connect(address, RpcConnection.ALPN, { timeout: options.timeout }),
             unavailable
           )
-          peers.set(address.endpointId, (peer = new Peer(reconnecting(connect, options), attempts, options)))
+          peers.set(address.endpointId, (peer = new Peer(connect, background, options)))
         }
-        return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openShared : peer.open
+        return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openSmall : peer.open
       })
   }
 })
@@ -95,14 +97,18 @@ const reconnecting = (
   })
 }
 
+/** Waits for the answer to a stream without content. */
+const answered = (connection: Connection): Effect.Effect<unknown, ConnectionLost | StreamError> =>
+  Effect.flatMap(connection.openBi, ({ recv, send }) =>
+    Effect.ensuring(Effect.andThen(send.finish, recv.read()), recv.discard)
+  )
+
 /**
  * Whether the producer refuses a new connection: a stream without content is answered by its end, or falls with the
  * connection. Release 0.1.2 does not answer such a stream at all, hence the short wait.
  */
 const refused = (connection: Connection): Effect.Effect<boolean> =>
-  Effect.flatMap(connection.openBi, ({ recv, send }) =>
-    Effect.ensuring(Effect.andThen(send.finish, Effect.timeoutOption(recv.read(), "1 second")), recv.discard)
-  ).pipe(
+  Effect.timeoutOption(answered(connection), "1 second").pipe(
     Effect.ignore,
     Effect.andThen(
       Effect.suspend(() => (connection.isClosed() ? Effect.map(connection.closed, isRefusal) : Effect.succeed(false)))
@@ -111,84 +117,163 @@ const refused = (connection: Connection): Effect.Effect<boolean> =>
 
 const clientClosed = RpcError.of("UNAVAILABLE", "this client is closed")
 
-/** The one connection to a peer. */
-class Peer {
-  connection: Connection | undefined
-  readonly #connect: Connect
-  readonly #attempts: FiberSet.FiberSet<void>
-  /** The attempt under way: everybody who needs the connection waits for the same one, and nobody stops it by leaving. */
-  #attempt: Deferred.Deferred<Connection, RpcError> | undefined
-  /** Small calls so far on the connection: a client that makes only one does not ask for a shared stream. */
-  #calls = 0
-  #shared: Multiplex.Multiplex | undefined
-  /** Whether to ask for a shared stream: once for every connection, and never again where the producer knows of none. */
-  #asks: boolean
+/** How long a peer that a call was given up on may be silent before a connection is opened beside the one to it. */
+const SILENCE = Duration.millis(200)
+/** Between two of those. */
+const BESIDE_EVERY = Duration.seconds(10)
 
-  constructor(connect: Connect, attempts: FiberSet.FiberSet<void>, { multiplex = true }: DialerOptions) {
+/** The connections to one producer. */
+class Peer {
+  readonly #connect: Effect.Effect<Connection, RpcError>
+  readonly #reconnect: Connect
+  readonly #producer: Producer
+  readonly #maxConnections: number
+  #connections: Array<PeerConnection> = []
+  /** The last connection that was opened: what became of it decides how the next one is opened. */
+  #last: Connection | undefined
+  /** The attempt under way: everybody who needs a connection waits for the same one, and nobody stops it by leaving. */
+  #attempt: Deferred.Deferred<void, RpcError> | undefined
+  #besideAt = -Infinity
+  #verifying = false
+
+  constructor(
+    connect: Effect.Effect<Connection, RpcError>,
+    background: FiberSet.FiberSet<void>,
+    options: DialerOptions
+  ) {
     this.#connect = connect
-    this.#attempts = attempts
-    this.#asks = multiplex
+    this.#reconnect = reconnecting(connect, options)
+    this.#maxConnections = options.maxConnections ?? 32
+    this.#producer = {
+      asks: options.multiplex ?? true,
+      background,
+      givenUp: (on) => this.#verify(on)
+    }
   }
 
-  readonly #connected: Effect.Effect<Connection, RpcError> = Effect.suspend(() => {
-    const { connection } = this
-    if (connection?.isClosed() === false) return Effect.succeed(connection)
-    if (this.#attempt !== undefined) return Deferred.await(this.#attempt)
-    const attempt = (this.#attempt = Deferred.makeUnsafe<Connection, RpcError>())
-    const dial = Effect.onExit(this.#connect(connection), (exit) => {
-      this.#attempt = undefined
-      const done = Deferred.done(attempt, Exit.hasInterrupts(exit) ? Exit.fail(clientClosed) : exit)
-      if (Exit.isFailure(exit)) return done
-      this.connection = exit.value
-      // Producers open no streams.
-      return Effect.andThen(FiberSet.run(this.#attempts, Effect.ignore(refuseStreams(exit.value))), done)
-    })
-    return Effect.andThen(FiberSet.run(this.#attempts, Effect.ignore(dial)), Deferred.await(attempt))
-  })
+  /** On a stream of its own. */
+  readonly open: Effect.Effect<CallChannel, RpcError> = this.#opening((connection) => connection.open)
 
-  // A connection can be lost between the look at it and its use, so one more try is fair before any byte was sent.
-  readonly open: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => this.#opened).pipe(
-    Effect.catchTag("ConnectionLost", () => this.#opened),
-    Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
-  )
+  readonly #openSmall: Effect.Effect<CallChannel, RpcError> = this.#opening((connection) => connection.openSmall)
 
   /** On the stream that calls share, as soon as there is one. */
-  readonly openShared: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => {
-    const channel = this.#shared?.open()
-    if (channel !== undefined) return Effect.succeed(channel)
-    if (!this.#asks || ++this.#calls !== 2) return this.open
-    return Effect.tap(this.open, () => FiberSet.run(this.#attempts, this.#share))
+  readonly openSmall: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => {
+    for (const connection of this.#connections) {
+      const channel = connection.openShared()
+      if (channel !== undefined) return Effect.succeed(channel)
+    }
+    return this.#openSmall
   })
 
-  /** Asks for a shared stream and keeps it as long as it lasts. Calls meanwhile have streams of their own. */
-  readonly #share: Effect.Effect<void> = Effect.suspend(() => this.#opened).pipe(
-    Effect.flatMap(Multiplex.connect),
-    Effect.flatMap((shared) => {
-      if (shared === undefined) {
-        this.#asks = false
-        return Effect.void
-      }
-      this.#shared = shared
-      return shared.ended
-    }),
-    Effect.scoped,
-    Effect.ignore,
-    Effect.ensuring(
-      Effect.sync(() => {
-        this.#shared = undefined
-        this.#calls = 0
-      })
-    )
+  /** Closes all connections. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.#connections, ({ connection }) => connection.close(0, "normal close"), { discard: true })
   )
 
-  get #opened(): Effect.Effect<CallChannel, RpcError | ConnectionLost> {
-    return Effect.flatMap(this.#connected, (connection) => Effect.map(connection.openBi, IrohChannel.make))
+  // A connection can be lost between the look at it and its use, so one more try is fair before any byte was sent.
+  #opening(
+    on: (connection: PeerConnection) => Effect.Effect<CallChannel, ConnectionLost>
+  ): Effect.Effect<CallChannel, RpcError> {
+    const once = Effect.suspend(() => Effect.flatMap(this.#connected(), on))
+    return once.pipe(
+      Effect.catchTag("ConnectionLost", () => once),
+      Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
+    )
+  }
+
+  /** A connection that has a stream for another call. */
+  #connected(): Effect.Effect<PeerConnection, RpcError> {
+    this.#connections = this.#connections.filter(({ connection }) => !connection.isClosed())
+    const free = this.#connections.find(({ hasRoom }) => hasRoom)
+    if (free !== undefined) return Effect.succeed(free)
+    if (this.#attempt !== undefined) return this.#after(this.#attempt)
+    const usable = this.#connections.filter((connection) => connection.usable).length
+    if (usable >= this.#maxConnections) {
+      return Effect.fail(
+        RpcError.of(
+          "RESOURCE_EXHAUSTED",
+          `${usable * MAX_STREAMS} calls with streams of their own run on ${usable} connections to this producer, which is ` +
+            "the limit (maxConnections); end some of them first"
+        )
+      )
+    }
+    return this.#dial(usable === 0 ? Effect.suspend(() => this.#reconnect(this.#last)) : this.#connect)
+  }
+
+  /** Whoever waited for the same connection may have taken all of its streams. */
+  #after(attempt: Deferred.Deferred<void, RpcError>): Effect.Effect<PeerConnection, RpcError> {
+    return Effect.andThen(
+      Deferred.await(attempt),
+      Effect.suspend(() => this.#connected())
+    )
+  }
+
+  /** Opens another connection. */
+  #dial(connect: Effect.Effect<Connection, RpcError>): Effect.Effect<PeerConnection, RpcError> {
+    const attempt = (this.#attempt = Deferred.makeUnsafe<void, RpcError>())
+    const dial = Effect.onExit(connect, (exit) => {
+      this.#attempt = undefined
+      if (Exit.isFailure(exit)) {
+        return Deferred.failCause(attempt, Exit.hasInterrupts(exit) ? Cause.fail(clientClosed) : exit.cause)
+      }
+      return Effect.andThen(this.#add(exit.value), Deferred.succeed(attempt, undefined))
+    })
+    return Effect.andThen(FiberSet.run(this.#producer.background, Effect.ignore(dial)), this.#after(attempt))
+  }
+
+  #add(connection: Connection): Effect.Effect<void> {
+    this.#last = connection
+    const added = new PeerConnection(connection, this.#producer)
+    this.#connections.push(added)
+    // Producers open no streams.
+    return Effect.asVoid(FiberSet.run(this.#producer.background, Effect.ignore(refuseStreams(connection))))
+  }
+
+  /**
+   * A call was given up. A peer that died is noticed by QUIC only after half a minute, while it may be back already; so
+   * when it gives no sign of life, not even an acknowledgement, a connection is opened beside, and takes the further calls.
+   */
+  #verify(on: PeerConnection): Effect.Effect<void> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (this.#verifying || !on.usable || now < this.#besideAt + Duration.toMillis(BESIDE_EVERY)) return Effect.void
+      this.#verifying = true
+      const beside = Effect.flatMap(this.#connect, (connection) => {
+        this.#besideAt = now
+        return Effect.andThen(this.#add(connection), on.retire)
+      })
+      const verify = Effect.raceFirst(alive(on.connection), Effect.delay(beside, SILENCE))
+      return Effect.asVoid(
+        FiberSet.run(
+          this.#producer.background,
+          Effect.ensuring(
+            Effect.ignore(verify),
+            Effect.sync(() => (this.#verifying = false))
+          )
+        )
+      )
+    })
   }
 }
 
-/** 403 is how a gate closes the door. */
+/** Waits for a sign of life: anything that arrives, or the answer to a stream without content. */
+const alive = (connection: Connection): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const before = connection.bytesReceived()
+    const heard = Effect.repeat(Effect.sleep("20 millis"), { until: () => connection.bytesReceived() > before })
+    return Effect.raceFirst(
+      Effect.asVoid(heard),
+      Effect.catch(answered(connection), () => Effect.never)
+    )
+  })
+
+/** 403 is how a gate closes the door, and 503 how a producer says that it has no room. */
 const isRefusal = (reason: CloseReason): boolean => reason._tag === "Peer" && reason.code === 403
 
-const statusFor = (reason: CloseReason) => (isRefusal(reason) ? "PERMISSION_DENIED" : "UNAVAILABLE")
+const statusFor = (reason: CloseReason) =>
+  isRefusal(reason)
+    ? "PERMISSION_DENIED"
+    : reason._tag === "Peer" && reason.code === 503
+      ? "RESOURCE_EXHAUSTED"
+      : "UNAVAILABLE"
 
 const unavailable = (error: ConnectError): RpcError => RpcError.of("UNAVAILABLE", error.message)

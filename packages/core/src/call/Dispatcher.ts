@@ -21,7 +21,7 @@ import { CodecError } from "../message/CodecError.ts"
 import type * as MessageCodec from "../message/MessageCodec.ts"
 import type { Implementation } from "../service/Service.ts"
 import type { CallChannel } from "../wire/CallChannel.ts"
-import { decodeHeader, encodingOf, metadataOf, type StreamHeader } from "../wire/Control.ts"
+import { decodeHeader, encodingOf, metadataOf, statusOf, type StreamHeader } from "../wire/Control.ts"
 import * as Frame from "../wire/Frame.ts"
 import { FrameReader } from "../wire/FrameReader.ts"
 import { FrameWriter } from "../wire/FrameWriter.ts"
@@ -30,6 +30,7 @@ import { IdleTimeout } from "./IdleTimeout.ts"
 import { answer, completedCalls, failure, statusOfCause } from "./internal/callAnswer.ts"
 import { CallInFlight, type CallLimits, fail } from "./internal/callInFlight.ts"
 import { compile, type CompiledService } from "./internal/compiledService.ts"
+import { Handlers } from "./internal/handlers.ts"
 
 /**
  * Two implementations claim the same service name and version.
@@ -85,12 +86,19 @@ export type Upgrade = (first: Frame.Frame, reader: FrameReader) => Effect.Effect
 export interface Dispatcher {
   readonly implementations: ReadonlyArray<Implementation>
   /**
+   * From now on no call waits for a handler that does not end when it is interrupted, for longer than a moment; each is
+   * named in the log. For the end of a server, behind its grace period.
+   */
+  readonly abandon: Effect.Effect<void>
+  /**
    * Serves one call. Succeeds when the call is over for the server, whatever its outcome; interrupting it interrupts the
    * handler and aborts the channel.
    *
    * @param upgrade asked about the first frame, for channels that may be used for something else than one call
    */
   readonly handle: (channel: CallChannel, peer: CallPeer, upgrade?: Upgrade) => Effect.Effect<void>
+  /** Answers a call with an error, whatever it is. */
+  readonly refuse: (channel: CallChannel, error: RpcError) => Effect.Effect<void>
 }
 
 export { completedCalls }
@@ -121,6 +129,7 @@ export const make = Effect.fnUntraced(function* (
   const requestTimeout = Duration.fromInputUnsafe(
     options.requestTimeout ?? Duration.seconds(DEFAULT_FRAME_READ_TIMEOUT_S)
   )
+  const handlers = new Handlers()
   const silent = new IdleTimeout(requestTimeout)
   yield* Effect.forkScoped(silent.interrupt)
   const settings: Settings = {
@@ -128,6 +137,7 @@ export const make = Effect.fnUntraced(function* (
     versionFallback: options.versionFallback ?? true,
     silent,
     limits: {
+      handlers,
       requestTimeout: Duration.toMillis(requestTimeout),
       handlerTimeout: Duration.toMillis(
         Duration.fromInputUnsafe(options.handlerTimeout ?? Duration.seconds(MAX_HANDLER_TIMEOUT_S))
@@ -138,6 +148,8 @@ export const make = Effect.fnUntraced(function* (
   }
   return {
     implementations: options.implementations,
+    abandon: handlers.abandon,
+    refuse: (channel, error) => Effect.onError(refuse(settings, channel, error), () => channel.abort),
     handle: (channel, peer, upgrade) => Effect.onError(handle(settings, channel, peer, upgrade), () => channel.abort)
   }
 })
@@ -151,6 +163,13 @@ interface Settings {
   /** Services whose version fallback has been logged. */
   readonly warned: Set<string>
 }
+
+const refuse = Effect.fnUntraced(function* (settings: Settings, channel: CallChannel, error: RpcError) {
+  const first = yield* Effect.exit(settings.silent.guard(new FrameReader(channel).next))
+  if (Exit.isFailure(first) || first.value === undefined) return yield* channel.abort
+  const frames = new FrameWriter(encodingOf(first.value.payload), false)
+  yield* answer(settings.limits, channel, frames, statusOf(error))
+})
 
 const handle = Effect.fnUntraced(function* (
   settings: Settings,
@@ -182,7 +201,10 @@ const handle = Effect.fnUntraced(function* (
   }
   const call = opened.value
   yield* Metric.update(startedCalls, 1)
-  yield* call.method.serve(call)
+  yield* Effect.ensuring(
+    call.method.serve(call),
+    Effect.suspend(() => (call.left === undefined ? Effect.void : settings.limits.handlers.leave(call.call, call.left)))
+  )
 })
 
 /** Reads the header and finds the method. The order of the checks is observable and that of release 0.1.2. */

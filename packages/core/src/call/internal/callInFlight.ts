@@ -4,10 +4,14 @@ import { RpcError, type FailureName } from "../../wire/RpcError.ts"
 import type { FrameReader } from "../../wire/FrameReader.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { CompiledMethod } from "./compiledService.ts"
+import type { Handlers } from "./handlers.ts"
 
-/** Time limits of a server's calls, in milliseconds. */
+/** Time limits of a server's calls, in milliseconds, and what ends their handlers. */
 export interface CallLimits {
+  readonly handlers: Handlers
+
   /** From the header to the request of a single-request call. */
   readonly requestTimeout: number
   /** Longest run of a handler. */
@@ -27,6 +31,8 @@ export class CallInFlight {
   readonly call: Call
   /** The caller gave up or is lost: there is nobody to answer. */
   gone = false
+  /** A handler that did not end when it was interrupted. */
+  left: Fiber.Fiber<unknown, unknown> | undefined
   /** Response metadata, once the call has ended well. */
   metadata: ReadonlyMap<string, string> = NO_METADATA
 

@@ -188,14 +188,21 @@ const handle = <A>(
         "DEADLINE_EXCEEDED",
         limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
       )
-    return Effect.flatMap(
-      Effect.forkChild(handling, { startImmediately: true }),
-      (fiber): Effect.Effect<A, unknown> =>
-        fiber.pollUnsafe() ??
-        Effect.raceFirst(Fiber.join(fiber), peer).pipe(
-          Effect.timeoutOrElse({ duration: limit, orElse: late }),
-          Effect.ensuring(Fiber.interrupt(fiber))
+    // In a fiber that does not end with this one: it may not end when it is interrupted.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((parent): Effect.Effect<A, unknown> => {
+        const fiber = Effect.runForkWith(parent.context)(handling)
+        return (
+          fiber.pollUnsafe() ??
+          Effect.onExit(
+            restore(Effect.timeoutOrElse(Effect.raceFirst(Fiber.join(fiber), peer), { duration: limit, orElse: late })),
+            () =>
+              Effect.map(call.limits.handlers.interrupt(seen, fiber), (ended) => {
+                if (!ended) call.left = fiber
+              })
+          )
         )
+      })
     )
   })
 
