@@ -144,7 +144,7 @@ describe("aster blobs", () => {
         ["blobs add", 2, "Missing required argument"],
         ["blobs get x --timeout soon", 2, "--timeout"],
         ["blobs add nothing", 1, "no such file or folder"],
-        ["blobs add bad", 1, "a:b"],
+        ["blobs add w.bin/x", 1, "no such file or folder"],
         ["blobs add w.bin --store w.bin", 1, "as a blob store"],
         ["blobs ls --store nowhere", 1, "aster blobs add"],
         ["blobs ls nonsense", 1, "64 hex digits"],

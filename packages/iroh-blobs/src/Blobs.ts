@@ -95,8 +95,43 @@ export interface AddedFolder extends AddedBlob {
   readonly entries: ReadonlyArray<Collection.CollectionEntry>
   /** Bytes of all files. */
   readonly bytes: number
-  /** Names of what was left out because it is neither file nor folder, such as symbolic links. */
+  /** Names of what was left out. */
   readonly skipped: ReadonlyArray<string>
+  /** The same, with reasons: symbolic links, for example, and names that are not UTF-8. */
+  readonly leftOut: ReadonlyArray<LeftOut>
+  /** Names of empty folders, for which a collection has no form. */
+  readonly emptyFolders: ReadonlyArray<string>
+  /** Names of files that can be executed, which a collection does not say. */
+  readonly executables: ReadonlyArray<string>
+}
+
+/** A file of a folder. */
+export interface FolderFile {
+  /** Its path in the folder, with `/` between the parts. */
+  readonly name: string
+  readonly path: string
+}
+
+/** Something that did not go along. */
+export interface LeftOut {
+  readonly name: string
+  /** As in "left out 3 that are neither file nor folder". */
+  readonly reason: string
+}
+
+/** Settings of the addition of a folder. */
+export interface AddFolderOptions extends Pick<AddOptions, "tag">, ProgressOptions {
+  /** Asked about every file: answers why it is to be left out, or undefined. Default: none is. */
+  readonly leaveOut?: ((file: FolderFile) => Effect.Effect<string | undefined, BlobFileError>) | undefined
+}
+
+/** Settings of an export. */
+export interface ExportOptions extends ProgressOptions {
+  /**
+   * Whether files that are there may be replaced; they leave their permissions. Links, devices, pipes and folders never
+   * are. Default: false.
+   */
+  readonly overwrite?: boolean | undefined
 }
 
 /** Settings of {@link Blobs}. */
@@ -136,18 +171,18 @@ export class Blobs extends Context.Service<
       stream: Stream.Stream<Uint8Array, E, R>,
       options?: AddOptions
     ) => Effect.Effect<AddedBlob, E | BlobStoreError, R>
-    /** Copies a file into the store. */
+    /** Copies a file into the store; what is no regular file is refused. */
     readonly addPath: (
       path: string,
       options?: AddOptions & ProgressOptions
     ) => Effect.Effect<AddedBlob, BlobFileError | BlobStoreError>
     /**
      * Copies all files of a folder into the store, and names them together by their paths in it. The answer is a
-     * collection: share and download it with the format "hashSeq". A name that not every system can write is refused.
+     * collection: share and download it with the format "hashSeq". What cannot go along is left out, and said.
      */
     readonly addFolder: (
       path: string,
-      options?: Pick<AddOptions, "tag"> & ProgressOptions
+      options?: AddFolderOptions
     ) => Effect.Effect<AddedFolder, BlobFileError | BlobStoreError | MalformedBlob>
     /** Bytes in one piece; for large blobs see `stream`. */
     readonly read: (hash: BlobHash.BlobHash, range?: ByteRange) => Effect.Effect<Uint8Array, ReadError>
@@ -157,11 +192,11 @@ export class Blobs extends Context.Service<
     readonly has: (hash: BlobHash.BlobHash) => Effect.Effect<boolean, BlobStoreError>
     readonly status: (hash: BlobHash.BlobHash) => Effect.Effect<BlobStatus, BlobStoreError>
     readonly list: BlobStore["Service"]["list"]
-    /** Writes a blob to a file, which appears whole or not at all. Folders on the way are made. */
+    /** Writes a blob, verified, to a new file, which appears whole or not at all. Folders on the way are made. */
     readonly export: (
       hash: BlobHash.BlobHash,
       path: string,
-      options?: ProgressOptions
+      options?: ExportOptions
     ) => Effect.Effect<void, BlobFileError | ReadError>
     /** A ticket by which others can download a blob that is here, from this node. */
     readonly share: (
@@ -192,16 +227,19 @@ export class Blobs extends Context.Service<
     readonly addCollection: (
       entries: Iterable<Collection.CollectionEntry>,
       options?: Pick<AddOptions, "tag">
-    ) => Effect.Effect<AddedBlob, BlobStoreError>
+    ) => Effect.Effect<AddedBlob, BlobStoreError | MalformedBlob>
     /** The entries of a collection that is here. */
     readonly collection: (
       hash: BlobHash.BlobHash
     ) => Effect.Effect<ReadonlyArray<Collection.CollectionEntry>, ReadError | MalformedBlob>
-    /** Writes a collection's blobs into a folder. Names that would lead out of it are refused before anything is written. */
+    /**
+     * Writes a collection's blobs into a folder. Names that would lead out of it or into one another are refused before
+     * anything is written, and so are files that are there; links below the folder are not followed.
+     */
     readonly exportCollection: (
       hash: BlobHash.BlobHash,
       directory: string,
-      options?: ProgressOptions
+      options?: ExportOptions
     ) => Effect.Effect<void, BlobFileError | ReadError | MalformedBlob>
     readonly tags: Tags
     /** Removes what is neither tagged nor in use; nothing while it is not known what a tag keeps. */

@@ -12,9 +12,15 @@ export interface CollectionEntry {
 
 const header = new TextEncoder().encode("CollectionV0.")
 
-/** The metadata blob that names the entries in order. */
+/**
+ * The metadata blob that names the entries in order. Throws {@link Malformed} for half a surrogate pair, which has no
+ * UTF-8 form: names that differ in it would become one.
+ */
 export const encodeNames = (names: Iterable<string>): Uint8Array => {
-  const list = [...names].map((name) => new TextEncoder().encode(name))
+  const list = [...names].map((name) => {
+    if (!name.isWellFormed()) throw new Malformed(`${JSON.stringify(name)} holds half a surrogate pair`)
+    return new TextEncoder().encode(name)
+  })
   const writer = new PostcardWriter().raw(header).varint(list.length)
   for (const name of list) writer.varint(name.length).raw(name)
   return writer.finish()

@@ -6,7 +6,7 @@
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import type * as Service from "@aster-effect/core/service/Service"
 import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
-import type { BlobStoreError, BlobNotFound } from "@aster-effect/iroh-blobs/BlobError"
+import type { BlobNotFound, BlobStoreError, MalformedBlob } from "@aster-effect/iroh-blobs/BlobError"
 import type { Document, ReadError, WriteError } from "@aster-effect/iroh-docs/Document"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import * as ArtifactRef from "./ArtifactRef.ts"
 import * as RegistryKey from "./RegistryKey.ts"
 
 /** Why a contract was not published. @since 0.1.0 */
-export type PublicationError = BlobStoreError | BlobNotFound | ReadError | WriteError
+export type PublicationError = BlobStoreError | BlobNotFound | MalformedBlob | ReadError | WriteError
 
 /**
  * Publishes the contract of a service: its parts as a collection of blobs, and three entries that say where they are, what

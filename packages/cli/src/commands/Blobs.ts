@@ -1,5 +1,5 @@
 /**
- * `aster blobs add|get|ls|share`. Everything about blobs and the network is loaded when one of them runs.
+ * `aster blobs add|get|ls|rm|share|verify`. Everything about blobs and the network is loaded when one of them runs.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,9 @@ const tag = Flag.String("tag").pipe(
 const add = Command.make(
   "add",
   {
-    path: Argument.String("path").pipe(Argument.withDescription("A file, or a folder, which becomes a collection")),
+    path: Argument.String("path").pipe(
+      Argument.withDescription("A file, a folder, which becomes a collection, or - for standard input")
+    ),
     store,
     tag,
     json: flags.json
@@ -82,9 +84,12 @@ const get = Command.make(
     output: Flag.String("output").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("path"),
-      Flag.withDescription("File, or folder for a collection, to write (default: keep it in the store only)"),
+      Flag.withDescription(
+        "File, folder for a collection, or - for standard output (default: keep it in the store only)"
+      ),
       Flag.optional
     ),
+    force: Flag.Boolean("force").pipe(Flag.withDescription("Replace files that are there"), Flag.withDefault(false)),
     from: Flag.String("from").pipe(
       Flag.withMetavar("address"),
       Flag.withDescription("A peer to ask too: ticket, base64 address or endpoint id; may be repeated"),
@@ -96,12 +101,13 @@ const get = Command.make(
     tag,
     json: flags.json
   },
-  Effect.fn("aster blobs get")(function* ({ from, json, output, rcan, store, tag, ticket, timeout }) {
+  Effect.fn("aster blobs get")(function* ({ force, from, json, output, rcan, store, tag, ticket, timeout }) {
     const { get } = yield* Effect.promise(() => import("../internal/blobs/get.ts"))
     yield* get({
       name: ticket,
       from,
       output: Option.getOrUndefined(output),
+      force,
       credential: Option.getOrUndefined(rcan),
       timeoutSeconds: timeout,
       store: Option.getOrUndefined(store),
@@ -120,9 +126,48 @@ const get = Command.make(
   ])
 )
 
+const rm = Command.make(
+  "rm",
+  {
+    names: Argument.String("name").pipe(Argument.withDescription("A hash, or a tag"), Argument.atLeast(1)),
+    store,
+    json: flags.json
+  },
+  Effect.fn("aster blobs rm")(function* ({ json, names, store }) {
+    const { rm } = yield* Effect.promise(() => import("../internal/blobs/rm.ts"))
+    yield* rm({ names, store: Option.getOrUndefined(store), json })
+  })
+).pipe(
+  Command.withDescription("Remove blobs and collections from the store, as far as nothing else keeps them"),
+  Command.withExamples([
+    { command: "aster blobs rm HASH", description: "A blob or a collection, with all of its tags" },
+    { command: "aster blobs rm weights", description: "A tag, and what it alone keeps" }
+  ])
+)
+
+const verify = Command.make(
+  "verify",
+  {
+    hash: Argument.String("hash").pipe(
+      Argument.withDescription("A blob or a collection (default: everything in the store)"),
+      Argument.optional
+    ),
+    store,
+    json: flags.json
+  },
+  Effect.fn("aster blobs verify")(function* ({ hash, json, store }) {
+    const { verify } = yield* Effect.promise(() => import("../internal/blobs/verify.ts"))
+    yield* verify({ hash: Option.getOrUndefined(hash), store: Option.getOrUndefined(store), json })
+  })
+).pipe(
+  Command.withDescription(
+    "Read what is in the store against its hashes; what is damaged can then be added or fetched again"
+  )
+)
+
 /** @since 0.1.0 */
 export const command = Command.make("blobs").pipe(
   Command.withDescription("Keep, share and download blobs: files and folders by their hash"),
-  Command.withSubcommands([add, get, ls, share]),
+  Command.withSubcommands([add, get, ls, rm, share, verify]),
   Command.provideEffectDiscard(profileHint)
 )

@@ -33,10 +33,11 @@ export const addCollection = Effect.fnUntraced(function* (
   store: Store,
   entries: Iterable<Collection.CollectionEntry>,
   options?: Pick<AddOptions, "tag">
-): Effect.fn.Return<AddedBlob, BlobStoreError, Scope.Scope> {
+): Effect.fn.Return<AddedBlob, BlobStoreError | MalformedBlob, Scope.Scope> {
   const list = [...entries]
+  const encoded = yield* parsed(() => Collection.encodeNames(list.map(({ name }) => name)))
   const names = yield* store.create
-  yield* names.write(Collection.encodeNames(list.map(({ name }) => name)))
+  yield* names.write(encoded)
   // Held by this scope until the root, which keeps it, is tagged.
   const { hash } = yield* names.finish()
   const root = yield* store.create

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs
 import { join } from "node:path"
 import type { BlobHash } from "../BlobHash.ts"
 import { type BlobFiles, type BlobPart, Missing, type OpenBlob } from "./blobFiles.ts"
+import { syncDirectory } from "./syncDirectory.ts"
 
 const extension: Readonly<Record<BlobPart, string>> = { data: ".data", outboard: ".obao4" }
 
@@ -19,17 +20,6 @@ export const isAbsent = (error: unknown): boolean =>
   error !== null &&
   "code" in error &&
   (error.code === "ENOENT" || error.code === "ENOTDIR")
-
-/** Directories are synced through a handle; some systems refuse, and have no need for it. */
-const syncDirectory = async (path: string): Promise<void> => {
-  if (process.platform === "win32") return
-  const handle = await open(path)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 const writeAll = async (handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> => {
   for (let at = 0; at < bytes.length;) {

@@ -1,41 +1,58 @@
+/** Files of the user that are read. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { randomUUID } from "node:crypto"
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises"
+import { constants } from "node:fs"
+import { type FileHandle, open, readdir, stat } from "node:fs/promises"
 import * as path from "node:path"
 import { BlobFileError } from "../BlobError.ts"
+import type { FolderFile } from "../Blobs.ts"
 
-const PIECE = 1_048_576
+/** Bytes that are read or written at once. */
+export const PIECE = 1_048_576
 
-type OnProgress = ((progress: { readonly done: number; readonly total: number }) => Effect.Effect<void>) | undefined
+export type OnProgress =
+  | ((progress: { readonly done: number; readonly total: number }) => Effect.Effect<void>)
+  | undefined
 
-const attempt = <A>(
+/** Runs what touches a file; what it throws becomes the typed error. */
+export const attempt = <A>(
   file: string,
   operation: "read" | "write",
   run: () => Promise<A>
 ): Effect.Effect<A, BlobFileError> =>
   Effect.tryPromise({ try: run, catch: (cause) => new BlobFileError({ path: file, operation, cause }) })
 
-const openFile = (
+/** Opens a file until the scope ends. */
+export const opened = (
   file: string,
   operation: "read" | "write",
-  flags: string
+  run: () => Promise<FileHandle>
 ): Effect.Effect<FileHandle, BlobFileError, Scope.Scope> =>
-  Effect.acquireRelease(
-    attempt(file, operation, () => open(file, flags)),
-    (handle) => Effect.ignore(attempt(file, operation, () => handle.close()))
+  Effect.acquireRelease(attempt(file, operation, run), (handle) =>
+    Effect.ignore(attempt(file, operation, () => handle.close()))
   )
 
-/** The path of parts below a directory. */
-export const join = (directory: string, parts: ReadonlyArray<string>): string => path.join(directory, ...parts)
+/** What has no end or no beginning is no file: waiting for it could take for ever. */
+const openRegular = async (file: string): Promise<FileHandle> => {
+  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const found = await handle.stat()
+    if (found.isDirectory()) throw new Error("it is a folder")
+    if (!found.isFile()) throw new Error("it is a device, a socket or a pipe: read it as a stream")
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
 
 /** A file's content in pieces of 1 MiB. */
 export const readFile = (file: string, onProgress: OnProgress): Stream.Stream<Uint8Array, BlobFileError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const handle = yield* openFile(file, "read", "r")
+      const handle = yield* opened(file, "read", () => openRegular(file))
       const { size: total } = yield* attempt(file, "read", () => handle.stat())
       return Stream.paginate(0, (at) =>
         Effect.gen(function* () {
@@ -49,58 +66,58 @@ export const readFile = (file: string, onProgress: OnProgress): Stream.Stream<Ui
     })
   )
 
-/** What is below a folder: its files with their names, which are paths with `/` between the parts, in order. */
+/** What is below a folder, in the order of names. */
 export interface Folder {
-  readonly files: ReadonlyArray<{ readonly name: string; readonly path: string }>
+  readonly files: ReadonlyArray<FolderFile>
   /** Names of what is neither file nor folder, such as symbolic links. */
   readonly others: ReadonlyArray<string>
+  /** Names of files and folders that are not UTF-8, with a replacement for what is not. */
+  readonly unreadable: ReadonlyArray<string>
+  readonly emptyFolders: ReadonlyArray<string>
 }
 
 /** Looks through a folder. Nothing that links lead to is looked at, so nothing outside is found. */
 export const readFolder = (folder: string): Effect.Effect<Folder, BlobFileError> =>
   attempt(folder, "read", async () => {
-    const files: Array<Folder["files"][number]> = []
+    const files: Array<FolderFile> = []
     const others: Array<string> = []
+    const unreadable: Array<string> = []
+    const emptyFolders: Array<string> = []
     const visit = async (directory: string, prefix: string): Promise<void> => {
-      const entries = await readdir(directory, { withFileTypes: true })
-      entries.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+      const entries = await readdir(directory, { withFileTypes: true, encoding: "buffer" })
+      if (entries.length === 0 && prefix !== "") emptyFolders.push(prefix.slice(0, -1))
+      entries.sort((a, b) => Buffer.compare(a.name, b.name))
       for (const entry of entries) {
-        const [at, name] = [path.join(directory, entry.name), prefix + entry.name]
-        if (entry.isDirectory()) await visit(at, `${name}/`)
+        const text = entry.name.toString()
+        const [at, name] = [path.join(directory, text), prefix + text]
+        // Another file may have the name that these bytes are shown as.
+        if (Buffer.compare(Buffer.from(text), entry.name) !== 0) unreadable.push(name)
+        else if (entry.isDirectory()) await visit(at, `${name}/`)
         else if (entry.isFile()) files.push({ name, path: at })
         else others.push(name)
       }
     }
     await visit(folder, "")
-    return { files, others }
+    return { files, others, unreadable, emptyFolders }
   })
 
-/** Bytes of files together. */
-export const sizeOf = (paths: ReadonlyArray<string>): Effect.Effect<number, BlobFileError> =>
-  Effect.map(
-    Effect.forEach(paths, (file) => attempt(file, "read", () => stat(file))),
-    (stats) => stats.reduce((sum, { size }) => sum + size, 0)
-  )
+/** What is known of files before they are read. */
+export interface Inspected {
+  /** Bytes together. */
+  readonly size: number
+  /** Names of those that can be executed. */
+  readonly executables: ReadonlyArray<string>
+}
 
-/** Writes `size` bytes to a file beside the wanted one, and puts it in its place when it is whole and on the disk. */
-export const writeFile = Effect.fnUntraced(function* <E>(
-  file: string,
-  size: number,
-  read: (at: number, length: number) => Effect.Effect<Uint8Array, E>,
-  onProgress: OnProgress
-): Effect.fn.Return<void, BlobFileError | E, Scope.Scope> {
-  // No name that is there already, or belongs to another export.
-  const partial = `${file}.${randomUUID()}.partial`
-  yield* attempt(file, "write", () => mkdir(path.dirname(file), { recursive: true }))
-  yield* Effect.addFinalizer(() => Effect.ignore(attempt(file, "write", () => rm(partial, { force: true }))))
-  const handle = yield* openFile(partial, "write", "wx")
-  for (let at = 0; at < size; at += PIECE) {
-    const bytes = yield* read(at, Math.min(PIECE, size - at))
-    yield* attempt(file, "write", () => handle.writeFile(bytes))
-    if (onProgress !== undefined) yield* onProgress({ done: at + bytes.length, total: size })
-  }
-  yield* attempt(file, "write", async () => {
-    await handle.sync()
-    await rename(partial, file)
+/** Looks at files. */
+export const inspect = (files: ReadonlyArray<FolderFile>): Effect.Effect<Inspected, BlobFileError> =>
+  Effect.gen(function* () {
+    let size = 0
+    const executables: Array<string> = []
+    for (const file of files) {
+      const found = yield* attempt(file.path, "read", () => stat(file.path))
+      size += found.size
+      if (process.platform !== "win32" && (found.mode & 0o111) !== 0) executables.push(file.name)
+    }
+    return { size, executables }
   })
-})

@@ -15,13 +15,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
-import { refused } from "../../CliFailure.ts"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as nodePath from "node:path"
+import { misused, refused } from "../../CliFailure.ts"
 import { Locations, resolve } from "../../Locations.ts"
 import * as Progress from "../../Progress.ts"
 import { byteText } from "../byteText.ts"
 import { clientConfig } from "../clientConfig.ts"
 import { filesText, printJson, printTable } from "./output.ts"
-import { blobsOffline, blobsOn, contentOf, keep, openStore, parse, statOf } from "./store.ts"
+import { blobsOffline, blobsOn, contentOf, directoryOf, keep, openStore, parse, realPath, statOf } from "./store.ts"
 
 /** What to download, from whom, and where it goes. */
 export interface Get {
@@ -29,7 +32,10 @@ export interface Get {
   readonly name: string
   /** Addresses of further peers. */
   readonly from: ReadonlyArray<string>
+  /** A path, or "-" for standard output. */
   readonly output: string | undefined
+  /** Whether files that are there may be replaced. */
+  readonly force: boolean
   /** A credential file. */
   readonly credential: string | undefined
   readonly timeoutSeconds: number
@@ -135,20 +141,79 @@ const wantedBy = Effect.fnUntraced(function* (store: BlobStore["Service"], { fro
   return { content: { hash, format }, peers: [addr, ...others] }
 })
 
+/** Where a download is written to. */
+interface Output {
+  readonly path: string
+  readonly isStdout: boolean
+}
+
+/** Names by which Aster finds identities and settings: nobody else is to put them there. */
+const TRUSTED = new Set([".aster-identity", "aster.toml", ".aster.toml"])
+
+/** Refuses what could not be written before anything is fetched. */
+const checkOutput = Effect.fnUntraced(function* (
+  { isStdout, path }: Output,
+  { format }: BlobHash.HashAndFormat,
+  storeDirectory: string,
+  options: Get
+) {
+  if (isStdout) {
+    if (format === "hashSeq") return yield* refused("a collection has many files: name a folder with --output")
+    if (options.json) return yield* misused("--json and --output - both are for standard output: leave one out")
+    return
+  }
+  const own = yield* realPath(storeDirectory)
+  const target = nodePath.join(yield* realPath(nodePath.dirname(path)), nodePath.basename(path))
+  if (!nodePath.relative(own, target).startsWith("..")) {
+    return yield* refused(`${path} is in the blob store: write somewhere else`)
+  }
+  const stat = yield* statOf(path)
+  if (format === "hashSeq") {
+    return stat?.isDirectory() === false
+      ? yield* refused(`${path} is a file, and a collection needs a folder`)
+      : undefined
+  }
+  if (stat?.isDirectory() === true) return yield* refused(`${path} is a folder: name the file to write`)
+  if (stat?.isFile() === false) {
+    return yield* refused(`${path} is a device, a socket or a pipe: write to standard output with --output -`)
+  }
+  if (stat !== undefined && !options.force) {
+    return yield* refused(`${path} exists already: name another file, or replace it with --force`)
+  }
+})
+
+/** Writes to standard output; somebody who reads no further has what they want. */
+const toStdout = (blobs: Blobs["Service"], hash: BlobHash.BlobHash) =>
+  Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(blobs.stream(hash), stdio.stdout({ endOnDone: false }))).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "PlatformError" && String(error.cause ?? error.message).includes("EPIPE"),
+      () => Effect.void
+    )
+  )
+
+/** A stranger's collection is not to bring what this user's programs would trust. */
+const checkNames = (files: ReadonlyArray<{ readonly name: string }>, { force }: Get) => {
+  const trusted = files.find(({ name }) => TRUSTED.has(name.split("/").at(-1)!.toLowerCase()))
+  return trusted === undefined || force
+    ? Effect.void
+    : refused(
+        `the collection holds ${trusted.name}, which would decide what this user's programs trust: look at it with ` +
+          `aster blobs ls HASH, and write it with --force if it is to be there`
+      )
+}
+
 /** Downloads what is missing, and writes it out if wanted. */
 export const get = Effect.fnUntraced(function* (options: Get) {
   const locations = yield* Locations
-  const output = options.output === undefined ? undefined : resolve(locations, options.output)
+  const output: Output | undefined =
+    options.output === undefined
+      ? undefined
+      : { path: resolve(locations, options.output), isStdout: options.output === "-" }
   const credential = options.credential === undefined ? undefined : resolve(locations, options.credential)
+  const directory = yield* directoryOf(options.store)
   const store = yield* openStore(options.store, "write")
   const { content, peers } = yield* wantedBy(store, options)
-  if (output !== undefined) {
-    const stat = yield* statOf(output)
-    if (content.format === "raw" && stat?.isDirectory() === true)
-      return yield* refused(`${output} is a folder: name the file to write`)
-    if (content.format === "hashSeq" && stat?.isDirectory() === false)
-      return yield* refused(`${output} is a file, and a collection needs a folder`)
-  }
+  if (output !== undefined) yield* checkOutput(output, content, directory, options)
   yield* store.protect(content)
   const offline = yield* blobsOffline(store)
   const here = yield* Effect.result(offline.download(content, { tag: false }))
@@ -180,23 +245,32 @@ export const get = Effect.fnUntraced(function* (options: Get) {
           .pipe(Effect.catchTag("MalformedBlob", (error) => (output === undefined ? Effect.succeed(undefined) : error)))
   const sizes = yield* Effect.forEach(files ?? [content], ({ hash }) => store.bitfield(hash))
   const size = sizes.reduce((sum, blob) => sum + blob.size, 0)
+  if (output?.isStdout === true) return yield* toStdout(offline, content.hash)
   if (output !== undefined) {
+    yield* checkNames(files ?? [], options)
     yield* Progress.measured("Writing", (onProgress) =>
       files === undefined
-        ? offline.export(content.hash, output, { onProgress })
-        : offline.exportCollection(content.hash, output, { onProgress })
+        ? offline.export(content.hash, output.path, { onProgress, overwrite: options.force })
+        : offline.exportCollection(content.hash, output.path, { onProgress, overwrite: options.force })
     )
   }
   if (options.json) {
     const failures = downloaded.failures.map(({ message, peer }) => ({ peer, message }))
     const { received } = downloaded
-    return yield* printJson({ ...content, size, files: files?.length, received, output: output ?? null, failures })
+    return yield* printJson({
+      ...content,
+      size,
+      files: files?.length,
+      received,
+      output: output?.path ?? null,
+      failures
+    })
   }
   yield* printTable([
     ["Hash", BlobHash.format(content)],
     ["Size", byteText(size)],
     ...(files === undefined ? [] : [["Kind", `collection, ${filesText(files.length)}`] as const]),
     ["Received", byteText(downloaded.received)],
-    ...(output === undefined ? [] : [["Output", output] as const])
+    ...(output === undefined ? [] : [["Output", output.path] as const])
   ])
 }, Effect.scoped)

@@ -15,11 +15,29 @@ import { refused } from "../../CliFailure.ts"
 import { Locations, resolve } from "../../Locations.ts"
 import { clientConfig } from "../clientConfig.ts"
 
-/** What the file system says about a path; undefined when there is nothing. */
-export const statOf = (file: string) => Effect.promise(() => fs.stat(file).catch(() => undefined))
+/** What an operating system says where there is nothing. */
+const isAbsent = (error: unknown): boolean =>
+  typeof error === "object" &&
+  error !== null &&
+  "code" in error &&
+  (error.code === "ENOENT" || error.code === "ENOTDIR")
+
+/** What the file system says about a path; undefined when there is nothing. That it does not say so is an error. */
+export const statOf = (file: string) =>
+  Effect.tryPromise({
+    try: () =>
+      fs.stat(file).catch((error: unknown) => {
+        if (isAbsent(error)) return undefined
+        throw error
+      }),
+    catch: (error) => refused(`cannot look at ${file}: ${error instanceof Error ? error.message : String(error)}`)
+  })
+
+/** The path without links on its way, as far as it is there. */
+export const realPath = (file: string) => Effect.promise(() => fs.realpath(file).catch(() => nodePath.resolve(file)))
 
 /** The store's folder: the one given, the one that a server with the same settings uses, or one of the user. */
-const directoryOf = Effect.fnUntraced(function* (given: string | undefined) {
+export const directoryOf = Effect.fnUntraced(function* (given: string | undefined) {
   const locations = yield* Locations
   if (given !== undefined) return resolve(locations, given)
   const { storagePath } = yield* clientConfig(undefined)
@@ -27,17 +45,19 @@ const directoryOf = Effect.fnUntraced(function* (given: string | undefined) {
   return nodePath.join(home, "blobs")
 })
 
-/** Opens the store. One that is only read from has to be there already. */
+/** Opens the store. One that is only read from has to be there already, and is not changed. */
 export const openStore = Effect.fnUntraced(function* (given: string | undefined, use: "read" | "write") {
   const directory = yield* directoryOf(given)
-  if (use === "read" && (yield* statOf(nodePath.join(directory, "blobs.db"))) === undefined) {
-    return yield* refused(
-      `there is no blob store at ${directory}: add something with aster blobs add, or name another one with --store`
-    )
-  }
-  const context = yield* Layer.build(BlobStore.layerDirectory(directory))
+  if (use === "read" && (yield* statOf(directory)) === undefined) return yield* noStore(directory)
+  const readOnly = use === "read"
+  const context = yield* Layer.build(BlobStore.layerDirectory(directory, { readOnly }))
   return Context.get(context, BlobStore)
 })
+
+const noStore = (directory: string) =>
+  refused(
+    `there is no blob store at ${directory}: add something with aster blobs add, or name another one with --store`
+  )
 
 /** Blobs in a store, on a node. */
 export const blobsOn = (store: BlobStore["Service"], node: IrohNode["Service"]) =>
@@ -64,10 +84,13 @@ export const parse = <A>(read: () => A): Effect.Effect<A, MalformedBlob> =>
 export const contentOf = Effect.fnUntraced(function* (store: BlobStore["Service"], text: string) {
   const content = yield* parse(() => BlobHash.parseWithFormat(text.trim()))
   if (content.format === "hashSeq") return content
-  const tags = yield* Stream.runCollect(store.tags.list())
-  const isSeq = tags.some(({ format, hash }) => hash === content.hash && format === "hashSeq")
+  const isSeq = (yield* tagsOf(store, content.hash)).some(({ format }) => format === "hashSeq")
   return isSeq ? ({ ...content, format: "hashSeq" } as const) : content
 })
+
+/** The tags that name a blob, as whatever. */
+export const tagsOf = (store: BlobStore["Service"], hash: BlobHash.BlobHash) =>
+  Stream.runCollect(Stream.filter(store.tags.list(), (tag) => tag.hash === hash))
 
 /** Makes sure that something keeps the blob: the tag of this name, or any, which is made if there is none. */
 export const keep = Effect.fnUntraced(function* (
@@ -76,8 +99,8 @@ export const keep = Effect.fnUntraced(function* (
   tag: string | undefined
 ) {
   if (tag !== undefined) return yield* store.tags.set(tag, { format, hash })
-  const tags = yield* Stream.runCollect(store.tags.list())
-  if (!tags.some((tag) => tag.hash === hash && tag.format === format)) yield* store.tags.create({ format, hash })
+  const tags = yield* tagsOf(store, hash)
+  if (!tags.some((tag) => tag.format === format)) yield* store.tags.create({ format, hash })
 })
 
 /** The hashes that a hash sequence lists. */
