@@ -25,6 +25,8 @@ export interface Member {
 export interface MemberOptions {
   readonly gossip?: GossipOptions | undefined
   readonly node?: NodeOptions | undefined
+  /** Further protocols of the node. */
+  readonly alpns?: Readonly<Record<string, Router.Handler>> | undefined
 }
 
 const build = Effect.fnUntraced(function* <R>(nodeLayer: Layer.Layer<IrohNode, unknown, R>, options: MemberOptions) {
@@ -32,8 +34,13 @@ const build = Effect.fnUntraced(function* <R>(nodeLayer: Layer.Layer<IrohNode, u
     Layer.provideMerge(nodeLayer)
   )
   const context = yield* Effect.orDie(Layer.build(Layer.fresh(layer)))
+  const further = Object.entries(options.alpns ?? {}).map(([alpn, handler]) => ({ alpn, handler }))
   yield* Effect.provideContext(
-    Router.serve({ protocols: [GossipProtocol.protocol], gracePeriod: "1 second", linger: "10 millis" }),
+    Router.serve({
+      protocols: [GossipProtocol.protocol, ...further],
+      gracePeriod: "1 second",
+      linger: "10 millis"
+    }),
     context
   )
   const node = Context.get(context, IrohNode)
