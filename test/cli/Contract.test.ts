@@ -1,3 +1,4 @@
+import * as Contract from "@aster-effect/core/contract/Contract"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,7 @@ describe("aster contract gen", () => {
       assert.strictEqual(code, 0)
       const text = yield* read(".aster/manifest.json")
       assert.deepStrictEqual(Manifest.parse(text), {
-        ...Manifest.fromDescription(TaskRunner.description),
+        ...Manifest.fromDescription(TaskRunner.description, TaskRunner.contract, { wireTypes: true }),
         semver: "1.2.3"
       })
       assert.strictEqual(JSON.parse(text).contract_id, TaskRunner.contract.contractId)
@@ -88,6 +89,20 @@ describe("aster contract gen", () => {
   )
 })
 
+describe("aster contract gen --postponed-annotations", () => {
+  it.effect("gives the contract that Python makes of annotations that stay text", () =>
+    Effect.gen(function* () {
+      const { aster, read } = yield* sandbox()
+      const { contractId } = Contract.fromDescription(TaskRunner.description, { postponedAnnotations: true })
+      assert.notStrictEqual(contractId, TaskRunner.contract.contractId)
+      assert.strictEqual((yield* aster(`contract gen --service ${tasks} --postponed-annotations`)).code, 0)
+      assert.strictEqual(Manifest.parse(yield* read(".aster/manifest.json")).contractId, contractId)
+      const { out } = yield* aster(`contract inspect ${tasks} --postponed-annotations --json`)
+      assert.strictEqual(JSON.parse(out).contract_id, contractId)
+    })
+  )
+})
+
 describe("aster contract inspect", () => {
   it.effect("shows id, methods and types of a service in a module", () =>
     Effect.gen(function* () {
@@ -122,6 +137,17 @@ describe("aster contract inspect", () => {
       assert.include(out, "count  (server_stream)")
       assert.include(out, "by_name: map<string, Inner>")
       assert.include(out, "note: string?")
+      for (const field of [
+        "big: int64",
+        "at: timestamp",
+        "day: date",
+        "matrix: list<list<int>>",
+        "names: set<string>"
+      ]) {
+        assert.include(out, field)
+      }
+      for (const field of ["int8: int8", "float32: float32", "maybe: int32?", "anything: any"])
+        assert.include(out, field)
       const { out: json } = yield* aster("contract inspect .aster/manifest.json --json")
       assert.strictEqual(JSON.parse(json).contract_id, KitchenSink.contract.contractId)
     })

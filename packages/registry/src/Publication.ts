@@ -33,7 +33,7 @@ export const publish = Effect.fn("Publication.publish")(function* (
   { contract, description, name, version }: Service.Any
 ): Effect.fn.Return<boolean, PublicationError> {
   const { contractId } = contract
-  const manifest = Manifest.encode(Manifest.fromDescription(description, contract))
+  const manifest = Manifest.encode(Manifest.fromDescription(description, contract, { wireTypes: true }))
   const parts = [
     { name: "contract.bin", bytes: contract.canonicalBytes },
     ...contract.types.map((type) => ({ name: `types/${type.hash}.bin`, bytes: type.canonical })),

@@ -1,11 +1,12 @@
 /**
- * `aster contract gen|inspect`: contracts of services, without a network.
+ * `aster contract gen|gen-client|inspect`: contracts of services.
  *
  * @since 0.1.0
  */
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import * as Contract from "@aster-effect/core/contract/Contract"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
+import * as ManifestDescription from "@aster-effect/core/contract/ManifestDescription"
 import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type * as Service from "@aster-effect/core/service/Service"
 import * as fs from "node:fs/promises"
@@ -17,7 +18,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CliFailure, refused } from "../CliFailure.ts"
+import * as ClientModule from "../ClientModule.ts"
 import { contractLines, type Described } from "../internal/contractText.ts"
+import * as flags from "../internal/flags.ts"
 import { printable } from "../internal/printable.ts"
 import { profileHint } from "../internal/profileHint.ts"
 import * as sourceRevision from "../internal/sourceRevision.ts"
@@ -33,7 +36,8 @@ const manifestOf = (service: Service.Any, postponed: boolean): Effect.Effect<Man
     try: () =>
       Manifest.fromDescription(
         service.description,
-        postponed ? Contract.fromDescription(service.description, { postponedAnnotations: true }) : service.contract
+        postponed ? Contract.fromDescription(service.description, { postponedAnnotations: true }) : service.contract,
+        { wireTypes: true }
       ),
     catch: (cause) => refused(`service ${service.name}: ${cause instanceof Error ? cause.message : String(cause)}`)
   })
@@ -140,9 +144,100 @@ const inspect = Command.make(
   })
 ).pipe(Command.withDescription("Show contract id, methods and types of a manifest or of a service in a module"))
 
+const genClient = Command.make(
+  "gen-client",
+  {
+    target: Argument.String("target").pipe(
+      Argument.withDescription(
+        `A manifest file, or a producer: ticket, base64 address or endpoint id (default: ${defaultManifest})`
+      ),
+      Argument.withDefault(defaultManifest)
+    ),
+    services: Flag.String("service").pipe(
+      Flag.withMetavar("name"),
+      Flag.withDescription("A service to define; may be repeated (default: all)"),
+      Flag.atLeast(0)
+    ),
+    out: Flag.String("out").pipe(
+      Flag.withAlias("o"),
+      Flag.withMetavar("path"),
+      Flag.withDescription("The TypeScript module to write (default: standard output)"),
+      Flag.optional
+    ),
+    rcan: flags.rcan,
+    timeout: flags.timeout("Time for everything that needs a producer")
+  },
+  Effect.fn("aster contract gen-client")(function* ({ out, rcan, services, target, timeout }) {
+    const locations = yield* Locations
+    const read = yield* Effect.result(BoundedFile.read(resolve(locations, target), maxManifestBytes))
+    if (read._tag === "Failure" && read.failure.code !== "ENOENT") return yield* read.failure
+    if (read._tag === "Failure" && target === defaultManifest) {
+      return yield* refused(`there is no ${defaultManifest}; name a manifest file or a producer's address`)
+    }
+    const published =
+      read._tag === "Success"
+        ? (yield* ofFile(target, read.success.text)).map(({ manifest }) => ({ manifest, types: undefined }))
+        : yield* ofProducer(
+            target,
+            services,
+            Option.map(rcan, (file) => resolve(locations, file)),
+            timeout
+          )
+    const wanted = published.filter(({ manifest }) => services.length === 0 || services.includes(manifest.service))
+    const missing = services.find((name) => wanted.every(({ manifest }) => manifest.service !== name))
+    if (missing !== undefined) {
+      const known = published.map(({ manifest }) => manifest.service).join(", ")
+      return yield* refused(`there is no service ${missing}; there is ${known === "" ? "none" : known}`)
+    }
+    const described = yield* Effect.forEach(wanted, ({ manifest, types }) =>
+      Effect.try({
+        try: () => ({ ...ManifestDescription.describe(manifest, types), contractId: manifest.contractId }),
+        catch: (cause) => refused(cause instanceof Error ? cause.message : String(cause))
+      })
+    )
+    const text = ClientModule.render(described, { source: read._tag === "Success" ? target : "a producer" })
+    if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
+    const file = resolve(locations, out.value)
+    yield* writeFile(file, text)
+    yield* Console.log(`Module: ${file}`)
+    for (const { contractId, description, untold } of described) {
+      yield* Console.log(
+        `  ${printable(description.name)} v${description.version}  contract_id=${contractId.slice(0, 16)}...`
+      )
+      if (untold.length > 0) {
+        yield* Console.log(
+          `    the contract does not tell the types of ${printable(untold.join(", "))}; see the module`
+        )
+      }
+    }
+  })
+).pipe(
+  Command.withDescription("Write a TypeScript module with the definitions of services"),
+  Command.withExamples([
+    { command: "aster contract gen-client .aster/manifest.json --out client.ts", description: "From a manifest" },
+    {
+      command: "aster contract gen-client aster1... --out client.ts",
+      description: "From what a producer has published"
+    }
+  ])
+)
+
+const ofProducer = Effect.fnUntraced(function* (
+  address: string,
+  services: ReadonlyArray<string>,
+  credentialFile: Option.Option<string>,
+  timeoutSeconds: number
+) {
+  // Everything about the network is loaded for this command only.
+  const { published } = yield* Effect.promise(() => import("../internal/published.ts"))
+  return yield* Effect.scoped(
+    published({ address, services, credentialFile: Option.getOrUndefined(credentialFile), timeoutSeconds })
+  )
+})
+
 /** @since 0.1.0 */
 export const command = Command.make("contract").pipe(
-  Command.withDescription("Contracts of services; needs no network"),
-  Command.withSubcommands([gen, inspect]),
+  Command.withDescription("Contracts of services; needs no network but for what producers have published"),
+  Command.withSubcommands([gen, genClient, inspect]),
   Command.provideEffectDiscard(profileHint)
 )

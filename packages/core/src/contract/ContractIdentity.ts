@@ -13,6 +13,7 @@
 import { blake3 } from "@noble/hashes/blake3.js"
 import { bytesToHex } from "@noble/hashes/utils.js"
 import { ContractError } from "./ContractError.ts"
+import { CanonicalReader } from "./internal/canonicalReader.ts"
 import { CanonicalWriter } from "./internal/canonicalWriter.ts"
 import { compareCodePoints } from "./internal/codePoints.ts"
 import {
@@ -104,9 +105,14 @@ export interface TypeDefJson {
 /** The structures that have canonical bytes of their own. @since 0.1.0 */
 export type StructureName = "ServiceContract" | "TypeDef" | "MethodDef"
 
-const readTypeKind = readChoice(["primitive", "ref", "self_ref", "any"])
-const readContainer = readChoice(["none", "list", "set", "map"])
-const readTypeDefKind = readChoice(["message", "enum", "union"])
+/** In the order of their numbers. */
+const TYPE_KINDS = ["primitive", "ref", "self_ref", "any"] as const
+const CONTAINERS = ["none", "list", "set", "map"] as const
+const TYPE_DEF_KINDS = ["message", "enum", "union"] as const
+
+const readTypeKind = readChoice(TYPE_KINDS)
+const readContainer = readChoice(CONTAINERS)
+const readTypeDefKind = readChoice(TYPE_DEF_KINDS)
 const readPattern = readChoice(["unary", "server_stream", "client_stream", "bidi_stream"])
 const readCapabilityKind = readChoice(["role", "any_of", "all_of"])
 const readStrings = readList(readString)
@@ -283,6 +289,40 @@ export const canonicalBytes = (type: StructureName, json: unknown): Uint8Array =
   const writer = new CanonicalWriter()
   read(typeof json === "string" ? parseJsonText(json) : json)(writer)
   return writer.toBytes()
+}
+
+/**
+ * The type that canonical bytes are of, such as those published as `types/<hash>.bin`.
+ *
+ * Throws a `ContractError` for anything else.
+ *
+ * @since 0.1.0
+ */
+export const typeFromBytes = (bytes: Uint8Array): TypeDefJson => {
+  const reader = new CanonicalReader(bytes)
+  const type: TypeDefJson = {
+    kind: reader.choice(TYPE_DEF_KINDS),
+    package: reader.string(),
+    name: reader.string(),
+    fields: reader.list(() => ({
+      id: reader.int32(),
+      name: reader.string(),
+      type_kind: reader.choice(TYPE_KINDS),
+      type_primitive: reader.string(),
+      type_ref: reader.hex(),
+      self_ref_name: reader.string(),
+      optional: reader.boolean(),
+      ref_tracked: reader.boolean(),
+      container: reader.choice(CONTAINERS),
+      container_key_kind: reader.choice(TYPE_KINDS),
+      container_key_primitive: reader.string(),
+      container_key_ref: reader.hex()
+    })),
+    enum_values: reader.list(() => ({ name: reader.string(), value: reader.int32() })),
+    union_variants: reader.list(() => ({ name: reader.string(), id: reader.int32(), type_ref: reader.hex() }))
+  }
+  reader.end()
+  return type
 }
 
 /** The BLAKE3-256 hash of some bytes as 64 lower-case hex digits. @since 0.1.0 */

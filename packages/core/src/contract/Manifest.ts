@@ -20,6 +20,7 @@ import {
 } from "../Limits.ts"
 import { ManifestError } from "./ManifestError.ts"
 import * as ManifestField from "./ManifestField.ts"
+import * as ManifestTypes from "./ManifestTypes.ts"
 import type {
   MethodDescription,
   Pattern,
@@ -81,6 +82,14 @@ export interface ManifestMethod {
   /** Fields of the request. */
   readonly fields: ReadonlyArray<ManifestField.ManifestField>
   readonly responseFields: ReadonlyArray<ManifestField.ManifestField>
+  /** What exactly travels, if the manifest says so; `ManifestTypes` reads it. */
+  readonly wireTypes?: ManifestField.JsonValue | undefined
+}
+
+/** @since 0.1.0 */
+export interface Options {
+  /** Say exactly what travels, beside the fields that release 0.1.2 knows. Default false. */
+  readonly wireTypes?: boolean | undefined
 }
 
 const CANONICAL_ENCODING = "fory-xlang/0.15"
@@ -93,10 +102,12 @@ const CANONICAL_ENCODING = "fory-xlang/0.15"
  */
 export const fromDescription = (
   service: ServiceDescription,
-  contract: Contract.Contract = Contract.fromDescription(service)
+  contract: Contract.Contract = Contract.fromDescription(service),
+  options?: Options
 ): Manifest => {
   const modes = contract.contract.serialization_modes
   const xlang = modes.includes("xlang")
+  const types = options?.wireTypes === true ? new ManifestTypes.Encoder() : undefined
   return {
     v: 1,
     service: service.name,
@@ -106,7 +117,12 @@ export const fromDescription = (
     typeCount: contract.types.length,
     typeHashes: contract.types.map((type) => type.hash).sort(),
     methodCount: service.methods.length,
-    methods: service.methods.map((method) => methodOf(method, xlang)).sort((a, b) => compareCodePoints(a.name, b.name)),
+    methods: service.methods
+      .toSorted((a, b) => compareCodePoints(a.name, b.name))
+      .map((method) => ({
+        ...methodOf(method, xlang),
+        ...(types === undefined ? undefined : { wireTypes: types.method(method.request, method.response) })
+      })),
     serializationModes: modes,
     scoped: service.scope,
     ...withDeprecated(ManifestField.documentationOf(service)),
@@ -202,7 +218,10 @@ export const encode = (manifest: Manifest): string =>
               ["idempotent", method.idempotent],
               ...ManifestField.documentationMembers(method),
               ["fields", method.fields.map(ManifestField.toPythonJson)],
-              ["response_fields", method.responseFields.map(ManifestField.toPythonJson)]
+              ["response_fields", method.responseFields.map(ManifestField.toPythonJson)],
+              ...(method.wireTypes === undefined
+                ? []
+                : ([["wire_types", ManifestField.jsonValue(method.wireTypes)]] as const))
             ]
           }))
         ],
@@ -337,8 +356,10 @@ const readMode = (json: JsonValue, path: string): string => {
 
 const methodFromJson = (json: JsonValue, path: string): ManifestMethod => {
   const method = new ManifestObject(json, path)
+  const wireTypes = method.get("wire_types")
   const timeout = method.get("timeout") ?? null
-  if (timeout !== null && typeof timeout !== "number") throw method.fail("timeout", "a number of seconds or null")
+  if (timeout !== null && !(typeof timeout === "number" && Number.isFinite(timeout)))
+    throw method.fail("timeout", "a number of seconds or null")
   return {
     name: method.string("name"),
     pattern: method.choice("pattern", ["unary", "server_stream", "client_stream", "bidi_stream"], "unary"),
@@ -350,6 +371,7 @@ const methodFromJson = (json: JsonValue, path: string): ManifestMethod => {
     idempotent: method.boolean("idempotent", false),
     ...ManifestField.documentationFromJson(method),
     fields: method.list("fields", MAX_MANIFEST_FIELDS_PER_METHOD, ManifestField.fromJson),
-    responseFields: method.list("response_fields", MAX_MANIFEST_FIELDS_PER_METHOD, ManifestField.fromJson)
+    responseFields: method.list("response_fields", MAX_MANIFEST_FIELDS_PER_METHOD, ManifestField.fromJson),
+    ...(wireTypes === undefined ? undefined : { wireTypes })
   }
 }

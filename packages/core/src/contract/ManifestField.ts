@@ -11,6 +11,11 @@ import type { Documentation, EnumType, Field, ScalarName, TypeName, WireType } f
 
 export type { JsonValue }
 
+/** @since 0.1.0 */
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
 const kinds = ["string", "int", "float", "bool", "bytes", "list", "map", "ref", "enum"] as const
 const defaultKinds = ["none", "value", "empty_list", "empty_map", "factory", "null"] as const
 
@@ -318,7 +323,8 @@ export const toPythonJson = (field: ManifestField): PythonJson => {
   return { members: members.filter((member): member is [string, PythonJson] => member[1] !== undefined) }
 }
 
-const jsonValue = (json: JsonValue): PythonJson => {
+/** Any JSON, for the writer of `Manifest`. @since 0.1.0 */
+export const jsonValue = (json: JsonValue): PythonJson => {
   if (isJsonObject(json)) return { members: Object.entries(json).map(([key, value]) => [key, jsonValue(value)]) }
   return isJsonArray(json) ? json.map(jsonValue) : json
 }

@@ -27,7 +27,7 @@ export class ManifestObject {
     this.#path = path
   }
 
-  #pathOf(key: string): string {
+  pathOf(key: string): string {
     return this.#path === "" ? key : `${this.#path}.${key}`
   }
 
@@ -36,7 +36,7 @@ export class ManifestObject {
   }
 
   fail(key: string, expected: string): ManifestError {
-    return new ManifestError(this.#pathOf(key), `expected ${expected}`)
+    return new ManifestError(this.pathOf(key), `expected ${expected}`)
   }
 
   /** A string with a fallback for a missing key; mandatory without one. */
@@ -88,6 +88,6 @@ export class ManifestObject {
   list<A>(key: string, limit: number, read: (value: JsonValue, path: string) => A): ReadonlyArray<A> {
     const value = this.get(key) ?? []
     if (!isJsonArray(value)) throw this.fail(key, "an array")
-    return value.slice(0, limit).map((item, index) => read(item, `${this.#pathOf(key)}[${index}]`))
+    return value.slice(0, limit).map((item, index) => read(item, `${this.pathOf(key)}[${index}]`))
   }
 }

@@ -1,0 +1,81 @@
+import { AsterClient, type ConnectFailure } from "@aster-effect/client/AsterClient"
+import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import * as DocumentId from "@aster-effect/iroh-docs/DocumentId"
+import { Docs } from "@aster-effect/iroh-docs/Docs"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import type { BindError } from "@aster-effect/iroh/NodeError"
+import * as PublishedContract from "@aster-effect/registry/PublishedContract"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { type CliFailure, refused } from "../CliFailure.ts"
+import * as Progress from "../Progress.ts"
+import { clientConfig } from "./clientConfig.ts"
+
+/** What to ask a producer for. */
+export interface Request {
+  readonly address: string
+  /** Names of services; all of them when there is none. */
+  readonly services: ReadonlyArray<string>
+  /** The absolute path of the credential to show; without one, that of the environment, if any. */
+  readonly credentialFile: string | undefined
+  /** For everything, connecting included. */
+  readonly timeoutSeconds: number
+}
+
+/** The contracts that a producer has published of what it offers. */
+export const published = Effect.fnUntraced(function* (
+  request: Request
+): Effect.fn.Return<
+  ReadonlyArray<PublishedContract.PublishedContract>,
+  CliFailure | ConnectFailure | BindError,
+  Scope.Scope
+> {
+  const { address, credentialFile, timeoutSeconds } = request
+  const timeout = Duration.seconds(timeoutSeconds)
+  const client = AsterClient.layer({
+    address,
+    config: clientConfig(credentialFile),
+    enrollmentCredentialFile: credentialFile,
+    connectTimeout: Duration.min(timeout, Duration.seconds(10))
+  })
+  const all = Effect.gen(function* () {
+    const aster = Context.get(yield* Progress.during("Connecting", Layer.build(client)), AsterClient)
+    return yield* Progress.during("Reading the contracts", contracts(aster, request))
+  })
+  return yield* Effect.timeoutOrElse(all, {
+    duration: timeout,
+    orElse: () => Effect.fail(refused(`no answer within ${timeoutSeconds} s; more with --timeout`))
+  })
+})
+
+const contracts = Effect.fnUntraced(function* (
+  aster: AsterClient["Service"],
+  { address, services }: Request
+): Effect.fn.Return<ReadonlyArray<PublishedContract.PublishedContract>, CliFailure, Scope.Scope> {
+  const offered = aster.services.filter(({ name }) => services.length === 0 || services.includes(name))
+  if (aster.registryNamespace === "") {
+    return yield* refused(
+      "the producer publishes no contracts; use a manifest file, from `aster contract gen` at its place"
+    )
+  }
+  const producer = NodeAddr.parse(address.trim())
+  const node = Layer.succeed(IrohNode, aster.node)
+  const blobs = Layer.provideMerge(Blobs.layerWith({ providers: [producer] }), [BlobStore.layerMemory(), node])
+  const context = yield* Layer.build(Layer.provideMerge(Docs.layer(), blobs))
+  const read = Effect.gen(function* () {
+    const document = yield* Context.get(context, Docs).import({
+      _tag: "Read",
+      document: DocumentId.parse(aster.registryNamespace)
+    })
+    yield* document.syncWith(producer)
+    return yield* Effect.forEach(offered, ({ contractId }) =>
+      PublishedContract.read({ document, blobs: aster.blobs }, contractId)
+    )
+  })
+  return yield* Effect.mapError(read, ({ message }) => refused(message))
+})
