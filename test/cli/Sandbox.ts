@@ -2,6 +2,7 @@ import * as Aster from "@aster-effect/cli/Aster"
 import { Keyring } from "@aster-effect/cli/Keyring"
 import { Locations } from "@aster-effect/cli/Locations"
 import { ProgressLine } from "@aster-effect/cli/Progress"
+import { LOCK_NAME } from "@aster-effect/config/FileLock"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -53,6 +54,7 @@ export interface Sandbox {
   readonly read: (name: string) => Effect.Effect<string>
   readonly write: (name: string, text: string, mode?: number) => Effect.Effect<void>
   readonly mode: (name: string) => Effect.Effect<string>
+  /** Files and directories, apart from the lock. */
   readonly list: (name: string) => Effect.Effect<ReadonlyArray<string>>
 }
 
@@ -135,7 +137,10 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
         await fs.writeFile(file(name), text, { mode })
       }),
     mode: (name) => Effect.promise(async () => ((await fs.stat(file(name))).mode & 0o777).toString(8)),
-    list: (name) => Effect.promise(async () => (await fs.readdir(file(name)).catch(() => [])).toSorted())
+    list: (name) =>
+      Effect.promise(async () =>
+        (await fs.readdir(file(name)).catch(() => [])).filter((entry) => entry !== LOCK_NAME).toSorted()
+      )
   }
   return { ...sandbox, keyring: Context.get(yield* Layer.build(keys), Keyring) }
 })

@@ -1,3 +1,4 @@
+import { LOCK_NAME } from "@aster-effect/config/FileLock"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe, it } from "@effect/vitest"
@@ -254,7 +255,10 @@ n = 2
       assert.strictEqual(before.mode & 0o777, 0o600)
       assert.strictEqual(after.mode & 0o777, 0o600)
       assert.notStrictEqual(before.ino, after.ino)
-      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(path.dirname(file))), [".aster-identity"])
+      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(path.dirname(file))), [
+        ".aster-identity",
+        LOCK_NAME
+      ])
       assert.deepStrictEqual((yield* IdentityFile.read(file)).identity.peers, [])
     })
   )
@@ -265,7 +269,7 @@ n = 2
       yield* Effect.promise(() => fs.mkdir(path.join(parent, "taken", "inside"), { recursive: true }))
       const error = yield* Effect.flip(IdentityFile.write(path.join(parent, "taken"), IdentityFile.empty))
       assert.strictEqual(error.operation, "write")
-      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(parent)), ["taken"])
+      assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(parent)), [LOCK_NAME, "taken"])
     })
   )
 })

@@ -18,8 +18,10 @@ import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as AtomicFile from "@aster-effect/config/AtomicFile"
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import type { FileError } from "@aster-effect/config/FileError"
+import * as FileLock from "@aster-effect/config/FileLock"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import { isTable, parse as parseToml, type Table } from "@aster-effect/config/TomlDocument"
+import * as TomlEdit from "@aster-effect/config/TomlEdit"
 import * as TomlText from "@aster-effect/config/TomlText"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -81,8 +83,57 @@ export const parse = (text: string, file: string): Result.Result<ProfileStore, A
 export const format = ({ active, profiles, rest }: ProfileStore): string =>
   TomlText.format({ active_profile: active, ...rest, profiles: Object.fromEntries(profiles) })
 
-/** What is in `~/.aster/config.toml`; without the file, no profile. @since 0.1.0 */
-export const load: Effect.Effect<ProfileStore, AsterConfigError | FileError> = Effect.gen(function* () {
+/** The text of a file in which `before` became `after`; what is the same stays as it stands. */
+const edited = (
+  file: string,
+  text: string,
+  before: ProfileStore,
+  after: ProfileStore
+): Result.Result<string, AsterConfigError> => {
+  if (text.trim() === "") return Result.succeed(format(after))
+  const removed = [...before.profiles.keys()].filter((name) => !after.profiles.has(name))
+  const keyed = (section: TomlEdit.Section): TomlEdit.Section => {
+    if (section.path.length === 0 && before.active !== after.active) {
+      return TomlEdit.withKey(section, "active_profile", after.active)
+    }
+    const name = section.path[0] === "profiles" && section.path.length === 2 ? section.path[1] : undefined
+    const [old, next] = [before.profiles.get(name ?? ""), after.profiles.get(name ?? "")]
+    return Object.entries(next ?? {})
+      .filter(([key, value]) => old !== undefined && old[key] !== value)
+      .reduce((kept, [key, value]) => TomlEdit.withKey(kept, key, value), section)
+  }
+  const sections = TomlEdit.sections(text)
+    .filter((section) => !removed.some((name) => TomlEdit.isWithin(section, ["profiles", name])))
+    .map(keyed)
+  const added = [...after.profiles].filter(([name]) => !before.profiles.has(name))
+  const lines = TomlText.lines({ profiles: Object.fromEntries(added) })
+  return Result.gen(function* () {
+    const parts = added.length === 0 ? sections : TomlEdit.withLines(sections, lines)
+    // Defaults that the file does not spell out are no change to it.
+    const { root } = yield* parseToml(file, text)
+    const profiles = isTable(root["profiles"]) ? root["profiles"] : {}
+    const expected = Object.fromEntries(
+      [...after.profiles].map(([name, profile]) => {
+        const stood = profiles[name]
+        const old = before.profiles.get(name)
+        const shown = Object.entries(profile).filter(
+          ([key, value]) => !isTable(stood) || key in stood || old?.[key] !== value
+        )
+        return [name, Object.fromEntries(shown)]
+      })
+    )
+    const active = "active_profile" in root || before.active !== after.active ? { active_profile: after.active } : {}
+    const tables = after.profiles.size > 0 || "profiles" in root ? { profiles: expected } : {}
+    const emptied = after.profiles.size === 0 && before.profiles.size > 0 ? { profiles: undefined } : {}
+    return yield* TomlEdit.changed(file, parts, { ...root, ...active, ...tables, ...emptied })
+  })
+}
+
+/** What stands in the file now, and its text. */
+const read = Effect.fnUntraced(function* (): Effect.fn.Return<
+  { readonly file: string; readonly text: string; readonly store: ProfileStore },
+  AsterConfigError | FileError
+> {
   const file = settingsFile(yield* Locations)
   const text = yield* BoundedFile.read(file).pipe(
     Effect.map((content) => content.text),
@@ -91,12 +142,34 @@ export const load: Effect.Effect<ProfileStore, AsterConfigError | FileError> = E
       () => Effect.succeed("")
     )
   )
-  return yield* Effect.fromResult(parse(text, file))
+  return { file, text, store: yield* Effect.fromResult(parse(text, file)) }
 })
 
-/** Replaces `~/.aster/config.toml`. @since 0.1.0 */
-export const save = (store: ProfileStore): Effect.Effect<void, FileError> =>
-  Effect.flatMap(Locations, (locations) => AtomicFile.write(settingsFile(locations), format(store)))
+/** What is in `~/.aster/config.toml`; without the file, no profile. @since 0.1.0 */
+export const load: Effect.Effect<ProfileStore, AsterConfigError | FileError> = Effect.suspend(() =>
+  Effect.map(read(), ({ store }) => store)
+)
+
+/**
+ * Changes `~/.aster/config.toml` by what `change` makes of it, while no other command does. Comments, layout and what
+ * nobody here knows stay as they are.
+ *
+ * @since 0.1.0
+ */
+export const update = <E, R>(
+  change: (store: ProfileStore) => Effect.Effect<ProfileStore, E, R>
+): Effect.Effect<ProfileStore, E | AsterConfigError | FileError, R> =>
+  Effect.flatMap(Locations, (locations) =>
+    FileLock.withLock(
+      [settingsFile(locations)],
+      Effect.gen(function* () {
+        const { file, store, text } = yield* read()
+        const next = yield* change(store)
+        if (next !== store) yield* AtomicFile.write(file, yield* Effect.fromResult(edited(file, text, store, next)))
+        return next
+      })
+    )
+  )
 
 /** The store with one profile added or replaced; the first of all becomes the active one. @since 0.1.0 */
 export const withProfile = (store: ProfileStore, name: string, profile: Profile): ProfileStore => ({

@@ -32,6 +32,7 @@ import type { FileError } from "./FileError.ts"
 import { parseSecretKey } from "./internal/parseSecretKey.ts"
 import * as RootPublicKey from "./RootPublicKey.ts"
 import { type TomlDocument, isTable, kindOf, originOf, parse as parseToml, type Table } from "./TomlDocument.ts"
+import * as TomlEdit from "./TomlEdit.ts"
 import { assignment, isNested, lines, valueText } from "./TomlText.ts"
 
 /** Which side a credential is for. @since 0.1.0 */
@@ -275,8 +276,8 @@ const nodeLines = (node: Node): ReadonlyArray<string> => [
 ]
 
 /**
- * The file's text: everything escaped, all attributes written (the signature covers the complete set), unknown keys
- * kept. Comments of an earlier version are not.
+ * The text of a new file: everything escaped, all attributes written (the signature covers the complete set), unknown
+ * keys kept. For a file that is there see `edit`.
  *
  * @since 0.1.0
  */
@@ -354,3 +355,54 @@ export const read = Effect.fn("IdentityFile.read")(function* (
 /** Replaces an identity file atomically, mode 0600. @since 0.1.0 */
 export const write = (path: string, identity: IdentityFile): Effect.Effect<void, FileError> =>
   AtomicFile.write(path, format(identity))
+
+/** What a document of this identity says. */
+const tables = (identity: IdentityFile): Result.Result<Table, AsterConfigError> =>
+  Result.map(parseToml("(identity)", format(identity)), ({ root }) => root)
+
+/** Where the `[[peers]]` entries are among the sections, each with the tables inside it. */
+const entryPlaces = (all: ReadonlyArray<TomlEdit.Section>): ReadonlyArray<readonly [start: number, end: number]> =>
+  all.flatMap(({ array, path }, start) => {
+    if (!array || path.length !== 1 || path[0] !== "peers") return []
+    const end = all.findIndex((section, i) => i > start && (section.path[0] !== "peers" || section.path.length === 1))
+    return [[start, end === -1 ? all.length : end]]
+  })
+
+/**
+ * The text of a file in which `before` became `after`: what is the same stays as it stands, comments included. Entries may
+ * have been removed, changed and added, and a node added.
+ *
+ * @param text the file's, from which `before` was read; empty when there is none
+ * @since 0.1.0
+ */
+export const edit = (
+  file: string,
+  text: string,
+  before: IdentityFile,
+  after: IdentityFile
+): Result.Result<string, AsterConfigError> => {
+  if (text.trim() === "") return Result.succeed(format(after))
+  const all = TomlEdit.sections(text)
+  const places = entryPlaces(all)
+  // What there was keeps its lines; what is new or changed gets lines of its own. All are in the order of `after`.
+  const chunks = after.peers.map((entry) => {
+    const place = places[before.peers.indexOf(entry)]
+    return place === undefined ? TomlEdit.sections(entryLines(entry).join("\n")).slice(1) : all.slice(...place)
+  })
+  const node = after.node === before.node ? undefined : after.node
+  const hasTable = all.some(isNodeTable)
+  const kept = all.flatMap((section, i) => {
+    const at = places.findIndex(([start, end]) => start <= i && i < end)
+    if (at !== -1) return places[at]?.[0] === i ? (chunks[at] ?? []) : []
+    if (node === undefined || !isNodeTable(section)) return [section]
+    const keyed = TomlEdit.withKey(section, "secret_key", SecretKey.toBase64(node.secretKey))
+    return [TomlEdit.withKey(keyed, "endpoint_id", node.endpointId)]
+  })
+  const lines = [
+    ...(node === undefined || hasTable ? [] : nodeLines(node)),
+    ...chunks.slice(places.length).flatMap((chunk) => TomlEdit.join(chunk).split("\n"))
+  ]
+  return Result.flatMap(tables(after), (expected) => TomlEdit.changed(file, TomlEdit.withLines(kept, lines), expected))
+}
+
+const isNodeTable = ({ array, path }: TomlEdit.Section): boolean => !array && path.length === 1 && path[0] === "node"

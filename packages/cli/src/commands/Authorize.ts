@@ -18,6 +18,7 @@ import { profileHint } from "../internal/profileHint.ts"
 import * as Lifetime from "../Lifetime.ts"
 import { Locations, resolve } from "../Locations.ts"
 import * as ProfileStore from "../ProfileStore.ts"
+import * as RootKeyChange from "../RootKeyChange.ts"
 import * as RootKeySource from "../RootKeySource.ts"
 
 const shared = {
@@ -35,6 +36,7 @@ interface Shared extends Omit<issue.Flags, "capabilities"> {
 }
 
 const findKey = Effect.fnUntraced(function* ({ profile, rootKey }: Shared) {
+  yield* RootKeyChange.recover
   const store = yield* ProfileStore.load
   return yield* RootKeySource.find({ keyFile: rootKey, profile: yield* ProfileStore.choose(store, profile), store })
 })

@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as AtomicFile from "@aster-effect/config/AtomicFile"
+import * as BoundedFile from "@aster-effect/config/BoundedFile"
+import * as FileLock from "@aster-effect/config/FileLock"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import type { Credential } from "@aster-effect/trust/Credential"
@@ -23,6 +26,7 @@ import { profileHint } from "../internal/profileHint.ts"
 import * as Lifetime from "../Lifetime.ts"
 import { Locations, resolve } from "../Locations.ts"
 import * as ProfileStore from "../ProfileStore.ts"
+import * as RootKeyChange from "../RootKeyChange.ts"
 import * as RootKeySource from "../RootKeySource.ts"
 
 const config = {
@@ -78,24 +82,26 @@ const requireLabel = (name: string): Effect.Effect<void, CliFailure> =>
 /** Release 0.1.2 leaves signed attributes out when it rewrites the file; here they are put back. */
 const withSignedAttributes =
   (file: string) =>
-  (peer: IdentityFile.IdentityEntry): IdentityFile.IdentityEntry =>
-    Result.match(CredentialFile.fromEntry(peer, file), {
-      onFailure: () => peer,
-      onSuccess: ({ attributes }) => ({ ...peer, attributes })
+  (entry: IdentityFile.IdentityEntry): IdentityFile.IdentityEntry =>
+    Result.match(CredentialFile.fromEntry(entry, file), {
+      onFailure: () => entry,
+      onSuccess: ({ attributes }) => (attributes === entry.attributes ? entry : { ...entry, attributes })
     })
 
 /** The identity file with a node key in it: the one it has, or a new one. */
 const loadIdentity = Effect.fnUntraced(function* (file: string) {
-  const identity = yield* IdentityFile.read(file).pipe(
-    Effect.map(({ identity }) => ({ ...identity, peers: identity.peers.map(withSignedAttributes(file)) })),
+  const text = yield* BoundedFile.read(file).pipe(
+    Effect.map((content) => content.text),
     Effect.catchIf(
-      (error) => error._tag === "FileError" && error.code === "ENOENT",
-      () => Effect.succeed(IdentityFile.empty)
+      ({ code }) => code === "ENOENT",
+      () => Effect.succeed("")
     )
   )
+  const before = yield* Effect.fromResult(IdentityFile.parse(text, file))
+  const identity = { ...before, peers: before.peers.map(withSignedAttributes(file)) }
   return identity.node === undefined
-    ? { identity, node: IdentityFile.node(yield* SecretKey.generate), reused: false }
-    : { identity, node: identity.node, reused: true }
+    ? { text, before, identity, node: IdentityFile.node(yield* SecretKey.generate), reused: false }
+    : { text, before, identity, node: identity.node, reused: true }
 })
 
 interface Enrolled {
@@ -152,21 +158,29 @@ const node = Command.make(
       return yield* misused("--type ott is for consumers: a producer's credential is bound to its node and used again")
     }
     yield* requireLabel(name)
+    yield* RootKeyChange.recover
     const store = yield* ProfileStore.load
     const profile = yield* ProfileStore.choose(store, options.profile)
     yield* requireLocalSigner(options.signer, store.profiles.get(profile.name))
     const path = Option.getOrElse(options.identity, () => options.out)
     const file = resolve(yield* Locations, path)
     const key = yield* RootKeySource.find({ keyFile: options.rootKey, profile, store })
-    const { identity, node, reused } = yield* loadIdentity(file)
+    const { credential, ignored, node, reused } = yield* FileLock.withLock(
+      [file],
+      Effect.gen(function* () {
+        const { before, identity, node, reused, text } = yield* loadIdentity(file)
+        const { endpointId } = node
+        const credential =
+          role === "producer"
+            ? yield* issue.producer(key, endpointId, options, role)
+            : yield* issue.consumer(key, { endpointId, type }, options, role)
+        const entry = CredentialFile.toEntry(credential, key.publicKey, name)
+        const after = IdentityFile.withEntry({ ...identity, node }, entry)
+        yield* AtomicFile.write(file, yield* Effect.fromResult(IdentityFile.edit(file, text, before, after)))
+        return { credential, ignored: yield* gitIgnore.addTo(file), node, reused }
+      })
+    )
     const { endpointId } = node
-    const credential =
-      role === "producer"
-        ? yield* issue.producer(key, endpointId, options, role)
-        : yield* issue.consumer(key, { endpointId, type }, options, role)
-    const peer = CredentialFile.toEntry(credential, key.publicKey, name)
-    yield* IdentityFile.write(file, IdentityFile.withEntry({ ...identity, node }, peer))
-    const ignored = yield* gitIgnore.addTo(file)
     if (options.quiet) {
       return yield* Console.log(`${path} ${endpointId} ${Lifetime.formatExpiry(Number(credential.expiresAt))}`)
     }

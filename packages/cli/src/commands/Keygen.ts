@@ -18,16 +18,21 @@ import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as flags from "../internal/flags.ts"
 import { profileHint } from "../internal/profileHint.ts"
-import * as transaction from "../internal/transaction.ts"
 import { Keyring, type KeyringError } from "../Keyring.ts"
 import { Locations, nodeKeyFile, resolve, rootKeyFile } from "../Locations.ts"
 import * as ProfileStore from "../ProfileStore.ts"
 import * as Progress from "../Progress.ts"
+import * as RootKeyChange from "../RootKeyChange.ts"
+
+/** What decides where a root key goes. */
+interface Flags {
+  readonly out: Option.Option<string>
+  readonly profile: Option.Option<string>
+}
 
 /** `root.key` -> `root.pub`: only the file name's extension counts, dots in directories do not. */
 const publicFileOf = (file: string): string => {
@@ -79,52 +84,42 @@ const requireNone = (force: boolean, found: ReadonlyArray<string>): Effect.Effec
         )
       )
 
-/** The public key is there to be read by others. */
-const writePublic = (file: string, key: RootPublicKey.RootPublicKey): Effect.Effect<void, FileError> =>
-  Effect.andThen(
-    AtomicFile.write(file, RootKey.publicFileText(key)),
-    Effect.ignore(Effect.tryPromise(() => fs.chmod(file, 0o644)))
-  )
-
 /** Where a new root key is to go, and what is there now. */
-interface Places {
-  readonly profile: string
+interface Survey extends RootKeyChange.Places {
   readonly store: ProfileStore.ProfileStore
-  /** For the private key; none means the keyring alone. */
-  readonly keyFile: Option.Option<string>
-  readonly publicFile: string
-  readonly keyring: Keyring["Service"]
   /** Why the keyring cannot be used. */
   readonly unavailable: KeyringError | undefined
-  /** The keyring's key. */
-  readonly earlier: RootKey.RootKey | undefined
   /** Where a root key is on record, in words. */
   readonly occupied: ReadonlyArray<string>
 }
 
-const survey = Effect.fnUntraced(function* (options: {
-  readonly out: Option.Option<string>
-  readonly profile: Option.Option<string>
-}): Effect.fn.Return<Places, CliFailure | AsterConfigError | FileError, Keyring> {
+/** Where the files go, before anything is looked at that may change. */
+const targets = Effect.fnUntraced(function* (options: Flags) {
   const locations = yield* Locations
-  const keyring = yield* Keyring
   const store = yield* ProfileStore.load
   const { name: profile } = yield* ProfileStore.choose(store, options.profile)
   const named = Option.map(options.out, (file) => resolve(locations, file))
-  const { keyFile, publicFile } = Option.isSome(named)
+  const files = Option.isSome(named)
     ? { keyFile: named, publicFile: publicFileOf(named.value) }
     : yield* defaultFiles(locations, profile, store)
+  return { named, profile, store, ...files }
+})
+
+const survey = Effect.fnUntraced(function* (
+  options: Flags
+): Effect.fn.Return<Survey, CliFailure | AsterConfigError | FileError, Keyring> {
+  const { keyFile, named, profile, publicFile, store } = yield* targets(options)
+  const keyring = yield* Keyring
   if (Option.contains(named, publicFile)) {
     return yield* refused(`${publicFile}: .pub is the public key's name; choose another one for the private key`)
   }
   const stored = yield* Progress.during("Waiting for the OS keyring", Effect.result(keyring.get(profile)))
   const unavailable = Result.isFailure(stored) && stored.failure.reason === "Unavailable" ? stored.failure : undefined
-  const earlier = Result.isSuccess(stored) ? Option.getOrUndefined(stored.success) : undefined
-  const damaged = Result.isFailure(stored) && unavailable === undefined
+  const inKeyring = unavailable === undefined && (Result.isFailure(stored) || Option.isSome(stored.success))
   const inProfile = store.profiles.get(profile)?.["root_pubkey"] ?? ""
   const occupied = [
     ...(inProfile === "" ? [] : [`in profile ${profile}`]),
-    ...(earlier !== undefined || damaged ? ["in the OS keyring"] : []),
+    ...(inKeyring ? ["in the OS keyring"] : []),
     ...(yield* Effect.filter([...Option.toArray(keyFile), publicFile], exists))
   ]
   if (unavailable !== undefined && Option.isNone(named)) {
@@ -132,26 +127,11 @@ const survey = Effect.fnUntraced(function* (options: {
       `${unavailable.message}, so the private key needs a file: pass --key-file PATH; it is written with mode 0600`
     )
   }
-  return { profile, store, keyFile, publicFile, keyring, unavailable, earlier, occupied }
+  return { profile, store, keyFile, publicFile, keyring: unavailable === undefined, unavailable, occupied }
 })
 
-/** Puts the key into every place, or changes none. */
-const putEverywhere = (
-  { earlier, keyFile, keyring, profile, publicFile, store, unavailable }: Places,
-  key: RootKey.RootKey
-): Effect.Effect<void, FileError | KeyringError> => {
-  const fields = { ...(store.profiles.get(profile) ?? ProfileStore.emptyProfile), root_pubkey: key.publicKey }
-  const backInKeyring = earlier === undefined ? keyring.remove(profile) : keyring.set(profile, earlier)
-  return transaction.run<FileError | KeyringError>([
-    ...Option.toArray(keyFile).map((file) => transaction.file(file, RootKey.write(file, key))),
-    ...(unavailable === undefined ? [transaction.place(keyring.set(profile, key), backInKeyring)] : []),
-    transaction.file(publicFile, writePublic(publicFile, key.publicKey)),
-    transaction.place(ProfileStore.save(ProfileStore.withProfile(store, profile, fields)), ProfileStore.save(store))
-  ])
-}
-
 const rootSummary = (
-  { keyFile, profile, publicFile, store, unavailable }: Places,
+  { keyFile, profile, publicFile, store, unavailable }: Survey,
   { publicKey }: RootKey.RootKey
 ): ReadonlyArray<string> => [
   ...(store.profiles.has(profile) ? [] : [`Created profile ${profile}.`]),
@@ -182,10 +162,14 @@ const root = Command.make(
     )
   },
   Effect.fn("aster keygen root")(function* (options) {
-    const places = yield* survey(options)
-    yield* requireNone(options.force, places.occupied)
+    yield* RootKeyChange.recover
     const key = yield* RootKey.generate
-    yield* putEverywhere(places, key)
+    const free = Effect.tap(survey(options), ({ occupied }) => requireNone(options.force, occupied))
+    // Once to refuse without a trace, and once more when nobody else can change the answer.
+    const places = yield* RootKeyChange.exclusively(
+      yield* free,
+      Effect.tap(free, (found) => RootKeyChange.apply(found, key))
+    )
     if (places.unavailable !== undefined) {
       yield* Effect.logWarning(`${places.unavailable.message}; the private key is in its file only`)
     }
@@ -214,11 +198,15 @@ const producer = Command.make(
       locations,
       Option.getOrElse(out, () => nodeKeyFile(locations))
     )
-    if (yield* exists(file)) return yield* refused(`${file} exists; choose another path with --out`)
     const key = yield* SecretKey.generate
     const endpointId = SecretKey.toEndpointId(key)
     const content = { secret_key: Hex.encode(Redacted.value(key)), node_id: endpointId }
-    yield* AtomicFile.write(file, `${JSON.stringify(content, undefined, 2)}\n`)
+    yield* AtomicFile.create(file, `${JSON.stringify(content, undefined, 2)}\n`).pipe(
+      Effect.catchIf(
+        ({ code }) => code === "EEXIST",
+        () => Effect.fail(refused(`${file} exists; choose another path with --out`))
+      )
+    )
     yield* Console.log(`Node key: ${file}`)
     yield* Console.log(`Node id:  ${endpointId}`)
     yield* Console.log(`Next, sign its token: aster authorize --producer-id ${endpointId}`)

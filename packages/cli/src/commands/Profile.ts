@@ -15,6 +15,7 @@ import { refused } from "../CliFailure.ts"
 import { printable } from "../internal/printable.ts"
 import { Keyring } from "../Keyring.ts"
 import * as ProfileStore from "../ProfileStore.ts"
+import * as RootKeyChange from "../RootKeyChange.ts"
 
 const nameArgument = Argument.String("name").pipe(Argument.withDescription("The profile's name"))
 
@@ -52,10 +53,11 @@ const create = Command.make(
   { name: nameArgument },
   Effect.fn("aster profile create")(function* ({ name }) {
     yield* ProfileStore.checkName(name)
-    const store = yield* ProfileStore.load
-    if (store.profiles.has(name)) return yield* refused(`profile "${name}" exists already`)
-    const created = ProfileStore.withProfile(store, name, ProfileStore.emptyProfile)
-    yield* ProfileStore.save(created)
+    const created = yield* ProfileStore.update((store) =>
+      store.profiles.has(name)
+        ? Effect.fail(refused(`profile "${name}" exists already`))
+        : Effect.succeed(ProfileStore.withProfile(store, name, ProfileStore.emptyProfile))
+    )
     yield* Console.log(`Created profile ${name}.${created.active === name ? " It is the active one." : ""}`)
     yield* Console.log(`It has no root key yet: aster keygen root --profile ${name}`)
   })
@@ -65,9 +67,7 @@ const use = Command.make(
   "use",
   { name: nameArgument },
   Effect.fn("aster profile use")(function* ({ name }) {
-    const store = yield* ProfileStore.load
-    yield* requireProfile(store, name)
-    yield* ProfileStore.save({ ...store, active: name })
+    yield* ProfileStore.update((store) => Effect.as(requireProfile(store, name), { ...store, active: name }))
     yield* Console.log(`The active profile is now ${name}.`)
   })
 ).pipe(Command.withDescription("Make a profile the active one"))
@@ -117,7 +117,7 @@ const remove = Command.make(
       return yield* Console.log("Nothing was deleted.")
     }
     const removed = yield* Effect.result((yield* Keyring).remove(name))
-    yield* ProfileStore.save(ProfileStore.withoutProfile(store, name))
+    yield* ProfileStore.update((now) => Effect.succeed(ProfileStore.withoutProfile(now, name)))
     yield* Console.log(printable(`Deleted profile ${name}.`))
     if (Result.isFailure(removed)) {
       if (root !== undefined) yield* Effect.logWarning(`${removed.failure.message}: nothing was deleted there`)
@@ -128,5 +128,7 @@ const remove = Command.make(
 /** @since 0.1.0 */
 export const command = Command.make("profile").pipe(
   Command.withDescription("Manage operator profiles, one per deployment"),
-  Command.withSubcommands([list, create, use, show, remove])
+  Command.withSubcommands([list, create, use, show, remove]),
+  // These show and change what an interrupted keygen left; what keeps it from being finished keeps nobody from looking.
+  Command.provideEffectDiscard(Effect.catch(RootKeyChange.recover, ({ message }) => Effect.logWarning(message)))
 )
