@@ -21,6 +21,7 @@ import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import * as Caller from "@aster-effect/core/call/Caller"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import * as Tracing from "@aster-effect/core/interceptor/Tracing"
 import type { Encoding } from "@aster-effect/core/message/MessageCodec"
 import type * as Rpc from "@aster-effect/core/service/Rpc"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
@@ -171,6 +172,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly credential?: ConsumerEnrollmentCredential | undefined
   /** Around every call, the first outermost. Default none. */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
+  /** A span for every attempt, inside all interceptors, where a tracer is installed when the client is made. Default true. */
+  readonly tracing?: boolean | undefined
   /**
    * Put small unary calls on one stream where the producer knows how to, which takes a fraction of the time and lets one
    * lost packet delay several of them. Default true.
@@ -323,6 +326,7 @@ const connect = Effect.fnUntraced(function* (
   const provider = services.map((summary) => addressOf(summary, producer)).reduce(NodeAddr.union, producer)
   const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, provider)), Blobs)
 
+  const tracing = (options.tracing ?? true) && (yield* Tracing.isInstalled) ? [Tracing.client] : []
   const callerOptions = (
     summary: ServiceSummary,
     encoding: Encoding,
@@ -332,7 +336,7 @@ const connect = Effect.fnUntraced(function* (
     peer: producer.endpointId,
     version: summary.version,
     encoding,
-    interceptors: [...(options.interceptors ?? []), ...interceptors]
+    interceptors: [...(options.interceptors ?? []), ...interceptors, ...tracing]
   })
   const find = (service: string, version: number | undefined): Effect.Effect<ServiceSummary, ServiceNotOffered> => {
     const found = services

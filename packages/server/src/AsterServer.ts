@@ -27,6 +27,7 @@ import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as Deadline from "@aster-effect/core/interceptor/Deadline"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import * as Tracing from "@aster-effect/core/interceptor/Tracing"
 import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import * as Service from "@aster-effect/core/service/Service"
 import * as MessageDigest from "@aster-effect/core/contract/MessageDigest"
@@ -153,6 +154,8 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
    * before them.
    */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
+  /** A span for every call, around everything else, where a tracer is installed when the server starts. Default true. */
+  readonly tracing?: boolean | undefined
   /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.Options`. */
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
@@ -291,11 +294,15 @@ const make = Effect.fnUntraced(function* (
   const offered = implementations.map(({ service }) => service)
   yield* PublishedManifest.check(options.manifest ?? ".aster/manifest.json", offered)
   const guarded = mode === "trusted" || offered.some(Role.isGuarded)
-  const interceptors = options.interceptors ?? [Deadline.make()]
+  const traced = (options.tracing ?? true) && (yield* Tracing.isInstalled)
   const dispatcher = yield* Dispatcher.make({
     ...options,
     implementations,
-    interceptors: guarded ? [Role.enforce(offered), ...interceptors] : interceptors
+    interceptors: [
+      ...(traced ? [Tracing.server] : []),
+      ...(guarded ? [Role.enforce(offered)] : []),
+      ...(options.interceptors ?? [Deadline.make()])
+    ]
   })
   const address = yield* settledAddress(node, relayWait)
 

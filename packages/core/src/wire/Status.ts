@@ -43,3 +43,6 @@ export const isStatusCode = (code: number): code is StatusCode => names.has(code
 
 /** The name of a code, for messages and logs: `NOT_FOUND`, or `CODE_42` for a code that is not assigned. @since 0.1.0 */
 export const nameOf = (code: number): string => names.get(code) ?? `CODE_${code}`
+
+/** Whether a name is that of an assigned code. @since 0.1.0 */
+export const isStatusName = (name: string): name is StatusName => Object.hasOwn(StatusCode, name)
