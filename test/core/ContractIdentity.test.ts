@@ -7,7 +7,8 @@ import {
   typeHash
 } from "@aster-effect/core/contract/ContractIdentity"
 import { assert, describe, it } from "@effect/vitest"
-import { hex, Random, reference, unhex } from "./Reference.ts"
+import { Random } from "../Random.ts"
+import { hex, reference, unhex } from "./Reference.ts"
 import { identity } from "./Vectors.ts"
 
 const refusal = (run: () => unknown): ContractError => {

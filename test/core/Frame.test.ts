@@ -10,7 +10,8 @@ import {
 } from "@aster-effect/core/wire/Frame"
 import { MAX_FRAME_SIZE, MAX_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
 import { assert, describe, it } from "@effect/vitest"
-import { hex, Random, reference, unhex } from "./Reference.ts"
+import { Random } from "../Random.ts"
+import { hex, reference, unhex } from "./Reference.ts"
 import { framing } from "./Vectors.ts"
 
 const drain = (decoder: FrameDecoder): ReadonlyArray<Frame> => {

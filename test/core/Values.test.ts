@@ -4,7 +4,7 @@ import * as Wire from "@aster-effect/core/message/Wire"
 import { Writer } from "@aster-effect/fory"
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { Random } from "../fory/golden/random.ts"
+import { Random } from "../Random.ts"
 
 const encodings = ["xlang", "json"] as const
 

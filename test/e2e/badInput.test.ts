@@ -12,6 +12,7 @@ import { StatusCode } from "@aster-effect/core/wire/Status"
 import * as Wire from "@aster-effect/core/message/Wire"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { assert, describe, it, layer } from "@effect/vitest"
+import { Random } from "../Random.ts"
 import type { NodeServerOptions } from "@aster-effect/server/AsterServer"
 import type * as Scope from "effect/Scope"
 import * as Context from "effect/Context"
@@ -797,17 +798,11 @@ describe("handlers that fail", () => {
 })
 
 describe("noise", () => {
-  /** Deterministic, so that a failure can be seen again. */
-  const random = (seed: number) => () => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-    return seed / 2 ** 32
-  }
-
   it.live(
     "valid calls with flipped, cut and added bytes all end, and the server lives",
     served(
       Effect.fnUntraced(function* (connection) {
-        const next = random(12)
+        const next = new Random(12).next
         const calls = (["json", "xlang"] as const).flatMap((encoding) => [
           Buffer.concat([header({}, encoding), plain(request(encoding))]),
           Buffer.concat([sum(encoding), number(encoding, 1), number(encoding, 2)]),

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { isDeepStrictEqual } from "node:util"
 import { type Case, fromHex, toHex, World } from "./golden/model.ts"
-import { Random, RandomCase } from "./golden/random.ts"
+import { Random } from "../Random.ts"
+import { RandomCase } from "./golden/random.ts"
 
 interface Message {
   readonly codec: Fory.Codec<unknown, unknown>

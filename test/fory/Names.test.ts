@@ -2,7 +2,7 @@ import * as MetaString from "../../packages/fory/src/proto/MetaString.ts"
 import { murmur3 } from "../../packages/fory/src/proto/Murmur3.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { fromHex, toHex } from "./golden/model.ts"
-import { Random } from "./golden/random.ts"
+import { Random } from "../Random.ts"
 import murmur from "./vectors/murmur3.json" with { type: "json" }
 import names from "./vectors/names.json" with { type: "json" }
 

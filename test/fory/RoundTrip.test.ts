@@ -1,7 +1,8 @@
 import { Fory, ForyError, Type, Writer } from "@aster-effect/fory"
 import { assert, describe, it } from "@effect/vitest"
 import { type DescribedType, type DescribedValue, toHex, World } from "./golden/model.ts"
-import { Random, RandomCase } from "./golden/random.ts"
+import { Random } from "../Random.ts"
+import { RandomCase } from "./golden/random.ts"
 
 interface Sample {
   readonly label: string

@@ -6,12 +6,7 @@ import * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
 import { hashBlob } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import { blobOf, hex, rangesOf, receive, respond, sha256, unhex, vectors } from "./Vectors.ts"
 import { cpuTime } from "../cpuTime.ts"
-
-/** A small generator with a fixed seed: fuzz runs repeat exactly. */
-const random = (seed: number) => () => {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-  return seed / 2 ** 32
-}
+import { Random } from "../Random.ts"
 
 describe("responses", () => {
   it("are byte for byte those of the recorded provider", () => {
@@ -72,7 +67,7 @@ describe("hostile responses", () => {
   ]
 
   it("a flip of any bit after the size is found, at the item it is in", () => {
-    const next = random(1)
+    const next = new Random(1).next
     for (const [size, ranges] of cases) {
       const { bytes, hash, parts } = respond(blobOf(size, 9), ranges)
       for (let run = 0; run < 150; run++) {
@@ -91,7 +86,7 @@ describe("hostile responses", () => {
   })
 
   it("truncated, reordered, doubled and random responses yield only true data", () => {
-    const next = random(2)
+    const next = new Random(2).next
     const blob = blobOf(100_000, 9)
     const { bytes, hash, parts } = respond(blob, ChunkRanges.all)
     for (let run = 0; run < 400; run++) {

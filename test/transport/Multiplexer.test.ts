@@ -6,6 +6,7 @@ import {
   WINDOW
 } from "../../packages/transport/src/proto/Multiplexer.ts"
 import { assert, describe, it } from "@effect/vitest"
+import { Random } from "../Random.ts"
 
 const DATA = 0
 const END = 1
@@ -14,12 +15,6 @@ const CREDIT = 3
 const GOAWAY = 4
 
 const bytes = (size: number, fill: number) => new Uint8Array(size).fill(fill)
-
-/** The same numbers from 0 in every run. */
-const numbers = (seed: number) => {
-  let state = seed
-  return (below: number) => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % below
-}
 
 /** Both ends, and what crosses between them. */
 const pair = () => {
@@ -108,7 +103,7 @@ describe("Multiplexer", () => {
   })
 
   it("keeps the bytes of the calls apart, whatever the chunks are", () => {
-    const random = numbers(1)
+    const random = new Random(1).below
     for (let run = 0; run < 300; run++) {
       const accepted = new Map<number, { call: MuxedCall; got: number }>()
       const server = new Multiplexer((call) => accepted.set(call.id, { call, got: 0 }))
@@ -231,7 +226,7 @@ describe("Multiplexer", () => {
   })
 
   it("whatever arrives, nothing but MultiplexError is thrown, and memory stays within the windows", () => {
-    const random = numbers(42)
+    const random = new Random(42).below
     for (let run = 0; run < 20_000; run++) {
       let calls = 0
       const server = new Multiplexer(() => calls++)

@@ -3,6 +3,7 @@ import * as Credential from "@aster-effect/trust/Credential"
 import * as Ed25519 from "@aster-effect/trust/Ed25519"
 import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, describe, it } from "@effect/vitest"
+import { Random } from "../Random.ts"
 import { Point } from "@noble/ed25519"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
@@ -71,14 +72,6 @@ describe("signing bytes", () => {
 })
 
 describe("oracle equality with the native binding of 0.1.2", () => {
-  /** A small deterministic generator, so that a failure can be repeated. */
-  const random = (seed: number) => {
-    let state = seed
-    return (below: number): number => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-      return Math.floor((state / 2 ** 32) * below)
-    }
-  }
   const ranges = [
     [0x00, 0x20],
     [0x20, 0x60],
@@ -97,7 +90,7 @@ describe("oracle equality with the native binding of 0.1.2", () => {
     Array.from({ length: 64 }, () => "0123456789abcdefABCDEF"[next(22)]!).join("")
 
   it("agrees on 4 000 random credentials", () => {
-    const next = random(20_260_101)
+    const next = new Random(20_260_101).below
     for (let i = 0; i < 4_000; i++) {
       const attributes = Array.from(
         { length: next(6) },

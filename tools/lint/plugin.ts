@@ -8,11 +8,24 @@ interface Node {
   readonly source: { readonly value: unknown } | null
 }
 
+/** As much of a comment as they look at: without its delimiters. */
+interface Comment {
+  readonly type: string
+  readonly value: string
+}
+
 /** As much of the linter as they use. */
 interface Context {
   readonly physicalFilename: string
   readonly report: (problem: { readonly node: object; readonly message: string }) => void
+  readonly sourceCode: {
+    readonly getAllComments: () => ReadonlyArray<Comment>
+    readonly getCommentsBefore: (node: object) => ReadonlyArray<Comment>
+  }
 }
+
+/** The file that is read, relative to the root. */
+const fileOf = (context: Context): string => path.relative(root, context.physicalFilename).split(path.sep).join("/")
 
 const root = path.resolve(import.meta.dirname, "../..")
 
@@ -35,7 +48,7 @@ const declaredBy = (name: string): ReadonlySet<string> => {
 /** Imports go the way that `layers.ts` allows, and to what a package's manifest declares. */
 const layers = {
   create: (context: Context) => {
-    const file = path.relative(root, context.physicalFilename).split(path.sep).join("/")
+    const file = fileOf(context)
     const [top, name = "", folder] = file.split("/")
     const declared = top === "packages" && folder === "src" ? declaredBy(name) : undefined
     const check = ({ source }: Node) => {
@@ -53,4 +66,29 @@ const layers = {
   }
 }
 
-export default { meta: { name: "aster" }, rules: { layers } }
+const isDoc = ({ type, value }: Comment): boolean => type === "Block" && value.startsWith("*")
+
+/** What a module exports is described where it stands, and somebody says since when: it, or the head of the module. */
+const documented = {
+  create: (context: Context) => {
+    if (!/^packages\/[\w-]+\/src\/(?!index\.ts$)(?!.*\b(internal|proto)\/)/.test(fileOf(context))) return {}
+    const [head] = context.sourceCode.getAllComments()
+    const dated = head !== undefined && isDoc(head) && head.value.includes("@since")
+    const described = new Set<string>()
+    return {
+      ExportNamedDeclaration: (node: { readonly declaration: { readonly id?: { readonly name: string } } | null }) => {
+        if (node.declaration === null) return
+        const name = node.declaration.id?.name ?? ""
+        const doc = context.sourceCode.getCommentsBefore(node).findLast(isDoc)
+        // Overloads and a type of the same name share one description.
+        if (doc === undefined && described.has(name)) return
+        described.add(name)
+        const missing =
+          doc === undefined ? "a doc comment" : dated || doc.value.includes("@since") ? undefined : "@since"
+        if (missing !== undefined) context.report({ node, message: `What a door exports has ${missing}.` })
+      }
+    }
+  }
+}
+
+export default { meta: { name: "aster" }, rules: { layers, documented } }

@@ -1,3 +1,8 @@
+/**
+ * Registries of types, and the codecs that they compile.
+ *
+ * @since 0.1.0
+ */
 import { ForyError } from "./ForyError.ts"
 import { Compiler } from "./internal/compile.ts"
 import { makeDynamic } from "./internal/dynamic.ts"

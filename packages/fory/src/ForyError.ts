@@ -1,4 +1,9 @@
 /**
+ * What can be wrong with types, values and bytes.
+ *
+ * @since 0.1.0
+ */
+/**
  * What went wrong, for code that reacts to it:
  * - `InvalidDefinition`: a type descriptor or registry cannot work (duplicate names, nested optional, ...)
  * - `InvalidValue`: a value handed to the encoder is not of the declared type

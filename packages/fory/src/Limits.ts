@@ -1,3 +1,8 @@
+/**
+ * How much a message may hold.
+ *
+ * @since 0.1.0
+ */
 import { ForyError } from "./ForyError.ts"
 
 /**

@@ -1,5 +1,3 @@
-import { ForyError } from "./ForyError.ts"
-
 /**
  * Type descriptors: plain data that says how a value lies on the wire. They are discriminated by `kind`; `Value` and
  * `Input` read the TypeScript types off them. Compile them with `Fory.make(...).codec(type)`.
@@ -7,7 +5,10 @@ import { ForyError } from "./ForyError.ts"
  * Integer names follow pyfory: `int32`, `int64`, `uint32`, `uint64` and `int` are the variable-width forms, `fixed*`
  * the fixed-width ones. A Python `int` is `Type.int` (or `Type.int64` when 53 bits are not enough), a Python `float`
  * is `Type.float64`.
+ *
+ * @since 0.1.0
  */
+import { ForyError } from "./ForyError.ts"
 
 /** Carries the TypeScript types of a descriptor: what decoding returns and what encoding takes. Never set. */
 interface Typed<out Value, in Input> {

@@ -1,3 +1,8 @@
+/**
+ * The memory that messages are written to.
+ *
+ * @since 0.1.0
+ */
 import { Buffer } from "node:buffer"
 import { ForyError } from "./ForyError.ts"
 import { NameTable } from "./internal/namedType.ts"

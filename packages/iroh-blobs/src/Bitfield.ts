@@ -1,4 +1,8 @@
-/** How much of a blob is there. iroh-blobs wire, observe items and bitfields. */
+/**
+ * How much of a blob is there. iroh-blobs wire, observe items and bitfields.
+ *
+ * @since 0.1.0
+ */
 import { CHUNK_SIZE } from "./proto/Blake3.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"

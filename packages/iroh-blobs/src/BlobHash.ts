@@ -1,4 +1,8 @@
-/** Names of blobs. iroh-blobs wire, text forms. */
+/**
+ * Names of blobs. iroh-blobs wire, text forms.
+ *
+ * @since 0.1.0
+ */
 import { base16, base32nopad } from "@scure/base"
 import * as Brand from "effect/Brand"
 import { HASH_SIZE } from "./proto/Blake3.ts"

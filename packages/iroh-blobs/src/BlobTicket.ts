@@ -1,4 +1,8 @@
-/** All that is needed to fetch a blob, in one word. iroh-blobs wire, BlobTicket. */
+/**
+ * All that is needed to fetch a blob, in one word. iroh-blobs wire, BlobTicket.
+ *
+ * @since 0.1.0
+ */
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as SocketAddr from "@aster-effect/iroh/SocketAddr"

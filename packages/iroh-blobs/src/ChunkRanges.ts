@@ -1,4 +1,8 @@
-/** Sets of chunks. iroh-blobs wire, chunk ranges and RangeSpec. */
+/**
+ * Sets of chunks. iroh-blobs wire, chunk ranges and RangeSpec.
+ *
+ * @since 0.1.0
+ */
 import { CHUNK_SIZE, GROUP_CHUNKS } from "./proto/Blake3.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"
 import type { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"

@@ -1,4 +1,8 @@
-/** Chunk ranges for a sequence of blobs. iroh-blobs wire, ChunkRangesSeq. */
+/**
+ * Chunk ranges for a sequence of blobs. iroh-blobs wire, ChunkRangesSeq.
+ *
+ * @since 0.1.0
+ */
 import * as ChunkRanges from "./ChunkRanges.ts"
 import type { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
 

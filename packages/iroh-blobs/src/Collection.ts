@@ -1,4 +1,8 @@
-/** Named blobs: a hash sequence whose first blob holds the names. iroh-blobs wire, collection. */
+/**
+ * Named blobs: a hash sequence whose first blob holds the names. iroh-blobs wire, collection.
+ *
+ * @since 0.1.0
+ */
 import type { BlobHash } from "./BlobHash.ts"
 import { HashSeq } from "./HashSeq.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"

@@ -1,4 +1,8 @@
-/** A blob that lists other blobs. iroh-blobs wire, HashSeq. */
+/**
+ * A blob that lists other blobs. iroh-blobs wire, HashSeq.
+ *
+ * @since 0.1.0
+ */
 import { HASH_SIZE } from "./proto/Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import { Malformed } from "@aster-effect/iroh/Malformed"

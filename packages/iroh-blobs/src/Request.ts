@@ -1,4 +1,8 @@
-/** Requests of the iroh-blobs protocol. iroh-blobs wire, requests. */
+/**
+ * Requests of the iroh-blobs protocol. iroh-blobs wire, requests.
+ *
+ * @since 0.1.0
+ */
 import { HASH_SIZE } from "./proto/Blake3.ts"
 import * as BlobHash from "./BlobHash.ts"
 import * as ChunkRanges from "./ChunkRanges.ts"

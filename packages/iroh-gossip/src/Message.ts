@@ -86,6 +86,7 @@ export interface IHave {
 export type SwarmMessage = Join | ForwardJoin | Shuffle | ShuffleReply | Neighbor | Disconnect
 /** Messages by which broadcasts spread. */
 export type BroadcastMessage = Gossip | Prune | Graft | IHave
+/** All messages. */
 export type Message = SwarmMessage | BroadcastMessage
 
 /** Bytes of a frame that holds an announcement list without its entries, and of an entry at most. */

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Random } from "../../Random.ts"
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -33,11 +34,7 @@ const runAndKill = (directory: string, seed: number, delay: number, whileOpening
 describe("BlobStore.layerDirectory", () => {
   it(`stays sound through ${RUNS} kills at random points`, { timeout: 600_000 }, async () => {
     const directories = [0, 1].map(() => mkdtempSync(join(tmpdir(), "blobs-crash-")))
-    let seed = 1
-    const random = () => {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-      return seed / 2 ** 32
-    }
+    const random = new Random(1).next
     let withPartial = 0
     let withTags = 0
     try {

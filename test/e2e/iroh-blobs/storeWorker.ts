@@ -13,13 +13,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Random } from "../../Random.ts"
 
 const [path, seedText] = process.argv.slice(2)
-let seed = Number(seedText)
-const random = (below: number) => {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-  return Math.floor((seed / 2 ** 32) * below)
-}
+const random = new Random(Number(seedText)).below
 
 /** Content that depends on the id alone, so that any process knows it. */
 const contentOf = (id: number): Uint8Array => {

@@ -1,5 +1,6 @@
 import { toHex, World } from "./model.ts"
-import { Random, RandomCase } from "./random.ts"
+import { Random } from "../../Random.ts"
+import { RandomCase } from "./random.ts"
 
 // Random values with the bytes this codec makes of them, for `generate.py --check`:
 //   node --conditions=@aster-effect/source test/fory/golden/produce.ts [number of cases] [seed] > FILE

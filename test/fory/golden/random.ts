@@ -1,41 +1,7 @@
+import type { Random } from "../../Random.ts"
 import type { Declarations, DescribedType, DescribedValue } from "./model.ts"
 
 /** Random types and values in described form, from a seed: for round trips here and for pyfory to check. */
-
-/** A small seeded generator of numbers (mulberry32). */
-export class Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  /** From 0 up to, not including, 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let mixed = this.#state
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-
-  /** A whole number from 0 up to, not including, `count`. */
-  below(count: number): number {
-    return Math.floor(this.next() * count)
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability
-  }
-
-  pick<A>(from: ReadonlyArray<A>): A {
-    return from[this.below(from.length)]!
-  }
-
-  many<A>(most: number, make: (index: number) => A): Array<A> {
-    return Array.from({ length: this.below(most + 1) }, (_, index) => make(index))
-  }
-}
 
 const integerBits: { readonly [kind: string]: readonly [signed: boolean, bits: number] } = {
   int8: [true, 8],
@@ -92,10 +58,10 @@ export class RandomCase {
   constructor(random: Random) {
     this.#random = random
     const types: { [tag: string]: Declarations[string] } = {}
-    this.#enums = random.many(2, (index) => this.#tag(`E${index}`))
+    this.#enums = random.list(2, (index) => this.#tag(`E${index}`))
     for (const tag of this.#enums)
       types[tag] = { enum: Array.from({ length: 1 + random.below(200) }, (_, n) => `v${n}`) }
-    this.#leaves = random.many(2, (index) => this.#tag(`L${index}`))
+    this.#leaves = random.list(2, (index) => this.#tag(`L${index}`))
     for (const tag of this.#leaves) types[tag] = { struct: this.#fields(() => random.pick(["int", "string", "bool"])) }
     const structs = [...this.#leaves]
     for (let index = random.below(3); index >= 0; index--) {
@@ -121,7 +87,7 @@ export class RandomCase {
   }
 
   #fields(type: () => DescribedType): ReadonlyArray<readonly [string, DescribedType]> {
-    const names = this.#random.many(
+    const names = this.#random.list(
       8,
       (index) => this.#random.pick(["a", "b_c", "camelCase", "Z", "_x", "ключ"]) + index
     )
@@ -166,9 +132,9 @@ export class RandomCase {
     if (typeof type === "object") {
       const size = depth > 0 ? random.pick([0, 1, 3, 6]) : 0
       if ("optional" in type) return depth <= 0 || random.chance(0.4) ? null : this.#value(type.optional, depth)
-      if ("list" in type) return { list: random.many(size, () => this.#value(type.list, depth - 1)) }
-      if ("set" in type) return { set: this.#distinct(random.many(size, () => this.#value(type.set, depth - 1))) }
-      const keys = this.#distinct(random.many(random.chance(0.02) ? 600 : size, () => this.#value(type.map[0], 1)))
+      if ("list" in type) return { list: random.list(size, () => this.#value(type.list, depth - 1)) }
+      if ("set" in type) return { set: this.#distinct(random.list(size, () => this.#value(type.set, depth - 1))) }
+      const keys = this.#distinct(random.list(random.chance(0.02) ? 600 : size, () => this.#value(type.map[0], 1)))
       return { map: keys.map((key) => [key, this.#value(type.map[1], depth - 1)] as const) }
     }
     const declaration = this.types[type]
@@ -188,11 +154,11 @@ export class RandomCase {
     const random = this.#random
     const roll = depth > 0 ? random.next() : 1
     const size = random.pick([0, 1, 3, 6])
-    if (roll < 0.1) return { list: random.many(size, () => this.#untyped(depth - 1)) }
+    if (roll < 0.1) return { list: random.list(size, () => this.#untyped(depth - 1)) }
     if (roll < 0.15)
-      return { set: this.#distinct(random.many(size, () => this.#scalar(random.pick(["int", "string"])))) }
+      return { set: this.#distinct(random.list(size, () => this.#scalar(random.pick(["int", "string"])))) }
     if (roll < 0.25) {
-      const keys = this.#distinct(random.many(size, () => this.#scalar(random.pick(["int", "string"]))))
+      const keys = this.#distinct(random.list(size, () => this.#scalar(random.pick(["int", "string"]))))
       return { map: keys.map((key) => [key, this.#untyped(depth - 1)] as const) }
     }
     if (roll < 0.35 && this.#leaves.length > 0) return this.#value(random.pick(this.#leaves), 1)
@@ -219,7 +185,7 @@ export class RandomCase {
     const size = elementSizes[kind]
     if (size !== undefined) {
       // Of floats only those that are no NaN, which has many forms.
-      const bytes = random.many(4, () => (kind.startsWith("float") ? "00".repeat(size - 1) + "3f" : this.#hex(size)))
+      const bytes = random.list(4, () => (kind.startsWith("float") ? "00".repeat(size - 1) + "3f" : this.#hex(size)))
       return { array: [kind, bytes.join("")] }
     }
     switch (kind) {
@@ -233,7 +199,7 @@ export class RandomCase {
         const alphabet = Array.from(random.chance(0.6) ? alphabets[0]! : random.pick(alphabets))
         const other = Array.from(random.chance(0.9) ? alphabet.join("") : random.pick(alphabets))
         return random
-          .many(random.pick([0, 5, 12, 20, 40, 150]), () => random.pick(random.chance(0.9) ? alphabet : other))
+          .list(random.pick([0, 5, 12, 20, 40, 150]), () => random.pick(random.chance(0.9) ? alphabet : other))
           .join("")
       }
       case "bytes":

@@ -1,3 +1,8 @@
+/**
+ * Frames that arrive on a channel.
+ *
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import type { CallChannel, ChannelError } from "./CallChannel.ts"
 import { type Frame, FrameDecoder, type FrameError } from "./Frame.ts"

@@ -1,3 +1,8 @@
+/**
+ * Frames that leave on a channel.
+ *
+ * @since 0.1.0
+ */
 import { Writer } from "@aster-effect/fory"
 import { compress } from "./Compression.ts"
 import { encodeStatus, OK, type RpcStatus } from "./Control.ts"
