@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Progress } from "@aster-effect/iroh-blobs/Blobs"
-import type { ServedRequest } from "@aster-effect/iroh-blobs/BlobsProtocol"
+import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
@@ -288,7 +288,9 @@ describe("downloads", () => {
   it.live("of many blobs take from each peer what it has", () =>
     Effect.gen(function* () {
       const requests: Array<string> = []
-      const note = { onServed: ({ request }: ServedRequest) => Effect.sync(() => requests.push(request?._tag ?? "")) }
+      const note = {
+        onServed: ({ request }: BlobsProtocol.ServedRequest) => Effect.sync(() => requests.push(request?._tag ?? ""))
+      }
       const [some, others, getter] = [yield* makePeer(note), yield* makePeer(note), yield* makePeer()]
       const contents = Array.from({ length: 40 }, (_, i) => blobOf(i * 700, i))
       const hashes = contents.map(hashOf)
@@ -312,6 +314,43 @@ describe("downloads", () => {
       assert.strictEqual((yield* getter.blobs.downloadMany(hashes)).received, 0)
       const nobody = yield* Effect.flip(getter.blobs.downloadMany([hashOf(blobOf(1, 1))]))
       assert.include(nobody.message, "no peer")
+    }).pipe(inNetwork)
+  )
+
+  it.live("of many blobs go on after one that a peer has only heard of", () =>
+    Effect.gen(function* () {
+      const [first, unknown, third] = [blobOf(5, 1), blobOf(70_000, 2), blobOf(40_000, 3)]
+      // As release 0.104 answers: 8 zero bytes, and then the next blob.
+      const answer = [respond(first, [0]).bytes, new Uint8Array(8), respond(third, [0]).bytes]
+      const [provider, getter] = [yield* makePeer({ handler: impostor(answer) }), yield* makePeer()]
+      const hashes = [first, unknown, third].map(hashOf)
+      const error = yield* Effect.flip(getter.blobs.downloadMany(hashes, { from: [provider.addr] }))
+      assert.isTrue(error._tag === "DownloadFailed")
+      if (error._tag === "DownloadFailed") {
+        assert.strictEqual(error.hash, hashes[1])
+        assert.deepStrictEqual(reasons(error.failures), [[provider.addr.endpointId, "NotFound"]])
+      }
+      same(yield* getter.blobs.read(hashes[0]!), first)
+      same(yield* getter.blobs.read(hashes[2]!), third)
+    }).pipe(inNetwork)
+  )
+
+  it.live("refuse ranges that no blob can have", () =>
+    Effect.gen(function* () {
+      const { blobs } = yield* makePeer()
+      const { hash } = yield* blobs.addBytes(blobOf(5000, 1))
+      const bad = [{ start: NaN }, { end: NaN }, { start: 0.5 }, { start: -1 }, { end: 2 ** 53 }, { start: 9, end: 3 }]
+      for (const range of bad) {
+        assert.strictEqual((yield* Effect.flip(blobs.read(hash, range)))._tag, "InvalidRange")
+        assert.strictEqual((yield* Effect.flip(Stream.runDrain(blobs.stream(hash, range))))._tag, "InvalidRange")
+        assert.strictEqual((yield* Effect.flip(blobs.download(raw(hash), { ranges: [range] })))._tag, "InvalidRange")
+      }
+      assert.strictEqual((yield* blobs.read(hash, { end: Infinity })).length, 5000)
+      assert.strictEqual((yield* blobs.read(hash, { start: 5000 })).length, 0)
+      assert.strictEqual((yield* Effect.flip(blobs.read(hash, { start: 5001 })))._tag, "RangeNotFound")
+      for (const maxRequests of [NaN, 0, -1, 0.5, Infinity]) {
+        assert.throws(() => BlobsProtocol.handler({ maxRequests }), RangeError)
+      }
     }).pipe(inNetwork)
   )
 

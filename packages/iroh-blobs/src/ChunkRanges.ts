@@ -27,8 +27,12 @@ export const all: ChunkRanges = [0]
 /** The last chunk of a blob of any size: asking for it yields a proof of the size. */
 export const last: ChunkRanges = [BEYOND]
 
-/** The chunks that hold the bytes from `start` (inclusive) to `end` (exclusive; open when absent or infinite). */
+/**
+ * The chunks that hold the bytes from `start` (inclusive) to `end` (exclusive; open when absent or infinite). Throws
+ * {@link Malformed} for what is no number.
+ */
 export const fromBytes = (start: number, end = Infinity): ChunkRanges => {
+  if (Number.isNaN(start) || Number.isNaN(end)) throw new Malformed(`bytes ${start} to ${end} are no range`)
   const first = Math.floor(Math.max(0, start) / CHUNK_SIZE)
   if (end === Infinity) return [first]
   return end <= start ? empty : [first, Math.ceil(end / CHUNK_SIZE)]
@@ -52,6 +56,22 @@ export const has = (ranges: ChunkRanges, chunk: number): boolean => (boundariesU
 /** The end (exclusive) of the stretch of chunks in the set that `chunk`, itself in the set, belongs to. */
 export const endOfRun = (ranges: ChunkRanges, chunk: number): number =>
   ranges[boundariesUpTo(ranges, chunk)] ?? Infinity
+
+/** The first chunk in the set from `chunk` on; Infinity when there is none. */
+export const firstFrom = (ranges: ChunkRanges, chunk: number): number => {
+  const count = boundariesUpTo(ranges, chunk)
+  return (count & 1) === 1 ? chunk : (ranges[count] ?? Infinity)
+}
+
+/** The part of the set in [start, end). Costs no more than the boundaries there. */
+export const within = (ranges: ChunkRanges, start: number, end: number): ChunkRanges => {
+  const first = boundariesUpTo(ranges, start)
+  const last = boundariesUpTo(ranges, end - 1)
+  const inside = ranges.slice(first, last)
+  if ((first & 1) === 1) inside.unshift(start)
+  if ((last & 1) === 1) inside.push(end)
+  return inside
+}
 
 /** Whether the set and [start, end) have a chunk in common. */
 export const intersects = (ranges: ChunkRanges, start: number, end: number): boolean => {

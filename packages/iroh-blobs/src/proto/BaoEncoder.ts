@@ -1,8 +1,8 @@
 /** Verified writing of one blob's response. iroh-blobs wire, response encoding. */
-import { traverse, type BaoNode } from "./BaoTree.ts"
+import { leftOf, traverse, type BaoNode } from "./BaoTree.ts"
 import { BaoVerifier } from "./BaoVerifier.ts"
 import { chunksOf, type Bitfield } from "../Bitfield.ts"
-import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, HASH_SIZE, PAIR_SIZE, subtreeCv } from "./Blake3.ts"
+import { CHUNK_SIZE, GROUP_CHUNKS, GROUP_SIZE, HASH_SIZE, PAIR_SIZE, parentCv, subtreeCv } from "./Blake3.ts"
 import * as ChunkRanges from "../ChunkRanges.ts"
 
 /** Stored bytes the encoder needs next: a part of the data or of the outboard, at `offset`. */
@@ -30,6 +30,7 @@ export class BaoEncoder {
   readonly #verifier: BaoVerifier
   readonly #nodes: Iterator<BaoNode, void>
   #node: BaoNode | undefined
+  #group: GroupTree | undefined
 
   /** What to read next, or undefined at the end. */
   need: BaoNeed | undefined
@@ -41,7 +42,10 @@ export class BaoEncoder {
     const chunks = chunksOf(bitfield.size)
     this.#size = bitfield.size
     this.#selection = ChunkRanges.select(ranges, chunks)
-    this.#sendable = ChunkRanges.intersection(this.#selection, bitfield.ranges)
+    const [first = 0] = this.#selection
+    const last = this.#selection[this.#selection.length - 1] ?? 0
+    // A store full of holes costs a small request no more than the holes in its way.
+    this.#sendable = ChunkRanges.intersection(this.#selection, ChunkRanges.within(bitfield.ranges, first, last))
     this.#verifier = new BaoVerifier(root)
     this.#nodes = traverse(chunks, this.#selection)
     this.#advance()
@@ -57,10 +61,20 @@ export class BaoEncoder {
   /** Turns the bytes needed into the bytes to send. Throws `BaoMismatch` when the store is damaged. */
   supply(stored: Uint8Array): Uint8Array {
     const node = this.#node!
-    const content = node._tag === "Parent" && node.pair === undefined ? innerPair(node, stored) : stored
+    const content = node._tag === "Parent" && node.pair === undefined ? this.#innerPair(node, stored) : stored
     this.#verifier.check(node, content)
     this.#advance()
     return content
+  }
+
+  /** A pair inside a group, of which only the data is stored. */
+  #innerPair({ end, middle, start }: BaoNode & { readonly _tag: "Parent" }, group: Uint8Array): Uint8Array {
+    const first = Math.floor(start / GROUP_CHUNKS) * GROUP_CHUNKS
+    if (this.#group?.first !== first) this.#group = new GroupTree(group, first)
+    const pair = new Uint8Array(PAIR_SIZE)
+    pair.set(this.#group.cv(start, middle))
+    pair.set(this.#group.cv(middle, end), HASH_SIZE)
+    return pair
   }
 
   #advance(): void {
@@ -68,7 +82,7 @@ export class BaoEncoder {
     this.need = undefined
     if (this.#node === undefined) return
     // A pair is stored as soon as anything below it is, so its first wanted chunk decides.
-    this.gap = !ChunkRanges.has(this.#sendable, firstSelected(this.#selection, this.#node.start))
+    this.gap = !ChunkRanges.has(this.#sendable, ChunkRanges.firstFrom(this.#selection, this.#node.start))
     if (!this.gap) this.need = this.#needOf(this.#node)
   }
 
@@ -90,15 +104,26 @@ export class BaoEncoder {
 
 const groupStart = (chunk: number): number => Math.floor(chunk / GROUP_CHUNKS) * GROUP_SIZE
 
-const firstSelected = (selection: ChunkRanges.ChunkRanges, from: number): number =>
-  ChunkRanges.has(selection, from) ? from : selection.find((boundary) => boundary > from)!
+/** The chaining values in a group, each chunk hashed once however many pairs are made of it. */
+class GroupTree {
+  readonly first: number
+  readonly #chunks: ReadonlyArray<Uint8Array>
 
-const innerPair = (node: BaoNode & { readonly _tag: "Parent" }, group: Uint8Array): Uint8Array => {
-  const base = groupStart(node.start)
-  const cv = (start: number, end: number) =>
-    subtreeCv(group.subarray(start * CHUNK_SIZE - base, end * CHUNK_SIZE - base), start, false)
-  const pair = new Uint8Array(PAIR_SIZE)
-  pair.set(cv(node.start, node.middle))
-  pair.set(cv(node.middle, node.end), HASH_SIZE)
-  return pair
+  /** `first`: index of the group's first chunk. */
+  constructor(group: Uint8Array, first: number) {
+    this.first = first
+    this.#chunks = Array.from({ length: Math.ceil(group.length / CHUNK_SIZE) }, (_, i) =>
+      subtreeCv(group.subarray(i * CHUNK_SIZE, (i + 1) * CHUNK_SIZE), first + i, false)
+    )
+  }
+
+  /** Of the subtree over chunks [start, end), which is not the whole blob. */
+  cv(start: number, end: number): Uint8Array {
+    if (end - start === 1) return this.#chunks[start - this.first]!
+    const middle = start + leftOf(end - start)
+    const pair = new Uint8Array(PAIR_SIZE)
+    pair.set(this.cv(start, middle))
+    pair.set(this.cv(middle, end), HASH_SIZE)
+    return parentCv(pair, false)
+  }
 }
