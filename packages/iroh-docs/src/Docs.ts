@@ -44,6 +44,8 @@ export interface DocsOptions {
   readonly idleTimeout?: Duration.Input | undefined
   /** How long a session may take. Default 10 minutes. */
   readonly sessionTimeout?: Duration.Input | undefined
+  /** Between sessions with neighbours, which find what live changes missed. Default 1 minute. */
+  readonly resyncInterval?: Duration.Input | undefined
   /** Peers that contents are fetched from at a time. Default 8. */
   readonly maxDownloads?: number | undefined
 }
@@ -85,8 +87,9 @@ export class Docs extends Context.Service<
   }
 >()("@aster-effect/iroh-docs/Docs") {
   /**
-   * Documents on a node, whose contents are blobs of its store. Nothing is opened before it is used; what keeps the
-   * directory from being opened is the cause of a `DocsStoreError`.
+   * Documents on a node, whose contents are blobs of its store. With `Gossip` in the context changes are live; without it
+   * they travel in sessions. Where peers are is looked up in the `AddressBook` of the context too, if there is one. Nothing is opened before it is used; what keeps the directory from being opened is the cause
+   * of a `DocsStoreError`.
    */
   static readonly layer = (options: DocsOptions = {}): Layer.Layer<Docs, never, Blobs | IrohNode> =>
     Layer.effect(Docs, docs.make(options))

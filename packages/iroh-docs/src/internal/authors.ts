@@ -23,7 +23,7 @@ export const makeAuthors = (engine: WithEngine, newSecret: Effect.Effect<Uint8Ar
     })
   const requireKnown = Effect.fnUntraced(function* (author: AuthorId.AuthorId) {
     const { documents } = yield* engine
-    const secret = yield* documents.read("read an author", () => documents.storage.authors().get(author))
+    const secret = yield* documents.read("read an author", () => documents.storage.author(author))
     return secret ?? (yield* new AuthorNotFound({ author }))
   })
   return {
@@ -94,7 +94,7 @@ export const authorPair = Effect.fnUntraced(function* (
   author: AuthorId.AuthorId | undefined
 ): Effect.fn.Return<KeyPair, AuthorNotFound | DocsStoreError> {
   const id = author ?? (yield* defaultAuthor)
-  const secret = yield* documents.read("read an author", () => documents.storage.authors().get(id))
+  const secret = yield* documents.read("read an author", () => documents.storage.author(id))
   if (secret === undefined) return yield* new AuthorNotFound({ author: id })
   return authorKeys.of(id, secret)
 })

@@ -1,8 +1,12 @@
 /** What programs do with documents. */
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import { AddressBook } from "@aster-effect/iroh-gossip/AddressBook"
+import { Gossip } from "@aster-effect/iroh-gossip/Gossip"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Router from "@aster-effect/iroh/Router"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
@@ -10,27 +14,32 @@ import type { Capability } from "../Capability.ts"
 import { documentOf } from "../Capability.ts"
 import type { Docs, DocsOptions } from "../Docs.ts"
 import type { AuthorId } from "../AuthorId.ts"
-import { type DocsStoreError, DocTicketError } from "../DocsError.ts"
+import { DocsStoreError, DocsStoreUnavailable, DocTicketError } from "../DocsError.ts"
 import * as DocTicket from "../DocTicket.ts"
 import type { Document } from "../Document.ts"
 import * as DocumentId from "../DocumentId.ts"
 import { keyPair } from "../proto/Signature.ts"
-import { AddressBook } from "./addressBook.ts"
+import { Addresses } from "./addresses.ts"
 import { AuthorKeys, defaultAuthor, makeAuthors } from "./authors.ts"
 import * as contents from "./contents.ts"
+import * as live from "./live.ts"
 import { makeDocument } from "./document.ts"
 import { contentFailed, Documents } from "./documents.ts"
 import { memoryStorage } from "./memoryStorage.ts"
 import type { OpenDocument } from "./replica.ts"
 import { onDemand } from "./onDemand.ts"
+import { sqliteStorage } from "./sqliteStorage.ts"
+import type { Storage } from "./storage.ts"
 import * as syncer from "./syncer.ts"
+import { tell } from "./tell.ts"
 
 /** Everything that works on open documents. */
 export interface Engine {
   readonly documents: Documents
   readonly contents: contents.Contents
   readonly syncer: syncer.Syncer
-  readonly addresses: AddressBook
+  readonly live: live.Live
+  readonly addresses: Addresses
   readonly authorKeys: AuthorKeys
   readonly defaultAuthor: Effect.Effect<AuthorId, DocsStoreError>
   readonly blobs: Blobs["Service"]
@@ -39,14 +48,25 @@ export interface Engine {
 
 const newSecret = Effect.sync(() => SecureRandom.randomBytesUnsafe(32))
 
+const openStorage = (directory: string | undefined): Effect.Effect<Storage, DocsStoreError> =>
+  directory === undefined
+    ? Effect.sync(memoryStorage)
+    : Effect.try({
+        try: () => sqliteStorage(directory),
+        catch: (cause) =>
+          new DocsStoreError({ operation: "be opened", cause: new DocsStoreUnavailable({ path: directory, cause }) })
+      })
+
 const start = Effect.fnUntraced(function* (
   options: DocsOptions,
   blobs: Blobs["Service"],
-  node: IrohNode["Service"]
-): Effect.fn.Return<Engine, never, Scope.Scope> {
-  const storage = yield* Effect.acquireRelease(Effect.sync(memoryStorage), (storage) => Effect.sync(storage.close))
+  node: IrohNode["Service"],
+  gossip: Gossip["Service"] | undefined,
+  book: AddressBook["Service"] | undefined
+): Effect.fn.Return<Engine, DocsStoreError, Scope.Scope> {
+  const storage = yield* Effect.acquireRelease(openStorage(options.directory), (storage) => Effect.sync(storage.close))
   const documents = new Documents(storage, node.endpointId, options.deletions ?? "final")
-  const addresses = new AddressBook()
+  const addresses = new Addresses(book)
   const theContents = yield* contents.make({
     blobs,
     addressOf: (peer) => addresses.get(peer),
@@ -57,7 +77,14 @@ const start = Effect.fnUntraced(function* (
         .pipe(
           Effect.ignore({ log: true }),
           Effect.andThen(
-            Effect.sync(() => hashes.forEach((hash) => document.subscribers.publish({ _tag: "ContentReady", hash })))
+            Effect.forEach(
+              hashes,
+              (hash) => {
+                document.subscribers.publish({ _tag: "ContentReady", hash })
+                return tell(document, "neighbors", { _tag: "ContentReady", hash: BlobHash.toBytes(hash) })
+              },
+              { discard: true }
+            )
           )
         )
   })
@@ -73,8 +100,15 @@ const start = Effect.fnUntraced(function* (
       sessionTimeout: options.sessionTimeout ?? "10 minutes"
     }
   })
+  const theLive = yield* live.make({
+    gossip,
+    contents: theContents,
+    syncer: theSyncer,
+    resyncInterval: options.resyncInterval ?? "1 minute"
+  })
   const engine: Engine = {
     documents,
+    live: theLive,
     contents: theContents,
     syncer: theSyncer,
     addresses,
@@ -91,7 +125,9 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Docs["Service"], never, Blobs | IrohNode | Scope.Scope> {
   const blobs = yield* Blobs
   const node = yield* IrohNode
-  const engine = yield* onDemand(start(options, blobs, node))
+  const gossip = Option.getOrUndefined(yield* Effect.serviceOption(Gossip))
+  const book = Option.getOrUndefined(yield* Effect.serviceOption(AddressBook))
+  const engine = yield* onDemand(start(options, blobs, node, gossip, book))
   const handle = (document: OpenDocument): Document => makeDocument(engine, document.id)
 
   /** Puts a document into the store, or adds the permission to write to one that is there. */
@@ -141,9 +177,10 @@ export const make = Effect.fnUntraced(function* (
       }))
     }).pipe(Effect.withSpan("Docs.list")),
     drop: Effect.fn("Docs.drop")(function* (id) {
-      const { documents, syncer } = yield* engine
+      const { documents, live, syncer } = yield* engine
       const document = yield* documents.find(id)
       document.syncing = false
+      yield* live.stop(document)
       yield* syncer.stop(document)
       yield* documents.change("drop a document", () => documents.storage.drop(document.stored.namespace))
       documents.forget(document)

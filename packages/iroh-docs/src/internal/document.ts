@@ -18,6 +18,7 @@ import * as Query from "../Query.ts"
 import { authorPair } from "./authors.ts"
 import type { Engine } from "./docs.ts"
 import { contentFailed } from "./documents.ts"
+import { tell } from "./tell.ts"
 import { nowMicros } from "./receive.ts"
 import type { OpenDocument, Written } from "./replica.ts"
 
@@ -38,6 +39,7 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     const written = yield* documents.change("write an entry", () => document.write(author, record, now))
     if (!("entry" in written)) return yield* written
     document.publishLocal(written.entry)
+    yield* tell(document, "everybody", { _tag: "Put", entry: written.entry })
     return written
   })
 
@@ -132,10 +134,11 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
   })
 
   const startSync: Document["startSync"] = Effect.fn("Document.startSync")(function* (peers = []) {
-    const [{ addresses, node, syncer }, document] = yield* opened
+    const [{ addresses, live, node, syncer }, document] = yield* opened
     document.syncing = true
     const all = [...peers, ...document.stored.peers].filter(({ endpointId }) => endpointId !== node.endpointId)
     for (const peer of all.toReversed()) addresses.learn(peer)
+    yield* live.start(document, all)
     yield* Effect.forEach(new Set(all.map(({ endpointId }) => endpointId)), (peer) => syncer.begin(document, peer), {
       discard: true
     })
@@ -210,8 +213,9 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
       return yield* syncer.syncWith(document, peer.endpointId)
     }),
     leave: Effect.gen(function* () {
-      const [{ syncer }, document] = yield* opened
+      const [{ live, syncer }, document] = yield* opened
       document.syncing = false
+      yield* live.stop(document)
       yield* syncer.stop(document)
     }).pipe(Effect.withSpan("Document.leave")),
     downloadPolicy: Effect.map(opened, ([, { stored }]) => stored.policy),

@@ -70,6 +70,7 @@ export const memoryStorage = (): Storage => {
     },
     drop: (namespace) => void documents.delete(Bytes.hex(namespace)),
     authors: () => authors,
+    author: (id) => authors.get(id),
     putAuthor: (id, secret) => void authors.set(id, secret),
     removeAuthor: (id) => void authors.delete(id),
     setting: (name) => settings.get(name),

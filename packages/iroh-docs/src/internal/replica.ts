@@ -1,5 +1,6 @@
 /** A document that is open: what is stored of it, who listens, and what is done to its entries. */
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import type { Topic } from "@aster-effect/iroh-gossip/Topic"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import { DocEntry } from "../DocEntry.ts"
 import * as DocumentId from "../DocumentId.ts"
@@ -28,6 +29,8 @@ export class OpenDocument {
   readonly sessions: SessionTable
   /** Whether peers may begin sessions. */
   syncing = false
+  /** The document's gossip topic, when it is joined. */
+  topic: Topic | undefined
   /** Peers of the swarm that are directly connected. */
   readonly neighbors = new Set<EndpointId>()
   /** Peers that contents are being fetched from. */

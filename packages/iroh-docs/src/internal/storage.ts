@@ -40,6 +40,7 @@ export interface Storage {
   readonly drop: (namespace: Uint8Array) => void
   /** Secrets of authors by their ids in hex. */
   readonly authors: () => ReadonlyMap<string, Uint8Array>
+  readonly author: (id: string) => Uint8Array | undefined
   readonly putAuthor: (id: string, secret: Uint8Array) => void
   readonly removeAuthor: (id: string) => void
   /** A value kept under a name. */

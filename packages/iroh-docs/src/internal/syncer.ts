@@ -1,4 +1,5 @@
 /** Sync sessions of a node's documents: those it begins, and those its peers begin. */
+import type { BlobStoreError } from "@aster-effect/iroh-blobs/BlobError"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
@@ -9,17 +10,18 @@ import * as FiberMap from "effect/FiberMap"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { SyncFailed } from "../DocsError.ts"
+import { type DocsStoreError, SyncFailed } from "../DocsError.ts"
 import * as DocumentId from "../DocumentId.ts"
 import type { SyncSummary } from "../DocEvent.ts"
 import * as Reconciler from "../proto/Reconciler.ts"
 import type * as SyncMessage from "../proto/SyncMessage.ts"
-import type { AddressBook } from "./addressBook.ts"
+import type { Addresses } from "./addresses.ts"
 import type { Contents } from "./contents.ts"
-import { contentFailed, type Documents } from "./documents.ts"
+import type { Documents } from "./documents.ts"
 import * as receive from "./receive.ts"
 import type { OpenDocument } from "./replica.ts"
 import * as session from "./session.ts"
+import { tell } from "./tell.ts"
 
 /** The ALPN of the protocol. */
 export const ALPN = "/iroh-sync/1"
@@ -29,6 +31,8 @@ const MAX_PEERS = 5
 /** Entries of one answer, in bytes. */
 const MAX_ENTRY_BYTES = 4 * 1024 * 1024
 const ALREADY = "another session with the peer is under way on this node"
+/** For a peer to be reached. */
+const CONNECT_TIMEOUT = "10 seconds"
 /** Before a session that failed is tried again. */
 const RETRY = "1 second"
 /** For the peer to take our end of the stream before the connection closes under it. */
@@ -38,7 +42,7 @@ export interface SyncerOptions {
   readonly documents: Documents
   readonly contents: Contents
   readonly node: IrohNode["Service"]
-  readonly addresses: AddressBook
+  readonly addresses: Addresses
   readonly limits: session.SessionLimits
   /** Whether a peer may read a document. */
   readonly authorize: (peer: EndpointId, document: DocumentId.DocumentId) => Effect.Effect<boolean>
@@ -51,6 +55,12 @@ export interface Syncer {
   readonly begin: (document: OpenDocument, peer: EndpointId) => Effect.Effect<void>
   /** Runs a session with a peer to its end. */
   readonly syncWith: (document: OpenDocument, peer: EndpointId) => Effect.Effect<SyncSummary, SyncFailed>
+  /** Takes entries that a peer has told of outside of a session. */
+  readonly take: (
+    document: OpenDocument,
+    peer: EndpointId,
+    values: ReadonlyArray<SyncMessage.Value>
+  ) => Effect.Effect<void, SyncFailed>
   /** Ends the sessions of a document that this node has begun. */
   readonly stop: (document: OpenDocument) => Effect.Effect<void>
 }
@@ -68,54 +78,64 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
   const closing = yield* FiberSet.make<void>()
   let count = 0
 
+  /** Puts good entries into the document, and finds the answer to the message that they came with. */
+  const put = Effect.fnUntraced(function* (
+    document: OpenDocument,
+    peer: EndpointId,
+    parts: ReadonlyArray<SyncMessage.Part>
+  ): Effect.fn.Return<Reconciler.Processed, DocsStoreError | BlobStoreError> {
+    const values = parts.flatMap((part) => (part._tag === "RangeItem" ? part.values : []))
+    const hashes = new Map(values.map(({ entry }) => [BlobHash.fromBytes(entry.hash), entry.hash]))
+    const here = yield* contents.present(hashes.keys())
+    const { missing, processed } = yield* contents.keeping(
+      document,
+      hashes.values(),
+      documents.change("store entries", () => store(document, parts, here))
+    )
+    const inserted = processed.received.filter(({ result }) => result._tag === "Inserted")
+    const gone = processed.received.flatMap(({ result, value }) =>
+      result._tag === "Inserted" ? result.replaced : [value.entry]
+    )
+    yield* contents.release(document, gone)
+    receive.announce(
+      document,
+      peer,
+      inserted.map(({ value }) => value.entry)
+    )
+    yield* contents.fetch(document, peer, missing)
+    return processed
+  })
+
+  const failed =
+    (peer: EndpointId) =>
+    (error: DocsStoreError | BlobStoreError): SyncFailed =>
+      error.cause instanceof Reconciler.ReplyTooLarge
+        ? new SyncFailed({ peer, reason: "TooLarge", detail: error.cause.message })
+        : new SyncFailed({ peer, reason: "Store", detail: error.message })
+
   /** Takes what a peer says and finds the answer. */
-  const respond =
-    (document: OpenDocument, peer: EndpointId, tally: Tally): session.Respond =>
-    (parts) =>
-      Effect.gen(function* () {
-        const good: Array<SyncMessage.Part> = []
-        const values: Array<SyncMessage.Value> = []
-        for (const part of parts) {
-          if (part._tag === "RangeFingerprint") {
-            good.push(part)
-            continue
-          }
+  const respond = (document: OpenDocument, peer: EndpointId, tally: Tally): session.Respond =>
+    Effect.fnUntraced(function* (parts): Effect.fn.Return<ReadonlyArray<SyncMessage.Part>, SyncFailed> {
+      const good: Array<SyncMessage.Part> = []
+      for (const part of parts) {
+        if (part._tag === "RangeItem") {
           tally.received += part.values.length
-          const checked = yield* receive.checked(document, part.values, tally.refused)
-          good.push({ ...part, values: checked })
-          values.push(...checked)
-        }
-        const hashes = new Map(values.map(({ entry }) => [BlobHash.fromBytes(entry.hash), entry.hash]))
-        const here = yield* contents.present(hashes.keys())
-        const { missing, processed } = yield* contents.keeping(
-          document,
-          hashes.values(),
-          documents.change("store entries", () => store(document, good, here))
-        )
-        const inserted = processed.received.filter(({ result }) => result._tag === "Inserted")
-        const gone = processed.received.flatMap(({ result, value }) =>
-          result._tag === "Inserted" ? result.replaced : [value.entry]
-        )
-        yield* contents.release(document, gone)
-        receive.announce(
-          document,
-          peer,
-          inserted.map(({ value }) => value.entry)
-        )
-        yield* contents.fetch(document, peer, missing)
-        tally.sent += processed.sent
-        document.subscribers.publish({ _tag: "SyncProgress", peer, ...summaryOf(tally) })
-        return processed.reply
-      }).pipe(
-        Effect.catchTag("BlobStoreError", (error) => Effect.fail(contentFailed(error))),
-        Effect.catchTag("DocsStoreError", (error) =>
-          Effect.fail(
-            error.cause instanceof Reconciler.ReplyTooLarge
-              ? new SyncFailed({ peer, reason: "TooLarge", detail: error.cause.message })
-              : new SyncFailed({ peer, reason: "Store", detail: error.message })
-          )
-        )
-      )
+          good.push({ ...part, values: yield* receive.checked(document, part.values, tally.refused) })
+        } else good.push(part)
+      }
+      const processed = yield* Effect.mapError(put(document, peer, good), failed(peer))
+      tally.sent += processed.sent
+      document.subscribers.publish({ _tag: "SyncProgress", peer, ...summaryOf(tally) })
+      return processed.reply
+    })
+
+  const take: Syncer["take"] = Effect.fnUntraced(function* (document, peer, values) {
+    const good = yield* receive.checked(document, values, receive.noRefusals())
+    if (good.length === 0) return
+    const bound = document.stored.namespace
+    const part: SyncMessage.Part = { _tag: "RangeItem", range: { x: bound, y: bound }, values: good, haveLocal: true }
+    yield* Effect.mapError(put(document, peer, [part]), failed(peer))
+  })
 
   const store = (document: OpenDocument, parts: ReadonlyArray<SyncMessage.Part>, here: ReadonlySet<string>) => {
     const { stored } = document
@@ -156,6 +176,7 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
             orElse: () => Effect.fail(new SyncFailed({ peer, reason: "TimedOut", detail: "it went on without end" }))
           }),
           Effect.andThen(succeeded(document, peer)),
+          Effect.andThen(Effect.suspend(() => (tally.received > 0 ? report(document) : Effect.void))),
           Effect.map(() => summaryOf(tally))
         )
       },
@@ -173,6 +194,14 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
     )
     yield* contents.fetch(document, peer, document.stored.wanted().map(BlobHash.parse))
   })
+
+  /** Tells neighbours that there may be something to be had here. */
+  const report = (document: OpenDocument) =>
+    tell(document, "neighbors", {
+      _tag: "SyncReport",
+      namespace: document.stored.namespace,
+      heads: [...document.stored.heads].map(([author, timestamp]) => ({ author, timestamp }))
+    })
 
   const ended = (
     document: OpenDocument,
@@ -196,11 +225,14 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
     tally: Tally
   ): Effect.fn.Return<void, SyncFailed, Scope.Scope> {
     const connection = yield* Effect.acquireRelease(
-      node.connect(addresses.get(peer), ALPN),
+      node.connect(addresses.get(peer), ALPN, { timeout: CONNECT_TIMEOUT }),
       (connection) =>
         FiberSet.run(closing, Effect.andThen(Effect.timeoutOption(connection.closed, LINGER), connection.close(0, ""))),
       { interruptible: true }
     ).pipe(Effect.mapError((error) => new SyncFailed({ peer, reason: "Unreachable", detail: error.message })))
+    if (!document.sessions.connected(peer)) {
+      return yield* new SyncFailed({ peer, reason: "AlreadySyncing", detail: ALREADY })
+    }
     const stream = yield* Effect.mapError(
       connection.openBi,
       (error) => new SyncFailed({ peer, reason: "ConnectionLost", detail: error.message })
@@ -275,6 +307,7 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
   return {
     serve,
     begin,
+    take,
     syncWith,
     stop: (document) =>
       Effect.suspend(() =>

@@ -1,14 +1,7 @@
 /** Byte strings, compared as unsigned bytes. */
 
 /** Negative, zero or positive, as `a` comes before, with or after `b`; a prefix comes before what it starts. */
-export const compare = (a: Uint8Array, b: Uint8Array): number => {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
-    const difference = a[i]! - b[i]!
-    if (difference !== 0) return difference
-  }
-  return a.length - b.length
-}
+export const compare = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b)
 
 export const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && compare(a, b) === 0
 
@@ -25,7 +18,8 @@ export const startsWith = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
 
 /** The smallest byte string greater than all that start with `prefix`; undefined when there is none. */
 export const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
-  const last = prefix.findLastIndex((byte) => byte < 0xff)
+  let last = prefix.length - 1
+  while (last >= 0 && prefix[last] === 0xff) last--
   if (last < 0) return undefined
   const after = prefix.slice(0, last + 1)
   after[last]! += 1

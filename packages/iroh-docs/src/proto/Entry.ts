@@ -67,8 +67,16 @@ export const signingBytes = ({ hash, id, length, timestamp }: Entry): Uint8Array
   return out
 }
 
-/** BLAKE3 over the entry's name, time and content hash. */
-export const fingerprint = ({ hash, id, timestamp }: Entry): Uint8Array => {
+const fingerprints = new WeakMap<Entry, Uint8Array>()
+
+/** BLAKE3 over the entry's name, time and content hash; not to be changed. */
+export const fingerprint = (entry: Entry): Uint8Array => {
+  let found = fingerprints.get(entry)
+  if (found === undefined) fingerprints.set(entry, (found = computeFingerprint(entry)))
+  return found
+}
+
+const computeFingerprint = ({ hash, id, timestamp }: Entry): Uint8Array => {
   const bytes = new Uint8Array(id.length + 8 + ID_SIZE)
   bytes.set(id)
   setUint64(new DataView(bytes.buffer), id.length, timestamp)

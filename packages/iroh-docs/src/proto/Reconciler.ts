@@ -155,9 +155,11 @@ class Answer {
   /** Adds entries of a slice of `range`, and a question about what the slice left out. */
   items(range: Range, entries: ReadonlyArray<Entry.SignedEntry>, slice: Slice, haveLocal: boolean): void {
     const { contentStatus } = this.#options
+    // Nothing fits any more, so nothing is said about any part of the range either.
+    if (slice.rest !== undefined && slice.entries.length === 0) return this.question(range)
     const part = slice.rest === undefined ? range : { x: range.x, y: slice.rest }
     // An answer without entries is none, unless it is what tells the peer to send its own.
-    if (entries.length > 0 || (!haveLocal && slice.rest === undefined)) {
+    if (entries.length > 0 || !haveLocal) {
       const values = entries.map((entry) => ({ entry, content: contentStatus(entry) }))
       const bytes = entries.reduce((sum, entry) => sum + Entry.encodedSize(entry), 0)
       this.#add({ _tag: "RangeItem", range: part, values, haveLocal }, bytes)

@@ -2,7 +2,8 @@
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 
 interface Peer {
-  dialing: boolean
+  /** From the decision to dial until there is a connection, and from then on. */
+  dialing: false | "connecting" | "talking"
   accepting: boolean
   /** There was news while a session ran, which may have come too late for it. */
   news: boolean
@@ -22,19 +23,27 @@ export class SessionTable {
   /** Whether a session may be begun now; if not, one is due when the running one has ended. */
   dial(peer: EndpointId): boolean {
     const state = this.#state(peer)
-    if (state.dialing || state.accepting) {
+    if (state.dialing !== false || state.accepting) {
       state.news = true
       return false
     }
-    state.dialing = true
+    state.dialing = "connecting"
     return true
   }
 
-  /** Whether a session that a peer begins is taken. Of two that have dialled each other the greater id accepts. */
+  /** There is a connection to a peer that was dialled. Answers whether the session goes on: the peer may have begun one. */
+  connected(peer: EndpointId): boolean {
+    const state = this.#state(peer)
+    if (state.accepting) return false
+    state.dialing = "talking"
+    return true
+  }
+
+  /** Whether a session that a peer begins is taken. Of two that have begun one with each other the greater id accepts. */
   accept(peer: EndpointId): boolean {
     const state = this.#state(peer)
     if (state.accepting) return false
-    if (state.dialing && this.#own < peer) {
+    if (state.dialing === "talking" && this.#own < peer) {
       state.owed = true
       return false
     }
@@ -47,7 +56,7 @@ export class SessionTable {
     const state = this.#state(peer)
     if (role === "dial") state.dialing = false
     else state.accepting = false
-    if (state.dialing || state.accepting) return false
+    if (state.dialing !== false || state.accepting) return false
     this.#peers.delete(peer)
     return state.news || (state.owed && !succeeded)
   }
