@@ -1,6 +1,6 @@
 /**
  * Which package may import from which, and the order of the rooms inside one: what `npm run lint` refuses everything
- * else by (`plugin.ts`), and what `test/tools/Layers.test.ts` plants its violations from.
+ * else by (`plugin.ts`), and what `test/lint/Layers.test.ts` plants its violations from.
  *
  * A new package is one line here. It names every package it imports from; nothing is inherited.
  */
