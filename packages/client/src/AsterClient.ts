@@ -49,6 +49,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
+import * as ConsumerGossip from "./ConsumerGossip.ts"
 import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
@@ -242,6 +243,8 @@ export class AsterClient extends Context.Service<
      * storage path where there is one; nothing is opened before they are used.
      */
     readonly blobs: ConsumerBlobs.ConsumerBlobs
+    /** Topics, joined at the producer. */
+    readonly gossip: ConsumerGossip.ConsumerGossip
     readonly node: IrohNode["Service"]
   }
 >()("@aster-effect/client/AsterClient") {
@@ -367,6 +370,7 @@ const connect = Effect.fnUntraced(function* (
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
     blobs: ConsumerBlobs.make(blobs, { producer: provider, readmit }),
+    gossip: yield* ConsumerGossip.make(provider, readmit),
     node,
     client: Effect.fnUntraced(function* (service, clientOptions) {
       const summary = yield* find(service.name, service.version)

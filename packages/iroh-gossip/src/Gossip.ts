@@ -37,6 +37,11 @@ export interface GossipOptions {
   /** A connection that no topic needs is closed after this time. Default: 10 seconds. */
   readonly idleTimeout?: Duration.Input | undefined
   /**
+   * Whether others are told how to reach this node. Leave it out where `GossipProtocol` is not served: nobody can dial such
+   * a member, and nobody should try. Default: true.
+   */
+  readonly advertise?: boolean | undefined
+  /**
    * Around the use of a connection, whoever dialled it, to end it when its peer is admitted no longer. Whom the `ConnectionGate`
    * denies is not dialled either.
    */

@@ -34,6 +34,7 @@ import * as MessageDigest from "@aster-effect/core/contract/MessageDigest"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
+import { Gossip } from "@aster-effect/iroh-gossip/Gossip"
 import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import { Docs } from "@aster-effect/iroh-docs/Docs"
 import type { DocumentId } from "@aster-effect/iroh-docs/DocumentId"
@@ -63,6 +64,7 @@ import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as ServerBlobs from "./ServerBlobs.ts"
+import * as ServerGossip from "./ServerGossip.ts"
 import * as ServerDocs from "./ServerDocs.ts"
 import * as ServerRegistry from "./ServerRegistry.ts"
 
@@ -172,6 +174,8 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
   readonly maxConnectionsPerPeer?: number | undefined
   /** Blobs: how they are kept and served. */
   readonly blobs?: ServerBlobs.BlobsOptions | undefined
+  /** Gossip: who may take part, and its limits. */
+  readonly gossip?: ServerGossip.GossipOptions | undefined
   /** Documents: how they are kept and shared. */
   readonly docs?: ServerDocs.DocsOptions | undefined
   /**
@@ -228,6 +232,8 @@ export class AsterServer extends Context.Service<
     readonly docs: Docs["Service"]
     /** The document that the contracts are published in; undefined when they are not. */
     readonly registry: DocumentId | undefined
+    /** Topics of this node, open to whoever may come in. */
+    readonly gossip: Gossip["Service"]
     readonly node: IrohNode["Service"]
     /** Waits until the server is drained or closed. Serving itself begins with the server. */
     readonly serve: Effect.Effect<void>
@@ -335,11 +341,27 @@ const make = Effect.fnUntraced(function* (
 
   const gracePeriod = options.gracePeriod ?? "10 seconds"
   const gate = yield* ConnectionGate
+  const admission = {
+    admit: (id: EndpointId, alpn: string) =>
+      Effect.flatMap(gate.admit(id, alpn), (admitted) => {
+        if (!admitted) return Effect.succeed(false)
+        return admissionProtocols.has(alpn) ? Effect.succeed(true) : gates.admit(id, alpn)
+      })
+  }
+  const gossip = Context.get(
+    yield* Effect.provideService(
+      Layer.build(ServerGossip.layer(options.gossip ?? {}, config, gates)),
+      ConnectionGate,
+      admission
+    ),
+    Gossip
+  )
   const router = yield* Router.serve({
     protocols: [
       RpcConnection.protocol(dispatcher, gates),
       ServerBlobs.protocol(options.blobs ?? {}, gates),
       ServerDocs.protocol(docs, gates),
+      ServerGossip.protocol(options.gossip ?? {}, gossip, gates),
       ConsumerAdmission.protocol({ offer }),
       ...(gates.producers === "closed" && mesh !== undefined
         ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
@@ -349,21 +371,13 @@ const make = Effect.fnUntraced(function* (
     maxConnections: options.maxConnections,
     maxConnectionsPerPeer: options.maxConnectionsPerPeer,
     gateTimeout: Duration.millis(config.hookTimeoutMs)
-  }).pipe(
-    Effect.provideService(ConnectionGate, {
-      admit: (id, alpn) =>
-        Effect.flatMap(gate.admit(id, alpn), (admitted) => {
-          if (!admitted) return Effect.succeed(false)
-          return admissionProtocols.has(alpn) ? Effect.succeed(true) : gates.admit(id, alpn)
-        })
-    })
-  )
+  }).pipe(Effect.provideService(ConnectionGate, admission))
 
   const ended = Deferred.makeUnsafe<void>()
   // A handler that cannot be interrupted does not keep the server from ending.
   const drain = Effect.acquireUseRelease(
     Effect.forkDetach(Effect.delay(dispatcher.abandon, gracePeriod)),
-    () => router.drain,
+    () => Effect.all([gossip.close, router.drain], { concurrency: "unbounded", discard: true }),
     (abandoning) => Effect.andThen(Fiber.interrupt(abandoning), Deferred.succeed(ended, undefined))
   )
   const close = Effect.ensuring(drain, node.close)
@@ -388,6 +402,7 @@ const make = Effect.fnUntraced(function* (
     blobs,
     docs,
     registry,
+    gossip,
     node,
     serve: Deferred.await(ended),
     drain,

@@ -9,6 +9,7 @@ import { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -85,7 +86,10 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
   const members = new Map<TopicId, TopicMember>()
   const banned = new Map<EndpointId, number>()
   let closed = false
-  let ownData = AddrInfo.encode(yield* node.address)
+  const describeSelf = Effect.map(node.address, (addr) =>
+    AddrInfo.encode(options.advertise === false ? { directAddresses: [] } : addr)
+  )
+  let ownData = yield* describeSelf
 
   const isBanned = (id: EndpointId): boolean => {
     const until = banned.get(id)
@@ -271,7 +275,7 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
 
   /** Addresses change; connections and peers that nothing needs go. */
   const sweep = Effect.gen(function* () {
-    const data = AddrInfo.encode(yield* node.address)
+    const data = yield* describeSelf
     if (Buffer.compare(data, ownData) !== 0) {
       ownData = data
       for (const member of members.values()) member.describe(data)
@@ -373,18 +377,24 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     }
   }
 
+  const ended = Deferred.makeUnsafe<void>()
+  /** Done again, it waits for the same end. */
   const close: Effect.Effect<void> = Effect.suspend(() => {
-    if (closed) return Effect.void
+    if (closed) return Deferred.await(ended)
     closed = true
     for (const member of members.values()) member.quit()
     members.clear()
-    const parting = Effect.suspend(() => ([...peers.values()].every(({ link }) => link.isIdle) ? Effect.void : wait))
-    const wait: Effect.Effect<void> = Effect.andThen(Effect.sleep("10 millis"), parting)
-    return Effect.andThen(
-      Effect.timeoutOption(parting, partingTime),
-      Effect.sync(() => {
-        for (const { link } of peers.values()) link.close("")
-      })
+    const goodbyes = Effect.forEach(peers.values(), ({ link }) => link.flushed, {
+      concurrency: "unbounded",
+      discard: true
+    })
+    return Effect.timeoutOption(goodbyes, partingTime).pipe(
+      Effect.andThen(
+        Effect.sync(() => {
+          for (const { link } of peers.values()) link.close("")
+        })
+      ),
+      Effect.ensuring(Deferred.succeed(ended, undefined))
     )
   })
 

@@ -61,6 +61,7 @@ export class PeerLink {
   #dialling = false
   #arrival = Deferred.makeUnsafe<void>()
   #drained = Deferred.makeUnsafe<void>()
+  #settled = Deferred.makeUnsafe<void>()
   /** The peer did not take anything while somebody waited for it. */
   #slow = false
   unsent = 0
@@ -141,6 +142,15 @@ export class PeerLink {
     for (const connection of this.#connections) this.#host.run(connection.close(code, reason))
   }
 
+  /** Waits until everything is on its way, or there is nobody to send it to. */
+  get flushed(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.#connections.length === 0 || (this.#queue.length === 0 && !this.#pumping)
+        ? Effect.void
+        : Effect.andThen(Deferred.await(this.#settled), this.flushed)
+    )
+  }
+
   /**
    * Waits while much is queued, but not for a peer that takes nothing for a second: it is not waited for again before it
    * has caught up.
@@ -157,8 +167,15 @@ export class PeerLink {
     })
   }
 
+  #settle(): void {
+    const settled = this.#settled
+    this.#settled = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(settled, Effect.void)
+  }
+
   #lose(): void {
     this.#empty()
+    this.#settle()
     this.#host.lost(this.peer)
   }
 
@@ -189,7 +206,7 @@ export class PeerLink {
           this.#pump(),
           Effect.sync(() => (this.#pumping = false))
         ),
-        Effect.sync(() => this.#queue.length > 0 && this.#start())
+        Effect.sync(() => (this.#queue.length > 0 ? this.#start() : this.#settle()))
       )
     )
   }
