@@ -58,6 +58,18 @@ describe("npm start", () => {
 })
 
 describe("the examples", () => {
+  it.live("effect-rpc says the same over a WebSocket and over iroh", () =>
+    Effect.gen(function* () {
+      for (const transport of ["websocket", "iroh"]) {
+        const child = yield* start("examples/effect-rpc/index.js", [transport])
+        const lines: Array<string> = []
+        while (lines.length < 5) lines.push(yield* child.line)
+        assert.deepStrictEqual(lines, ["doubled: 42", "counted: 1", "counted: 2", "counted: 3", "too far: 5000"])
+        assert.strictEqual((yield* Effect.timeout(child.ended, "10 seconds")).code, 0)
+      }
+    })
+  )
+
   it.live("demo calls everything and ends", () =>
     Effect.gen(function* () {
       const child = yield* start("examples/demo/index.js")

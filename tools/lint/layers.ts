@@ -19,6 +19,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   admission: ["trust", "config", "core", "iroh"],
   mesh: ["trust", "admission", "config", "iroh", "iroh-gossip"],
   registry: ["core", "iroh-docs", "iroh-blobs", "trust"],
+  "effect-rpc": ["iroh"],
   observability: ["core", "transport", "iroh"],
   server: [
     "registry",

@@ -43,6 +43,7 @@ import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
+import { PeerAttributes } from "@aster-effect/iroh/PeerAttributes"
 import * as Router from "@aster-effect/iroh/Router"
 import * as ProducerMesh from "@aster-effect/mesh/ProducerMesh"
 import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
@@ -172,6 +173,11 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
   readonly maxConnections?: number | undefined
   /** Of these, connections of one peer. Default 128. */
   readonly maxConnectionsPerPeer?: number | undefined
+  /**
+   * Further protocols of this node, behind the same gates: a connection is served for as long as its peer is admitted, and
+   * `PeerAttributes` tells what with. For example `RpcEndpoint` of `@aster-effect/effect-rpc`.
+   */
+  readonly protocols?: ReadonlyArray<Router.Protocol<Scope.Scope>> | undefined
   /** Blobs: how they are kept and served. */
   readonly blobs?: ServerBlobs.BlobsOptions | undefined
   /** Gossip: who may take part, and its limits. */
@@ -363,6 +369,7 @@ const make = Effect.fnUntraced(function* (
       ServerDocs.protocol(docs, gates),
       ServerGossip.protocol(options.gossip ?? {}, gossip, gates),
       ConsumerAdmission.protocol({ offer }),
+      ...(options.protocols ?? []).map((protocol) => behindGates(protocol, gates)),
       ...(gates.producers === "closed" && mesh !== undefined
         ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
         : [])
@@ -408,6 +415,19 @@ const make = Effect.fnUntraced(function* (
     drain,
     close
   })
+})
+
+/** A protocol of others, for as long as the peer is admitted. */
+const behindGates = (
+  { alpn, handler }: Router.Protocol<Scope.Scope>,
+  gates: Gates["Service"]
+): Router.Protocol<Scope.Scope> => ({
+  alpn,
+  handler: (connection, draining) =>
+    gates.whileAdmitted(
+      connection,
+      Effect.provideService(handler(connection, draining), PeerAttributes, gates.attributesOf)
+    )
 })
 
 const select = Effect.fnUntraced(function* (
