@@ -10,16 +10,17 @@ import type { CloseReason } from "@aster-effect/iroh/Connection"
 import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { AsterServer, type StartError } from "@aster-effect/server/AsterServer"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
 import { Gates } from "@aster-effect/trust/Gates"
 import { NonceStore } from "@aster-effect/trust/NonceStore"
-import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
@@ -116,7 +117,7 @@ describe("the gates of a server", () => {
       assert.strictEqual(yield* reason({ config, rootPubkey: otherRoot.publicKey }), "Conflict")
       assert.strictEqual(yield* reason({ config }), "EndpointMismatch")
       assert.strictEqual(yield* reason({ config: consumerOnly.config }), "MissingRootKey")
-      const forged = yield* enrolled("producer", { signature: "ab".repeat(64) })
+      const forged = yield* enrolled("producer", { signature: Redacted.make("ab".repeat(64)) })
       assert.strictEqual(yield* reason({ config: forged.config }), "InvalidValue")
       assert.strictEqual(yield* reason({ config: settings(), rootPubkey: "00".repeat(32) }), "InvalidValue")
       assert.strictEqual(yield* reason({ config: settings(), rootPubkey: new Uint8Array(31) }), "InvalidValue")

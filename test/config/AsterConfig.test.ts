@@ -1,6 +1,7 @@
 import { AsterConfig, type LoadOptions } from "@aster-effect/config/AsterConfig"
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
+import { expandHome } from "@aster-effect/config/HomeDirectory"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import type { SettingName } from "@aster-effect/config/Settings"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
@@ -129,7 +130,11 @@ describe("sources", () => {
     Effect.gen(function* () {
       const workingDirectory = yield* directory()
       const inline = { rootPubkey: rootBytes, hookTimeoutMs: 9, allowAllConsumers: false }
-      const config = yield* loadIn(workingDirectory, { ASTER_ROOT_PUBKEY: rootB, ASTER_BIND_ADDR: "x" }, { inline })
+      const config = yield* loadIn(
+        workingDirectory,
+        { ASTER_ROOT_PUBKEY: rootB, ASTER_BIND_ADDR: "127.0.0.1:0" },
+        { inline }
+      )
       assert.strictEqual(config.rootPubkey, rootA)
       assert.deepStrictEqual(
         [config.source("rootPubkey").label, config.source("hookTimeoutMs").label, config.source("bindAddr").label],
@@ -469,7 +474,7 @@ describe("ConfigReport", () => {
       const json = JSON.parse(ConfigReport.toJson(config))
       assert.deepStrictEqual(json.network.enable_hooks, { value: true, source: "ASTER_ENABLE_HOOKS" })
       assert.deepStrictEqual(json.trust.root_pubkey, { value: rootB, source: "ASTER_ROOT_PUBKEY" })
-      assert.deepStrictEqual(json.storage.path, { value: "<in-memory>", source: "default" })
+      assert.deepStrictEqual(json.storage.path, { value: null, source: "default" })
       assert.deepStrictEqual(Object.keys(json), ["trust", "connect", "network", "storage"])
       assert.match(ConfigReport.toJson(config), /^\{\n {2}"trust": \{\n {4}"root_pubkey": \{\n {6}"value"/)
     })
@@ -527,4 +532,80 @@ describe("environments of all kinds", () => {
       assert.isUndefined(config.rootPubkeyFile)
     })
   )
+})
+
+describe("what is easily overlooked", () => {
+  it.live("paths in a file are meant from where the file is", () =>
+    Effect.gen(function* () {
+      const toml = '[trust]\nroot_pubkey_file = "root.pub"\n[storage]\npath = "../state"\n'
+      const made = yield* directory({ "etc/aster.toml": toml })
+      const config = yield* loadIn(made, { ASTER_ENROLLMENT_CREDENTIAL: "here.token" }, { file: "etc/aster.toml" })
+      assert.strictEqual(config.rootPubkeyFile, path.join(made, "etc", "root.pub"))
+      assert.strictEqual(config.storagePath, path.join(made, "state"))
+      assert.strictEqual(config.enrollmentCredentialFile, "here.token")
+    })
+  )
+
+  it.live.each(["localhost:1", "127.0.0.1", "127.0.0.1:99999", "300.1.1.1:1", "::1:5", "[127.0.0.1]:5", ":0"])(
+    "%s is no address to listen on",
+    (address) =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(loadIn(yield* directory(), { ASTER_BIND_ADDR: address }))
+        assert.match(error.message, /^ASTER_BIND_ADDR: expected an IP address and a port/)
+      })
+  )
+
+  it.live("a variable that is nearly one, and quotation marks in a path, get a word", () =>
+    Effect.gen(function* () {
+      const env = { ASTER_STORAGE_PAHT: "x", ASTER_STORAGE_PATH: '"/var/lib"', ASTER_SOMETHING_OF_ANOTHER_PROGRAM: "x" }
+      const { warnings } = yield* loadIn(yield* directory(), env)
+      assert.lengthOf(warnings, 2)
+      assert.include(warnings.join(), "ASTER_STORAGE_PAHT: there is no such variable; did you mean ASTER_STORAGE_PATH?")
+      assert.include(warnings.join(), "ASTER_STORAGE_PATH: the quotation marks are taken as part of the path")
+    })
+  )
+
+  it.live("files that others can change get a word, and so do those that they can replace", () =>
+    Effect.gen(function* () {
+      const made = yield* directory({ ".aster-identity": identityText({}), "aster.toml": "" })
+      const warned = Effect.map(loadIn(made, {}, { file: "aster.toml" }), ({ warnings }) => warnings)
+      assert.deepStrictEqual(yield* warned, [])
+      yield* Effect.promise(() => fs.chmod(path.join(made, ".aster-identity"), 0o602))
+      assert.match((yield* warned).join(), /\.aster-identity: others can change it/)
+      yield* Effect.promise(() => fs.chmod(path.join(made, ".aster-identity"), 0o600))
+      yield* Effect.promise(() => fs.chmod(made, 0o777))
+      assert.lengthOf(yield* warned, 2)
+      yield* Effect.promise(() => fs.chmod(made, 0o1777))
+      assert.deepStrictEqual(yield* warned, [])
+    })
+  )
+
+  it.live("no secret is shown by a configuration that is printed or stringified", () =>
+    Effect.gen(function* () {
+      const made = yield* directory({ ".aster-identity": identityText({}) })
+      const config = yield* loadIn(made, {
+        ASTER_ENROLLMENT_CREDENTIAL_IID: "token-of-the-instance",
+        ASTER_PROXY_URL: "http://user:hunter2@proxy"
+      })
+      const signature = config.identity?.file.peers[0]?.signature
+      const secrets = [nodeA.secret, "token-of-the-instance", "hunter2", signature && Redacted.value(signature)]
+      for (const text of [JSON.stringify(config), inspect(config, { depth: 10, showHidden: true })]) {
+        for (const secret of secrets) assert.notInclude(text, secret ?? assert.fail("no signature"))
+      }
+    })
+  )
+
+  it("an empty or relative HOME is not the working directory", () => {
+    const home = process.env["HOME"]
+    try {
+      for (const wrong of ["", "here"]) {
+        process.env["HOME"] = wrong
+        assert.isTrue(path.isAbsolute(expandHome("~/x")))
+        assert.notStrictEqual(expandHome("~/x"), "/x")
+        assert.isFalse(expandHome("~/x").startsWith(process.cwd()))
+      }
+    } finally {
+      process.env["HOME"] = home
+    }
+  })
 })

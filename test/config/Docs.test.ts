@@ -20,7 +20,7 @@ const rows = [...page.matchAll(/^\| `(\w+)` \| `(ASTER_\w+)` \| (?:`\[(\w+)\] (\
 const sample = (name: string): string => {
   if (name.startsWith("allow_all")) return "true"
   if (name === "hook_timeout_ms") return "7"
-  return { root_pubkey: rootA, secret_key: nodeA.secret, relay_mode: "staging" }[name] ?? "x"
+  return { root_pubkey: rootA, secret_key: nodeA.secret, relay_mode: "staging", bind_addr: "127.0.0.1:0" }[name] ?? "x"
 }
 
 const settingName = (name: string): SettingName =>

@@ -45,7 +45,10 @@ export const directory = Effect.fnUntraced(function* (files: Readonly<Record<str
     (directory) => Effect.promise(() => fs.rm(directory, { recursive: true }))
   )
   for (const [name, text] of Object.entries(files)) {
-    yield* Effect.promise(() => fs.writeFile(path.join(made, name), text, { mode: 0o600 }))
+    yield* Effect.promise(async () => {
+      await fs.mkdir(path.dirname(path.join(made, name)), { recursive: true })
+      await fs.writeFile(path.join(made, name), text, { mode: 0o600 })
+    })
   }
   return made
 })

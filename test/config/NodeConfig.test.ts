@@ -39,4 +39,17 @@ describe("NodeConfig.nodeOptions", () => {
       ])
     })
   )
+
+  it.effect("a relay mode that does not exist is an error, and never the public relays", () =>
+    Effect.gen(function* () {
+      const config = yield* settings()
+      for (const relayMode of ["disable", "", null, { custom: "x" }]) {
+        // What the compiler refuses plain JavaScript can pass.
+        const error = yield* Effect.flip(
+          NodeConfig.nodeOptions(config, undefined, { relayMode: relayMode as "disabled" })
+        )
+        assert.include(error.message, "option node.relayMode: expected")
+      }
+    })
+  )
 })

@@ -91,8 +91,11 @@ const onEntry = <A>(
     catch: (cause) => new KeyringError({ reason: "Unavailable", detail: firstLine(cause) })
   })
 
-const firstLine = (cause: unknown): string =>
-  String(cause instanceof Error ? cause.message : cause).split("\n")[0] ?? ""
+/** What the library says of a desktop bus that is not there helps nobody. */
+const firstLine = (cause: unknown): string => {
+  const line = String(cause instanceof Error ? cause.message : cause).split("\n")[0] ?? ""
+  return /d-?bus|secret.?service|org\.freedesktop/i.test(line) ? "no Secret Service is running" : line
+}
 
 const parse = (profile: string, text: string): Effect.Effect<RootKey.RootKey, KeyringError> =>
   Effect.fromResult(

@@ -1,6 +1,7 @@
-import { homedir } from "node:os"
-import * as path from "node:path"
+import { homeDirectory } from "@aster-effect/config/HomeDirectory"
 import * as Context from "effect/Context"
+import { devNull } from "node:os"
+import * as path from "node:path"
 
 /**
  * Where the command runs: the user's home directory and the working directory, both absolute. Default: the process's.
@@ -14,7 +15,11 @@ export interface Locations {
 
 /** @since 0.1.0 */
 export const Locations: Context.Reference<Locations> = Context.Reference<Locations>("@aster-effect/cli/Locations", {
-  defaultValue: () => ({ home: homedir(), directory: process.cwd() })
+  defaultValue: () => ({
+    // Where there is no home directory nothing is to land anywhere else: this is a place that cannot exist.
+    home: homeDirectory() ?? path.join(devNull, "no home directory, set HOME"),
+    directory: process.cwd()
+  })
 })
 
 /** The absolute form of a path as a user writes it: `~/x` is in the home directory. @since 0.1.0 */

@@ -21,7 +21,20 @@ const environment = Layer.mergeAll(
 )
 
 /** Runs the process's arguments and ends the process: 0 success, 1 refusal or failure, 2 usage, 130 interrupted. */
-export const main = (): void =>
+export const main = (): void => {
+  // Whoever reads no further has what it wants, as in "| head".
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "EPIPE") process.exit(0)
+      throw cause
+    })
+  }
+  // Node.js 22 calls SQLite experimental, which is nothing that users of a command need to hear.
+  const { emitWarning } = process
+  process.emitWarning = ((warning: string | Error, ...rest: ReadonlyArray<never>) => {
+    if (!String(warning).startsWith("SQLite is an experimental"))
+      Reflect.apply(emitWarning, process, [warning, ...rest])
+  }) as typeof process.emitWarning
   NodeRuntime.runMain(Effect.provide(Aster.run(process.argv.slice(2)), environment), {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
@@ -29,3 +42,4 @@ export const main = (): void =>
       return onExit(Cause.hasInterruptsOnly(exit.cause) ? 130 : 1)
     }
   })
+}

@@ -6,12 +6,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as path from "node:path"
-import { AsterConfigError, type Origin } from "./AsterConfigError.ts"
+import { AsterConfigError, describeOrigin, type Origin } from "./AsterConfigError.ts"
 import * as BoundedFile from "./BoundedFile.ts"
 import type { FileError } from "./FileError.ts"
-import { expandHome } from "./HomeDirectory.ts"
+import { expandHome, isInHome } from "./HomeDirectory.ts"
 import * as IdentityFile from "./IdentityFile.ts"
-import { type Field, fieldNames, fields, textOf } from "./internal/fields.ts"
+import { type Field, fieldNames, fields, pathFields, textOf } from "./internal/fields.ts"
+import { nearest } from "./internal/nearest.ts"
 import { environmentSource, type SettingSource, textSource, withProvenance } from "./internal/provenance.ts"
 import { readSettings } from "./internal/tomlSource.ts"
 import type { SettingName, Settings, SettingsInput, Source } from "./Settings.ts"
@@ -48,18 +49,40 @@ const unreadable = (error: FileError, what: string, origin: Origin = { file: err
   new AsterConfigError({ reason: "Unreadable", origin, detail: `${what}: ${error.message}` })
 
 const fileSource = Effect.fnUntraced(function* (file: string, directory: string | undefined) {
-  const { text } = yield* BoundedFile.read(path.resolve(directory ?? ".", expandHome(file))).pipe(
+  const resolved = path.resolve(directory ?? ".", expandHome(file))
+  const { text, ...hands } = yield* BoundedFile.read(resolved).pipe(
     Effect.mapError((error) => unreadable(error, "the configuration file must be readable", { file }))
   )
   const document = yield* Effect.fromResult(parse(file, text))
   const { texts, warnings } = yield* Effect.fromResult(readSettings(document))
-  const source = textSource(texts, {
+  const source = textSource(relativeTo(path.dirname(resolved), texts), {
     kind: "file",
     label: ({ toml }) => `${file} [${toml?.section ?? ""}]`,
     origin: ({ toml }) => (toml === undefined ? { file } : originOf(document, toml.section, toml.key))
   })
-  return { source, warnings }
+  return { source, warnings: [...warnings, ...handWarnings(file, hands)] }
 })
+
+/** Paths in a file are meant from where the file is. */
+const relativeTo = (directory: string, texts: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+  if (directory === process.cwd()) return texts
+  const resolved = new Map(texts)
+  for (const { name } of pathFields.map((field) => fields[field])) {
+    const text = texts.get(name)
+    if (text !== undefined && text !== "" && !isInHome(text)) resolved.set(name, path.resolve(directory, text))
+  }
+  return resolved
+}
+
+/** Whoever can change the file decides whom this node trusts. */
+const handWarnings = (file: string, { ownedByOther, writableByOthers }: BoundedFile.Hands): ReadonlyArray<string> => [
+  ...(writableByOthers
+    ? [
+        `${file}: others can change it, or replace it in its directory, and so decide whom this node trusts; run chmod go-w`
+      ]
+    : []),
+  ...(ownedByOther ? [`${file}: belongs to another user, who thereby decides whom this node trusts`] : [])
+]
 
 const inlineSource = (input: SettingsInput): SettingSource => {
   const texts = new Map<string, string>()
@@ -102,10 +125,10 @@ const loadIdentity = Effect.fnUntraced(function* (
     )
   )
   if (Option.isNone(found)) return { identity: undefined, warnings: [] }
-  const { path: file, identity, ownedByOther, readableByOthers } = found.value
+  const { path: file, identity, ...hands } = found.value
   const warnings = [
-    ...(readableByOthers ? [`${file}: others can read this node's secret key; run chmod 600`] : []),
-    ...(ownedByOther ? [`${file}: belongs to another user, who thereby decides whom this node trusts`] : [])
+    ...(hands.readableByOthers ? [`${file}: others can read this node's secret key; run chmod 600`] : []),
+    ...handWarnings(file, hands)
   ]
   return {
     identity: { path: file, label: named?.path ?? discoveredName, explicit: named !== undefined, file: identity },
@@ -241,9 +264,62 @@ const load = Effect.fn("AsterConfig.load")(function* (
     options.identity === false
       ? { identity: undefined, warnings: [] }
       : yield* loadIdentity(namedIdentity(options.identity, settings, sources), options.workingDirectory)
-  const warnings = [...(file?.warnings ?? []), ...found.warnings]
+  const warnings = [
+    ...(environment === false ? [] : yield* unknownVariables(environment)),
+    ...quotedPaths(settings, sources),
+    ...(file?.warnings ?? []),
+    ...found.warnings
+  ]
   yield* logWarnings(warnings)
   return withLoadedIdentity(settings, (name) => sources.get(name) ?? defaultSource, found.identity, warnings)
+})
+
+/** Quotation marks that a shell or a .env file did not take away. */
+const quotedPaths = (settings: Settings, sources: ReadonlyMap<SettingName, Source>): ReadonlyArray<string> =>
+  pathFields.flatMap((name) => {
+    const value = settings[name]
+    const origin = sources.get(name)?.origin ?? {}
+    return typeof value === "string" && /^(["']).*\1$/s.test(value)
+      ? [`${describeOrigin(origin)}: the quotation marks are taken as part of the path; leave them out`]
+      : []
+  })
+
+/** Variables of Aster that are no settings. */
+const otherVariables = [
+  "ASTER_PROFILE",
+  "ASTER_PEER_TTL_S",
+  "ASTER_MESH_STATE_DIR",
+  "ASTER_SERVICE_ADDR",
+  "ASTER_LOG_COLOR"
+]
+
+/** The `ASTER_` variables of a provider, which may see them as a tree whose edges are underscores. */
+const variablesUnder = (
+  environment: ConfigProvider.ConfigProvider,
+  path: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>> =>
+  environment.load(path).pipe(
+    Effect.catch(() => Effect.succeed(undefined)),
+    Effect.flatMap((node) => {
+      const own = node?.value === undefined ? [] : [path.join("_")]
+      if (node?._tag !== "Record" || path.length > 6) return Effect.succeed(own)
+      const keys = [...node.keys].filter((key) => path.length > 0 || key === "ASTER" || key.startsWith("ASTER_"))
+      const inner = Effect.forEach(keys, (key) => variablesUnder(environment, [...path, key]))
+      return Effect.map(inner, (names) => [...own, ...names.flat()])
+    })
+  )
+
+/** Variables that are nearly those of a setting, and so say nothing. */
+const unknownVariables = Effect.fnUntraced(function* (
+  environment: ConfigProvider.ConfigProvider
+): Effect.fn.Return<ReadonlyArray<string>> {
+  const known = [...fieldNames.map((name) => fields[name].variable), ...otherVariables]
+  const names = yield* variablesUnder(environment, [])
+  return names.flatMap((name) => {
+    if (known.includes(name)) return []
+    const meant = nearest(name, known)
+    return meant === undefined ? [] : [`${name}: there is no such variable; did you mean ${meant}?`]
+  })
 })
 
 const namedIdentity = (

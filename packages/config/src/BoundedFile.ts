@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type { Stats } from "node:fs"
 import * as fs from "node:fs/promises"
+import * as path from "node:path"
 import { attempt, type FileError } from "./FileError.ts"
 import { expandHome } from "./HomeDirectory.ts"
 
@@ -55,6 +57,20 @@ const decode = (bytes: Uint8Array): string => {
   }
 }
 
+/** The bits of other users; those of the group too, unless it is the owner's own by the custom of one per user. */
+const isWritable = ({ gid, mode, uid }: Stats): boolean =>
+  (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== uid && gid !== process.getgid?.())
+
+/** Where others may write into a directory they may replace what is in it, unless it is sticky. */
+const isReplaceable = async (file: string): Promise<boolean> => {
+  try {
+    const stat = await fs.stat(path.dirname(await fs.realpath(file)))
+    return isWritable(stat) && (stat.mode & 0o1000) === 0
+  } catch {
+    return false
+  }
+}
+
 const readBounded = async (file: string, maxBytes: number): Promise<Content> => {
   // Without O_NONBLOCK, opening a pipe would wait for a writer.
   const handle = await fs.open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
@@ -64,7 +80,7 @@ const readBounded = async (file: string, maxBytes: number): Promise<Content> => 
     return {
       text: decode(await readAtMost(handle, maxBytes)),
       readableByOthers: (stat.mode & 0o044) !== 0,
-      writableByOthers: (stat.mode & 0o022) !== 0,
+      writableByOthers: isWritable(stat) || (await isReplaceable(file)),
       ownedByOther: stat.uid !== 0 && stat.uid !== process.getuid?.()
     }
   } finally {

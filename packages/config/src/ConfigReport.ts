@@ -29,36 +29,56 @@ export interface ReportOptions {
    * of its first entry.
    */
   readonly root?: Anchor | undefined
+  /**
+   * What a server makes of it all (`ServerTrust`): whether peers are let in without a credential. Where nothing sets the
+   * flags this is what is shown, since an absent flag lets everybody in or nobody. Default: false for consumers, true
+   * for producers.
+   */
+  readonly allowed?: { readonly consumers: boolean; readonly producers: boolean } | undefined
 }
 
 interface Row {
   readonly name: string
-  readonly value: string | boolean
+  /** Undefined: there is none. */
+  readonly value: string | boolean | undefined
+  /** What people see when there is none. */
+  readonly unset: string
   readonly source: string
 }
 
 const rootRow = (config: Resolved, root: Anchor | undefined): Row => {
   const name = "root_pubkey"
-  if (root !== undefined) return { name, value: root.key, source: root.source }
+  const unset = "<not set>"
+  if (root !== undefined) return { name, unset, value: root.key, source: root.source }
   if (config.rootPubkey !== undefined) {
-    return { name, value: config.rootPubkey, source: config.source("rootPubkey").label }
+    return { name, unset, value: config.rootPubkey, source: config.source("rootPubkey").label }
   }
   const peers = config.identity?.file.peers ?? []
   const peer = peers.find(({ role }) => role === "producer") ?? peers[0]
   return peer === undefined || config.identity === undefined
-    ? { name, value: "<not set>", source: config.source("rootPubkey").label }
-    : { name, value: peer.rootPubkey, source: config.identity.label }
+    ? { name, unset, value: undefined, source: config.source("rootPubkey").label }
+    : { name, unset, value: peer.rootPubkey, source: config.identity.label }
 }
 
 const maskedTail = (text: string, shown: number): string =>
   text.length > shown ? `****...${text.slice(-shown)}` : "****"
 
-const sections = (config: Resolved, { root }: ReportOptions): ReadonlyArray<readonly [string, ReadonlyArray<Row>]> => {
+const sections = (
+  config: Resolved,
+  { allowed, root }: ReportOptions
+): ReadonlyArray<readonly [string, ReadonlyArray<Row>]> => {
   const row = (name: string, setting: SettingName, value: string | boolean | undefined, unset = "<not set>"): Row => ({
     name,
-    value: value === undefined || value === "" ? unset : value,
+    value: value === "" ? undefined : value,
+    unset,
     source: config.source(setting).label
   })
+  /** A flag that nothing sets has an outcome all the same. */
+  const flag = (name: string, setting: "allowAllConsumers" | "allowAllProducers", outcome: boolean): Row => {
+    const shown = row(name, setting, config[setting] ?? outcome)
+    const isSurprising = config[setting] === undefined && setting === "allowAllConsumers" && outcome
+    return isSurprising ? { ...shown, source: `${shown.source}: dev mode` } : shown
+  }
   const { enrollmentCredentialFile: credential, enrollmentCredentialIid: iid, secretKey } = config
   return [
     [
@@ -72,8 +92,8 @@ const sections = (config: Resolved, { root }: ReportOptions): ReadonlyArray<read
           credential === undefined ? undefined : maskedTail(credential, 12)
         ),
         row("enrollment_credential_iid", "enrollmentCredentialIid", iid === undefined ? undefined : "****"),
-        row("allow_all_consumers", "allowAllConsumers", config.allowAllConsumers ?? false),
-        row("allow_all_producers", "allowAllProducers", config.allowAllProducers ?? true)
+        flag("allow_all_consumers", "allowAllConsumers", allowed?.consumers ?? false),
+        flag("allow_all_producers", "allowAllProducers", allowed?.producers ?? true)
       ]
     ],
     ["connect", [row("endpoint_addr", "endpointAddr", config.endpointAddr)]],
@@ -95,7 +115,8 @@ const sections = (config: Resolved, { root }: ReportOptions): ReadonlyArray<read
   ]
 }
 
-const shown = (value: string | boolean): string => (typeof value === "string" ? value : value ? "True" : "False")
+const shown = ({ unset, value }: Row): string =>
+  value === undefined ? unset : typeof value === "string" ? value : value ? "True" : "False"
 
 /**
  * The text form: a line per section (two spaces, the name in brackets), then a line per setting: four spaces, the name
@@ -107,17 +128,21 @@ export const format = (config: Resolved, options: ReportOptions = {}): string =>
   sections(config, options)
     .flatMap(([section, rows]) => [
       `  [${section}]`,
-      ...rows.map(({ name, source, value }) => `    ${name.padEnd(28)}: ${shown(value).padEnd(36)} (${source})`)
+      ...rows.map((row) => `    ${row.name.padEnd(28)}: ${shown(row).padEnd(36)} (${row.source})`)
     ])
     .join("\n")
 
-/** Section, then setting, then `{ value, source }`; two-space indent. Booleans stay booleans. @since 0.1.0 */
+/**
+ * Section, then setting, then `{ value, source }`; two-space indent. Booleans stay booleans, and what is not there is null.
+ *
+ * @since 0.1.0
+ */
 export const toJson = (config: Resolved, options: ReportOptions = {}): string =>
   JSON.stringify(
     Object.fromEntries(
       sections(config, options).map(([section, rows]) => [
         section,
-        Object.fromEntries(rows.map(({ name, source, value }) => [name, { value, source }]))
+        Object.fromEntries(rows.map(({ name, source, value }) => [name, { value: value ?? null, source }]))
       ])
     ),
     undefined,

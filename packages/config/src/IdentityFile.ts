@@ -24,6 +24,7 @@
  */
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { AsterConfigError } from "./AsterConfigError.ts"
 import * as AtomicFile from "./AtomicFile.ts"
@@ -52,7 +53,8 @@ export interface IdentityEntry {
   readonly endpointId: string | undefined
   readonly expiresAt: number
   readonly nonce: string | undefined
-  readonly signature: string
+  /** A credential that is bound to no node is as good as a password. */
+  readonly signature: Redacted.Redacted<string>
   readonly attributes: ReadonlyMap<string, string>
   /** Keys this version does not know, kept when the file is rewritten. */
   readonly extra: Table
@@ -204,7 +206,7 @@ const readEntry = (document: TomlDocument, table: unknown, index: number): Ident
     endpointId: reader.optionalEndpointId("endpoint_id"),
     expiresAt: reader.seconds("expires_at"),
     nonce: reader.optional("nonce") === undefined ? undefined : reader.hex("nonce", 64),
-    signature: reader.hex("signature", 128),
+    signature: Redacted.make(reader.hex("signature", 128), { label: "signature" }),
     attributes: reader.strings("attributes"),
     extra: without(table, entryKeys)
   }
@@ -256,7 +258,7 @@ const entryLines = (peer: IdentityEntry): ReadonlyArray<string> => {
     ["endpoint_id", peer.endpointId],
     ["expires_at", peer.expiresAt],
     ["nonce", peer.nonce],
-    ["signature", peer.signature]
+    ["signature", Redacted.value(peer.signature)]
   ]
   return [
     "[[peers]]",

@@ -98,9 +98,17 @@ export const nodeOptions = Effect.fnUntraced(function* (
     ...given,
     secretKey: given.secretKey ?? secretKey,
     bindAddress: given.bindAddress ?? config.bindAddr,
-    relayMode: given.relayMode ?? (yield* relayMode(config))
+    relayMode: yield* given.relayMode === undefined ? relayMode(config) : checked(given.relayMode)
   }
 })
+
+/** A typing error in plain JavaScript must not mean the public relays. */
+const checked = (mode: RelayMode): Effect.Effect<RelayMode, AsterConfigError> => {
+  if (["default", "disabled", "staging"].some((word) => word === mode)) return Effect.succeed(mode)
+  if (typeof mode === "object" && mode !== null && Array.isArray(mode.custom)) return Effect.succeed(mode)
+  const detail = 'expected "default", "disabled", "staging", or { custom: [relay URLs] }'
+  return Effect.fail(new AsterConfigError({ reason: "InvalidValue", origin: { option: "node.relayMode" }, detail }))
+}
 
 const relayMode = ({ relayMode, source }: Resolved): Effect.Effect<RelayMode | undefined, AsterConfigError> => {
   if (relayMode !== "custom") return Effect.succeed(relayMode)

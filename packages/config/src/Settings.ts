@@ -45,7 +45,7 @@ export interface Settings {
   /** `ASTER_PORTMAPPER_CONFIG`, `[network] portmapper_config`. */
   readonly portmapperConfig: "enabled" | "disabled" | undefined
   /** `ASTER_PROXY_URL`, `[network] proxy_url`. */
-  readonly proxyUrl: string | undefined
+  readonly proxyUrl: Redacted.Redacted<string> | undefined
   /** `ASTER_PROXY_FROM_ENV`, `[network] proxy_from_env`. Default false. */
   readonly proxyFromEnv: boolean
   /** `ASTER_LOCAL_DISCOVERY`, `[network] local_discovery`: mDNS. Default false. */
@@ -84,9 +84,12 @@ export interface Source {
 
 /** Settings given in code. Keys may be raw bytes or the texts the environment takes. @since 0.1.0 */
 export type SettingsInput = {
-  readonly [K in Exclude<SettingName, "rootPubkey" | "secretKey" | "enrollmentCredentialIid">]?: Settings[K] | undefined
+  readonly [K in Exclude<SettingName, "rootPubkey" | "secretKey" | "enrollmentCredentialIid" | "proxyUrl">]?:
+    | Settings[K]
+    | undefined
 } & {
   readonly rootPubkey?: Uint8Array | string | undefined
   readonly enrollmentCredentialIid?: Redacted.Redacted<string> | string | undefined
+  readonly proxyUrl?: Redacted.Redacted<string> | string | undefined
   readonly secretKey?: Uint8Array | Redacted.Redacted<Uint8Array> | string | undefined
 }

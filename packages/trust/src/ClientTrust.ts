@@ -6,6 +6,7 @@ import type { Anchor, RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import type { SecretKey } from "@aster-effect/iroh/SecretKey"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { configuredAnchor } from "./internal/configuredAnchor.ts"
 import { checkEndpoint, conflictError, isExpired } from "./internal/identityChecks.ts"
 
@@ -27,7 +28,7 @@ export interface ClientTrustOptions {
  */
 export type ClientCredential =
   | { readonly _tag: "Entry"; readonly entry: IdentityFile.IdentityEntry; readonly file: string }
-  | { readonly _tag: "Json"; readonly text: string; readonly file: string }
+  | { readonly _tag: "Json"; readonly text: Redacted.Redacted<string>; readonly file: string }
   | { readonly _tag: "None" }
 
 /** Who a client is, what it presents and which root key it expects. @since 0.1.0 */
@@ -68,7 +69,11 @@ const fromFile = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Chosen, AsterConfigError> {
   const { text } = yield* BoundedFile.read(path).pipe(Effect.mapError(({ message }) => unreadable(path, message)))
   if (!/^\s*[[#]/.test(text)) {
-    return { credential: { _tag: "Json", text, file: path }, secretKey: config.secretKey, warnings: [] }
+    return {
+      credential: { _tag: "Json", text: Redacted.make(text, { label: "credential" }), file: path },
+      secretKey: config.secretKey,
+      warnings: []
+    }
   }
   const file = yield* Effect.fromResult(IdentityFile.parse(text, path))
   const role = file.peers.some(({ role }) => role === "consumer") ? "consumer" : file.peers[0]?.role

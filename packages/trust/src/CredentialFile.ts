@@ -12,6 +12,7 @@ import type { FileError } from "@aster-effect/config/FileError"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
@@ -76,7 +77,7 @@ const entryCredential = (entry: IdentityFile.IdentityEntry, attributes: Attribut
     rootPubkey: entry.rootPubkey,
     expiresAt: BigInt(entry.expiresAt),
     attributes,
-    signature: entry.signature
+    signature: Redacted.value(entry.signature)
   }
   const { endpointId, nonce, type } = entry
   if (entry.role === "consumer") return { kind: "consumer", type, endpointId, nonce, ...shared }
@@ -114,7 +115,7 @@ export const toEntry = (
   endpointId: credential.endpointId,
   expiresAt: Number(credential.expiresAt),
   nonce: credential.kind === "producer" ? undefined : credential.nonce,
-  signature: credential.signature,
+  signature: Redacted.make(credential.signature, { label: "signature" }),
   attributes: credential.attributes,
   extra: {}
 })

@@ -8,6 +8,7 @@ import * as RootPublicKey from "@aster-effect/config/RootPublicKey"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { ClientTrust } from "./ClientTrust.ts"
 import * as Credential from "./Credential.ts"
@@ -86,7 +87,7 @@ const credentialOf = (
   const read =
     credential._tag === "Entry"
       ? CredentialFile.fromEntry(credential.entry, file)
-      : CredentialFile.parse(credential.text, file)
+      : CredentialFile.parse(Redacted.value(credential.text), file)
   return Result.map(read, (credential) => ({ credential, source: file }))
 }
 

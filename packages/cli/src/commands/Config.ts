@@ -6,7 +6,6 @@
 import { AsterConfig, type Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as ConfigReport from "@aster-effect/config/ConfigReport"
-import type { Anchor } from "@aster-effect/config/RootPublicKey"
 import * as ClientTrust from "@aster-effect/trust/ClientTrust"
 import * as CredentialFile from "@aster-effect/trust/CredentialFile"
 import * as ServerTrust from "@aster-effect/trust/ServerTrust"
@@ -20,23 +19,28 @@ import { profileHint } from "../internal/profileHint.ts"
 import { Locations } from "../Locations.ts"
 
 /**
- * The root key in force. A server settles it, and finds the same conflicts here that it would find when it starts; where
- * the identity file has consumer entries only, a client does.
+ * The root key in force and who is let in. A server settles both, and finds the same conflicts here that it would find
+ * when it starts; where the identity file has consumer entries only, a client settles the key, and nobody is let in.
  */
-const anchor = Effect.fnUntraced(function* (config: Resolved): Effect.fn.Return<Anchor | undefined, AsterConfigError> {
+const outcome = Effect.fnUntraced(function* (
+  config: Resolved
+): Effect.fn.Return<ConfigReport.ReportOptions, AsterConfigError> {
   const peers = config.identity?.file.peers ?? []
   if (peers.length > 0 && peers.every(({ role }) => role === "consumer")) {
     return yield* ClientTrust.resolve(config).pipe(
-      Effect.map(({ root }) => root),
+      Effect.map(({ root }) => ({ root })),
       // An expired credential is no reason to show nothing.
       Effect.catchIf(
         ({ reason }) => reason === "ExpiredCredential",
-        (error) => Effect.as(Effect.logWarning(error.message), undefined)
+        (error) => Effect.as(Effect.logWarning(error.message), {})
       )
     )
   }
-  const { root } = yield* ServerTrust.resolve(config)
-  return root._tag === "Pinned" ? root.anchor : undefined
+  const { consumers, producers, root } = yield* ServerTrust.resolve(config)
+  return {
+    root: root._tag === "Pinned" ? root.anchor : undefined,
+    allowed: { consumers: consumers === "open", producers: producers === "open" }
+  }
 })
 
 /** What nobody would accept is shown nevertheless, with a warning. */
@@ -66,9 +70,9 @@ const show = Command.make(
       file: Option.getOrUndefined(file),
       workingDirectory: locations.directory
     })
-    const root = yield* anchor(config)
+    const options = yield* outcome(config)
     yield* warnOfUnsigned(config)
-    yield* Console.log(printable(json ? ConfigReport.toJson(config, { root }) : ConfigReport.format(config, { root })))
+    yield* Console.log(printable(json ? ConfigReport.toJson(config, options) : ConfigReport.format(config, options)))
   })
 ).pipe(
   Command.withDescription(

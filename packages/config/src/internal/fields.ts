@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from "node:net"
 import * as Hex from "effect/encoding/Hex"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -51,6 +52,16 @@ const count =
       : Result.fail(`expected a decimal integer from 0 to ${maximum}`)
 
 const text: Decode<string | undefined> = Result.succeed
+
+const isPort = (text: string | undefined): boolean => /^\d{1,5}$/.test(text ?? "") && Number(text) <= 65_535
+
+/** `ip:port`, or `[ip6]:port`; names are not looked up. */
+const socketAddress: Decode<string | undefined> = (text) => {
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text) ?? []
+  return isPort(port) && (six === undefined ? isIPv4(four ?? "") : isIPv6(six))
+    ? Result.succeed(text)
+    : Result.fail("expected an IP address and a port, like 0.0.0.0:4433 or [::]:0")
+}
 
 const define = <A>(
   name: string,
@@ -109,7 +120,7 @@ export const fields: { readonly [K in SettingName]: Field<Settings[K]> } = {
     words("default", "disabled", "staging", "custom"),
     undefined
   ),
-  bindAddr: optionalText("bind_addr", "network.bind_addr"),
+  bindAddr: define("bind_addr", "network.bind_addr", "string", "clears", socketAddress, undefined),
   enableMonitoring: networkFlag("enable_monitoring"),
   enableHooks: networkFlag("enable_hooks"),
   hookTimeoutMs: define("hook_timeout_ms", "network.hook_timeout_ms", "integer", "invalid", count(milliseconds), 5_000),
@@ -123,7 +134,14 @@ export const fields: { readonly [K in SettingName]: Field<Settings[K]> } = {
     words("enabled", "disabled"),
     undefined
   ),
-  proxyUrl: optionalText("proxy_url", "network.proxy_url"),
+  proxyUrl: define(
+    "proxy_url",
+    "network.proxy_url",
+    "string",
+    "clears",
+    (text) => Result.succeed(Redacted.make(text, { label: "proxy URL" })),
+    undefined
+  ),
   proxyFromEnv: networkFlag("proxy_from_env"),
   localDiscovery: networkFlag("local_discovery"),
   logFormat: define("log_format", "logging.format", "string", "invalid", words("text", "json"), "text"),
@@ -140,6 +158,14 @@ export const fields: { readonly [K in SettingName]: Field<Settings[K]> } = {
   healthHost: define("health_host", "health.host", "string", "unset", Result.succeed<string>, "127.0.0.1"),
   identityFile: optionalText("identity_file", undefined)
 }
+
+/** Settings that name a file or a directory. */
+export const pathFields: ReadonlyArray<SettingName> = [
+  "rootPubkeyFile",
+  "enrollmentCredentialFile",
+  "storagePath",
+  "identityFile"
+]
 
 export const fieldNames = Object.keys(fields).filter((name): name is SettingName => name in fields)
 

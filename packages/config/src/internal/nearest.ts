@@ -16,7 +16,7 @@ const distance = (a: string, b: string): number => {
 export const nearest = (name: string, known: ReadonlyArray<string>): string | undefined => {
   if (name.length > 64) return undefined
   const [best] = known
-    .map((candidate) => ({ candidate, steps: distance(name.toLowerCase(), candidate) }))
+    .map((candidate) => ({ candidate, steps: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .toSorted((a, b) => a.steps - b.steps)
   return best !== undefined && best.steps <= Math.max(2, Math.floor(name.length / 3)) ? best.candidate : undefined
 }

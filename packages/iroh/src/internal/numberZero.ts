@@ -62,7 +62,10 @@ const bind = (options: IrohNodeOptions): Effect.Effect<Endpoint, BindError> => {
 const relayMode = (iroh: typeof Native, { relayMode: mode = "default" }: IrohNodeOptions): Native.RelayMode => {
   if (typeof mode === "object") return iroh.RelayMode.customFromUrls([...mode.custom])
   if (mode === "disabled") return iroh.RelayMode.disabled()
-  return mode === "staging" ? iroh.RelayMode.staging() : iroh.RelayMode.defaultMode()
+  if (mode === "staging") return iroh.RelayMode.staging()
+  // A typing error in plain JavaScript must not mean the public relays.
+  if (mode !== "default") throw new Error(`relayMode: expected "default", "disabled", "staging" or custom URLs`)
+  return iroh.RelayMode.defaultMode()
 }
 
 /**

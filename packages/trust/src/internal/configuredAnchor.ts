@@ -12,12 +12,15 @@ const readRootFile = Effect.fnUntraced(function* (
   path: string,
   { label, origin }: Source
 ): Effect.fn.Return<RootPublicKey.Anchor, AsterConfigError> {
-  const { text } = yield* BoundedFile.read(path).pipe(
+  const { text, writableByOthers } = yield* BoundedFile.read(path).pipe(
     Effect.mapError(
       ({ message }) =>
         new AsterConfigError({ reason: "Unreadable", origin, detail: `the root public key file: ${message}` })
     )
   )
+  if (writableByOthers) {
+    yield* Effect.logWarning(`${path}: others can change it, and so decide whom this node trusts; run chmod go-w`)
+  }
   const key = RootPublicKey.fromFileText(text)
   return Result.isSuccess(key)
     ? { key: key.success, source: label }
