@@ -31,9 +31,12 @@ const serving = Effect.fnUntraced(function* (options: NodeServerOptions = {}) {
   const { address } = Context.get(yield* quiet, AsterServer)
   const made = yield* sandbox()
   const env = { ASTER_RELAY_MODE: "disabled", ASTER_BIND_ADDR: "127.0.0.1:0" }
-  const call = (args: ReadonlyArray<string>, more: Readonly<Record<string, string>> = {}) =>
-    made.run(["call", address, ...args], { env: { ...env, ...more } })
-  return { ...made, address, call }
+  const call = (
+    args: ReadonlyArray<string>,
+    more: Readonly<Record<string, string>> = {},
+    stdin?: ReadonlyArray<string>
+  ) => made.run(["call", address, ...args], { env: { ...env, ...more }, stdin })
+  return { ...made, address, call, env }
 })
 
 describe("aster call", () => {
@@ -55,6 +58,55 @@ describe("aster call", () => {
     })
   )
 
+  it.live("takes its request from a file and from standard input", () =>
+    Effect.gen(function* () {
+      const { call, write } = yield* serving()
+      yield* write("hello.json", '\n{ "name":\n "file" }\n')
+      assert.include((yield* call(["KitchenSink.say_hello", "@hello.json"])).out, '"Hello, file!"')
+      const typed = yield* call(["KitchenSink.say_hello", "-"], {}, ['{"name"', ': "input"}'])
+      assert.include(typed.out, '"Hello, input!"')
+    })
+  )
+
+  it.live("prints a stream of answers one a line, and sends a stream of requests from one a line", () =>
+    Effect.gen(function* () {
+      const { call, write } = yield* serving()
+      const counted = yield* call(["KitchenSink.count", '{"to":3}'])
+      assert.deepStrictEqual([counted.code, counted.err], [0, ""])
+      assert.deepStrictEqual(
+        counted.out.split("\n").map((line) => JSON.parse(line)),
+        [{ value: 0 }, { value: 1 }, { value: 2 }]
+      )
+      assert.strictEqual((yield* call(["KitchenSink.count", '{"to":0}'])).out, "")
+      const one = yield* call(["KitchenSink.count", '{"to":1}', "--stream"])
+      assert.strictEqual(one.out, '{"value":0}')
+      yield* write("values.ndjson", '{"value":1}\n\n{"value":2}\n{"value":39}\n')
+      for (const args of [["@values.ndjson"], ["@values.ndjson", "--stream"], ["-", "--stream"]]) {
+        const summed = yield* call(["KitchenSink.sum", ...args], {}, ['{"value":1}\n{"val', 'ue":2}\n{"value":39}'])
+        assert.deepStrictEqual(JSON.parse(summed.out), { value: 42 }, args.join(" ") + summed.err)
+      }
+      const bad = yield* call(["KitchenSink.sum", "-", "--stream"], {}, ['{"value":1}\nnot json\n'])
+      assert.strictEqual(bad.code, 1)
+      assert.include(bad.err, "standard input, line 2 is not JSON")
+    })
+  )
+
+  it.live("sends metadata, and finds the producer in the environment", () =>
+    Effect.gen(function* () {
+      const { address, run, env } = yield* serving()
+      const at = { ...env, ASTER_ENDPOINT_ADDR: address }
+      const { code, err, out } = yield* run(["call", "KitchenSink.context", "-m", "a=1", "--metadata", "b=x=y"], {
+        env: at
+      })
+      assert.strictEqual(code, 0, err)
+      const { metadata } = JSON.parse(JSON.parse(out).message)
+      assert.deepStrictEqual(metadata, { a: "1", b: "x=y" })
+      const nowhere = yield* run(["call", "KitchenSink.context"], { env })
+      assert.strictEqual(nowhere.code, 1)
+      assert.include(nowhere.err, "ASTER_ENDPOINT_ADDR")
+    })
+  )
+
   it.live("explains failures", () =>
     Effect.gen(function* () {
       const { call } = yield* serving()
@@ -68,8 +120,10 @@ describe("aster call", () => {
         [["KitchenSink.nope"], 1, "UNIMPLEMENTED"],
         [["KitchenSink.fail", '{"code":5,"message":"not here"}'], 1, "NOT_FOUND: KitchenSink.fail: not here"],
         [["KitchenSink.fail", '{"code":5,"message":"\\u001b[2J"}'], 1, "\\u001b[2J"],
-        [["KitchenSink.count", '{"to":3}'], 1, "answers with a stream"],
-        [["KitchenSink.count", '{"to":0}'], 1, "answers with a stream"],
+        [["KitchenSink.say_hello", '{"name":"x"}\n{"name":'], 1, "not JSON"],
+        [["KitchenSink.say_hello", "@nowhere.json"], 1, "nowhere.json cannot be read"],
+        [["KitchenSink.say_hello", "{}", "--metadata", "nothing"], 2, "expected key=value"],
+        [["KitchenSink.say_hello", "{}", "more"], 2, "too many arguments"],
         [["Guarded.hidden"], 1, "permission denied"],
         [["KitchenSink.say_hello", "--rcan", "nowhere"], 1, "nowhere"]
       ] as const
@@ -102,7 +156,7 @@ describe("aster call", () => {
       assert.include(slow.err, "timed out: KitchenSink.slow")
       const waiting = yield* call(["KitchenSink.sum", '{"value":1}', "--timeout", "1s"])
       assert.strictEqual(waiting.code, 1)
-      assert.include(waiting.err, "clientStream")
+      assert.include(waiting.err, "--stream")
     })
   )
 
@@ -174,6 +228,26 @@ describe("aster call", () => {
       assert.strictEqual(apart.code, 1)
       assert.include(apart.err, "it was issued to")
       assert.strictEqual((yield* call(hello, { ASTER_IDENTITY_FILE: file(".aster-identity") })).code, 1)
+    })
+  )
+})
+
+describe("aster services", () => {
+  it.live("lists what a producer offers", () =>
+    Effect.gen(function* () {
+      const { address, env, run } = yield* serving()
+      const text = yield* run(["services", address], { env })
+      assert.match(text.out, /^Guarded v1 {2}[0-9a-f]{64}\nKitchenSink v1 {2}[0-9a-f]{64}$/)
+      const json = JSON.parse(
+        (yield* run(["services", "--json"], { env: { ...env, ASTER_ENDPOINT_ADDR: address } })).out
+      )
+      assert.deepStrictEqual(
+        json.services.map(({ name, scope, version }: Record<string, unknown>) => [name, version, scope]),
+        [
+          ["Guarded", 1, "shared"],
+          ["KitchenSink", 1, "shared"]
+        ]
+      )
     })
   )
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -81,5 +82,35 @@ describe("the aster process", () => {
     const { status, stdout } = spawnSync(process.execPath, [bin, "--version"], { encoding: "utf8" })
     assert.strictEqual(status, 0)
     assert.match(stdout, /^aster /)
+  })
+
+  it("says nothing of a desktop bus that is not there", () => {
+    for (const line of ["keygen root", "profile show default", "enroll node --role consumer --name a"]) {
+      const { err, out } = aster(line.split(" "))
+      assert.notMatch(err + out, /d-?bus|org\.freedesktop/i)
+    }
+  })
+
+  it("ends quietly when its reader does", async () => {
+    const child = spawn(process.execPath, ["--conditions=@aster-effect/source", bin, "--help"], {
+      cwd: home,
+      env: { PATH: process.env["PATH"], HOME: home },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    child.stdout.destroy()
+    let err = ""
+    child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()))
+    const [code] = await once(child, "exit")
+    assert.deepStrictEqual([code, err], [0, ""])
+  })
+
+  it("an empty HOME does not make the working directory the home directory", () => {
+    const made = mkdtempSync(path.join(home, "elsewhere-"))
+    spawnSync(process.execPath, ["--conditions=@aster-effect/source", bin, "profile", "list"], {
+      cwd: made,
+      env: { PATH: process.env["PATH"], HOME: "" }
+    })
+    assert.deepStrictEqual(readdirSync(made), [])
+    assert.isFalse(existsSync("/.aster"))
   })
 })

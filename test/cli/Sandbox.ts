@@ -14,6 +14,8 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
@@ -39,6 +41,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** What is typed, line by line; then the input ends. */
   readonly input?: ReadonlyArray<string>
+  /** What comes on standard input, in these pieces. Default: nothing. */
+  readonly stdin?: ReadonlyArray<string> | undefined
 }
 
 /** A home directory and a working directory of their own, a keyring in memory, and the command in them. */
@@ -99,7 +103,10 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
           ConfigProvider.layer(ConfigProvider.fromEnv({ env: options.env ?? {}, preserveEmptyStrings: true })),
           Layer.succeed(Locations, { home, directory }),
           Layer.succeed(ProgressLine, undefined),
-          Layer.succeed(Console.Console, console)
+          Layer.succeed(Console.Console, console),
+          ...(options.stdin === undefined
+            ? []
+            : [Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromIterable(options.stdin)) })])
         )
       )
     )

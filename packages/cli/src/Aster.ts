@@ -20,9 +20,11 @@ import * as Blobs from "./commands/Blobs.ts"
 import * as Call from "./commands/Call.ts"
 import * as Config from "./commands/Config.ts"
 import * as Contract from "./commands/Contract.ts"
+import * as Credential from "./commands/Credential.ts"
 import * as Enroll from "./commands/Enroll.ts"
 import * as Keygen from "./commands/Keygen.ts"
 import * as Profile from "./commands/Profile.ts"
+import * as Services from "./commands/Services.ts"
 import * as Ticket from "./commands/Ticket.ts"
 import { printable } from "./internal/printable.ts"
 import * as versions from "./internal/versions.ts"
@@ -36,9 +38,11 @@ export const command = Command.make("aster").pipe(
     Profile.command,
     Enroll.command,
     Authorize.command,
+    Credential.command,
     Config.command,
     Contract.command,
     Call.command,
+    Services.command,
     Blobs.command,
     Ticket.command
   ])

@@ -1,36 +1,37 @@
-import { AsterClient, type ConnectFailure, type ServiceNotOffered } from "@aster-effect/client/AsterClient"
-import type { JsonMessage } from "@aster-effect/client/DynamicClient"
+import type { AsterClient, ServiceNotOffered } from "@aster-effect/client/AsterClient"
+import type { DynamicClient, JsonMessage } from "@aster-effect/client/DynamicClient"
+import type * as Rpc from "@aster-effect/core/service/Rpc"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
-import type { BindError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { type CliFailure, refused } from "../CliFailure.ts"
+import { CliFailure, refused } from "../CliFailure.ts"
 import * as Progress from "../Progress.ts"
-import { clientConfig } from "./clientConfig.ts"
+import { jsonLine, jsonText } from "./jsonText.ts"
 
 /** One call. */
 export interface Call {
-  readonly address: string
   readonly service: string
   readonly method: string
-  readonly request: JsonMessage
-  /** The absolute path of the credential to show; without one, that of the environment, if any. */
-  readonly credentialFile: string | undefined
+  readonly requests: Requests
+  readonly metadata: { readonly [key: string]: string }
+  /** Print every answer as soon as it is there, one a line. */
+  readonly lines: boolean
   /** For everything, connecting included. */
   readonly timeoutSeconds: number
+  /** When that is over, in milliseconds since the Unix epoch. */
+  readonly deadline: number
 }
 
-const streamAdvice =
-  "aster call makes single calls; call streams from a program, with AsterClient.proxy and its serverStream, " +
-  "clientStream or bidi"
+/** One request, or a stream of them, which only some methods take. */
+export type Requests =
+  | { readonly _tag: "One"; readonly request: JsonMessage }
+  | { readonly _tag: "Many"; readonly requests: Stream.Stream<JsonMessage, CliFailure> }
 
 /** What an outcome means for somebody at a terminal. */
-const explained = ({ method, service, timeoutSeconds }: Call, error: RpcError): CliFailure => {
+const explained = ({ method, requests, service, timeoutSeconds }: Call, error: RpcError): CliFailure => {
   const what = `${service}.${method}: ${error.message}`
   if (error.is("PERMISSION_DENIED")) {
     return refused(
@@ -39,56 +40,64 @@ const explained = ({ method, service, timeoutSeconds }: Call, error: RpcError): 
     )
   }
   if (error.is("DEADLINE_EXCEEDED")) {
-    return refused(
-      `timed out: ${what} (${timeoutSeconds} s; more with --timeout)\n` +
-        `If the method takes a stream of requests: ${streamAdvice}`
-    )
+    const advice =
+      requests._tag === "One" ? "\nIf the method takes a stream of requests: --stream, with one a line" : ""
+    return refused(`timed out: ${what} (${timeoutSeconds} s; more with --timeout)${advice}`)
   }
   return refused(error.is("UNAVAILABLE") ? `the producer is unavailable: ${what}` : `${error.status}: ${what}`)
 }
 
-/** Asks as for a stream, which shows methods that answer more or less than once. */
-const answerOf = Effect.fnUntraced(function* (
-  aster: AsterClient["Service"],
-  call: Call,
-  deadline: number
-): Effect.fn.Return<unknown, CliFailure | ServiceNotOffered> {
-  const summary = aster.services.find(({ name }) => name === call.service)
-  if (summary?.pattern === "session") {
-    return yield* refused(`${call.service} is a session service, and aster call cannot open sessions yet`)
-  }
-  const proxy = yield* aster.proxy(call.service)
-  const timeout = Math.max(1, deadline - (yield* Clock.currentTimeMillis))
-  const answers = yield* proxy.serverStream(call.method, call.request, { timeout }).pipe(
-    Stream.take(2),
-    Stream.runCollect,
-    Effect.mapError((error) => explained(call, error))
-  )
-  if (answers.length === 1) return answers[0]
-  return yield* refused(`${call.service}.${call.method} answers with a stream: ${streamAdvice}`)
-})
+/** Asks as for a stream, whatever the method answers: one answer is one item. */
+const answersOf = (
+  proxy: DynamicClient,
+  { method, requests }: Call,
+  options: Rpc.CallOptions
+): Stream.Stream<unknown, RpcError | CliFailure> =>
+  requests._tag === "One"
+    ? proxy.serverStream(method, requests.request, options)
+    : proxy.bidi(method, requests.requests, options)
 
-/** Connects, calls once and disconnects. */
-export const call = Effect.fnUntraced(function* (
-  options: Call
-): Effect.fn.Return<unknown, CliFailure | ConnectFailure | BindError | ServiceNotOffered, Scope.Scope> {
-  const deadline = (yield* Clock.currentTimeMillis) + options.timeoutSeconds * 1000
-  const timeout = Duration.seconds(options.timeoutSeconds)
-  const client = AsterClient.layer({
-    address: options.address,
-    config: clientConfig(options.credentialFile),
-    enrollmentCredentialFile: options.credentialFile,
-    connectTimeout: Duration.min(timeout, Duration.seconds(10))
+/**
+ * Prints a single answer for reading, and several one a line. Whether there are several shows with the second, so the
+ * first waits for it unless lines are wanted anyway.
+ */
+const print = <E>(answers: Stream.Stream<unknown, E>, lines: boolean): Effect.Effect<void, E> =>
+  Effect.suspend(() => {
+    let first: Option.Option<unknown> = Option.none()
+    let count = 0
+    return Stream.runForEach(answers, (answer) => {
+      count++
+      if (!lines && count === 1) {
+        first = Option.some(answer)
+        return Effect.void
+      }
+      const held = Option.map(first, (value) => Console.log(jsonLine(value)))
+      first = Option.none()
+      return Effect.andThen(
+        Option.getOrElse(held, () => Effect.void),
+        Console.log(jsonLine(answer))
+      )
+    }).pipe(
+      Effect.onExit(() =>
+        // What had arrived when a stream broke off is worth no less.
+        Option.match(first, { onNone: () => Effect.void, onSome: (answer) => Console.log(jsonText(answer)) })
+      )
+    )
   })
-  const context = yield* Progress.during(
-    "Connecting",
-    Effect.timeoutOrElse(Layer.build(client), {
-      duration: timeout,
-      orElse: () => Effect.fail(refused(`no connection within ${options.timeoutSeconds} s; more with --timeout`))
-    })
+
+/** Calls once and prints what comes back. */
+export const call = Effect.fnUntraced(function* (
+  aster: AsterClient["Service"],
+  options: Call
+): Effect.fn.Return<void, CliFailure | ServiceNotOffered> {
+  const summary = aster.services.find(({ name }) => name === options.service)
+  if (summary?.pattern === "session") {
+    return yield* refused(`${options.service} is a session service, and aster call cannot open sessions yet`)
+  }
+  const proxy = yield* aster.proxy(options.service)
+  const timeout = Math.max(1, options.deadline - (yield* Clock.currentTimeMillis))
+  const answers = answersOf(proxy, options, { timeout, metadata: options.metadata }).pipe(
+    Stream.mapError((error) => (error instanceof CliFailure ? error : explained(options, error)))
   )
-  return yield* Progress.during(
-    `Calling ${options.service}.${options.method}`,
-    answerOf(Context.get(context, AsterClient), options, deadline)
-  )
+  yield* Progress.during(`Calling ${options.service}.${options.method}`, print(answers, options.lines))
 })

@@ -1,0 +1,40 @@
+import { AsterClient, type ConnectFailure } from "@aster-effect/client/AsterClient"
+import type { BindError } from "@aster-effect/iroh/NodeError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { type CliFailure, refused } from "../CliFailure.ts"
+import * as Progress from "../Progress.ts"
+import { clientConfig } from "./clientConfig.ts"
+
+/** Which producer to connect to, and as whom. */
+export interface Target {
+  /** Absent: the one that the environment names. */
+  readonly address: string | undefined
+  /** The absolute path of the credential to show; without one, that of the environment, if any. */
+  readonly credentialFile: string | undefined
+  /** For everything, connecting included. */
+  readonly timeoutSeconds: number
+}
+
+/** A client of a producer, for as long as the scope lasts. */
+export const connect = ({
+  address,
+  credentialFile,
+  timeoutSeconds
+}: Target): Effect.Effect<AsterClient["Service"], CliFailure | ConnectFailure | BindError, Scope.Scope> => {
+  const timeout = Duration.seconds(timeoutSeconds)
+  const client = AsterClient.layer({
+    address,
+    config: clientConfig(credentialFile),
+    enrollmentCredentialFile: credentialFile,
+    connectTimeout: Duration.min(timeout, Duration.seconds(10))
+  })
+  const connected = Effect.timeoutOrElse(Layer.build(client), {
+    duration: timeout,
+    orElse: () => Effect.fail(refused(`no connection within ${timeoutSeconds} s; more with --timeout`))
+  })
+  return Effect.map(Progress.during("Connecting", connected), Context.get(AsterClient))
+}
