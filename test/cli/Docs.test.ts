@@ -70,7 +70,19 @@ describe("docs/cli.md", () => {
       }
       assert.sameMembers(
         [...new Set(ran)],
-        ["keygen", "profile", "enroll", "authorize", "config", "contract", "call", "ticket", "blobs"]
+        [
+          "keygen",
+          "profile",
+          "enroll",
+          "authorize",
+          "config",
+          "contract",
+          "call",
+          "ticket",
+          "blobs",
+          "credential",
+          "services"
+        ]
       )
       const made = yield* Effect.promise(() => fs.readdir(directory))
       assert.includeMembers(made, ["once.token", "copy"])
