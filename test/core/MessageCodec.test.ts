@@ -1,9 +1,10 @@
 import { CodecError } from "@aster-effect/core/message/CodecError"
-import { compress, decompress } from "@aster-effect/core/wire/Compression"
+import { compress, decompress, decompressWithin } from "@aster-effect/core/wire/Compression"
 import * as MessageCodec from "@aster-effect/core/message/MessageCodec"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { Writer } from "@aster-effect/fory"
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { zstdCompressSync } from "node:zlib"
 import { Everything, Inner, KitchenSink, Plain } from "../../examples/kitchen-sink/KitchenSink.ts"
@@ -126,10 +127,11 @@ describe("MessageCodec", () => {
 describe("Compression", () => {
   const text = new TextEncoder().encode("a".repeat(100_000))
 
-  it("compresses what gets smaller and nothing else", () => {
+  it("compresses what gets smaller and nothing else", async () => {
     const compressed = compress(text)
     assert.isBelow(compressed!.length, 100)
-    assert.deepStrictEqual(new Uint8Array(decompress(compressed!)), text)
+    assert.deepStrictEqual(new Uint8Array(await Effect.runPromise(decompress(compressed!))), text)
+    assert.deepStrictEqual(new Uint8Array(decompressWithin(compressed!, 100_000)!), text)
     assert.isUndefined(compress(crypto.getRandomValues(new Uint8Array(5000))))
   })
 
@@ -138,11 +140,16 @@ describe("Compression", () => {
     assert.notStrictEqual(compress(text)![4]! & 0xe0, 0)
   })
 
-  it("stops a bomb at 16 MiB, whatever size it claims", () => {
+  it("stops a bomb at 16 MiB, or at fewer bytes, whatever size it claims", async () => {
     const bomb = zstdCompressSync(new Uint8Array(17 * 1024 * 1024))
     assert.isBelow(bomb.length, 2000)
-    assert.strictEqual(failure(() => decompress(bomb)).reason, "TooLarge")
-    assert.strictEqual(failure(() => decompress(new Uint8Array(10))).reason, "Malformed")
-    assert.strictEqual(failure(() => decompress(compress(text)!.subarray(0, 20))).reason, "Malformed")
+    const reason = (bytes: Uint8Array) =>
+      Effect.runPromise(Effect.flip(decompress(bytes))).then((error) => error.reason)
+    assert.strictEqual(await reason(bomb), "TooLarge")
+    assert.isUndefined(decompressWithin(bomb, 1024))
+    for (const damaged of [new Uint8Array(10), compress(text)!.subarray(0, 20)]) {
+      assert.strictEqual(await reason(damaged), "Malformed")
+      assert.strictEqual(failure(() => decompressWithin(damaged, 100_000)).reason, "Malformed")
+    }
   })
 })

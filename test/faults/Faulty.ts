@@ -10,12 +10,16 @@ import * as Stream from "effect/Stream"
 
 export class Item extends Wire.Class<Item>("faulty/Item")({ n: Wire.Int }) {}
 
+/** Anything at all, which takes many times its bytes in memory. */
+export class Bag extends Wire.Class<Bag>("faulty/Bag")({ any: Wire.Any }) {}
+
 export const Faulty = Service.make("Faulty", { public: true }).add(
   Rpc.unary("echo", { request: Item, response: Item }),
   Rpc.unary("sleep", { request: Item, response: Item }),
   Rpc.unary("stuck", { request: Item, response: Item }),
   Rpc.unary("cleanUp", { request: Item, response: Item }),
   Rpc.unary("failsToCleanUp", { request: Item, response: Item }),
+  Rpc.unary("keep", { request: Bag, response: Item }),
   Rpc.serverStream("tick", { request: Item, response: Item })
 )
 
@@ -30,5 +34,6 @@ export const FaultyLive = Faulty.toLayer({
     ),
   cleanUp: ({ n }) => Effect.onInterrupt(Effect.never, () => Effect.sleep(n)),
   failsToCleanUp: () => Effect.onInterrupt(Effect.never, () => Effect.die(new Error("no way back"))),
+  keep: () => Effect.as(Effect.sleep("3 seconds"), new Item({ n: 0 })),
   tick: ({ n }) => Stream.map(Stream.fromSchedule(Schedule.spaced(n)), (i) => new Item({ n: i }))
 })

@@ -167,6 +167,11 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
   readonly requestTimeout?: Duration.Input | undefined
   /** How long a peer may take to accept the end of an answer; large ends get a second more per 128 KiB. Default 30 seconds. */
   readonly answerTimeout?: Duration.Input | undefined
+  /**
+   * What requests may take in memory once they are decoded, of all peers together; a quarter may be one peer's. Requests
+   * that find no room wait for it, as long as `requestTimeout`. Default 512 MiB.
+   */
+  readonly maxDecodedBytes?: number | undefined
   /** For running calls when the server drains or closes. Default 10 seconds. */
   readonly gracePeriod?: Duration.Input | undefined
   /** Connections served at a time. Default 1,024. */

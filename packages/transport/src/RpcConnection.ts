@@ -55,8 +55,13 @@ export const serve = Effect.fnUntraced(function* (
   draining: Effect.Effect<void>
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const calls = yield* FiberSet.make<void>()
+  const budget = yield* Effect.acquireRelease(
+    Effect.sync(() => dispatcher.budget.join(connection.remoteId)),
+    () => Effect.sync(() => dispatcher.budget.leave(connection.remoteId))
+  )
   const peer = {
     id: connection.remoteId,
+    budget,
     get attributes() {
       return attributesOf(connection.remoteId)
     }

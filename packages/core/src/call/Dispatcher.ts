@@ -26,6 +26,7 @@ import * as Frame from "../wire/Frame.ts"
 import { FrameReader } from "../wire/FrameReader.ts"
 import { FrameWriter } from "../wire/FrameWriter.ts"
 import { isRpcError, type RpcError } from "../wire/RpcError.ts"
+import { DecodeBudget, type PeerBudget } from "./DecodeBudget.ts"
 import { IdleTimeout } from "./IdleTimeout.ts"
 import { answer, completedCalls, failure, statusOfCause } from "./internal/callAnswer.ts"
 import { CallInFlight, type CallLimits, fail } from "./internal/callInFlight.ts"
@@ -62,6 +63,11 @@ export interface Options {
   readonly handlerTimeout?: Duration.Input | undefined
   /** How long a peer may take to accept the end of an answer; large ends get a second more per 128 KiB. Default 30 seconds. */
   readonly answerTimeout?: Duration.Input | undefined
+  /**
+   * What requests may take in memory once they are decoded, of all peers together; a quarter may be one peer's. Requests
+   * that find no room wait for it, as long as `requestTimeout`. Default 512 MiB.
+   */
+  readonly maxDecodedBytes?: number | undefined
 }
 
 /** Who is at the other end of a channel. @since 0.1.0 */
@@ -70,6 +76,8 @@ export interface CallPeer {
   readonly id: string
   /** What the peer was admitted with. Read once per call, when its header has come, so it may be a getter. */
   readonly attributes: ReadonlyMap<string, string>
+  /** What its requests may take in memory. Default: a share that all peers without one have in common. */
+  readonly budget?: PeerBudget | undefined
 }
 
 /** The process itself, for calls that do not cross a network. @since 0.1.0 */
@@ -85,6 +93,8 @@ export type Upgrade = (first: Frame.Frame, reader: FrameReader) => Effect.Effect
 /** @since 0.1.0 */
 export interface Dispatcher {
   readonly implementations: ReadonlyArray<Implementation>
+  /** What requests may take in memory. */
+  readonly budget: DecodeBudget
   /**
    * From now on no call waits for a handler that does not end when it is interrupted, for longer than a moment; each is
    * named in the log. For the end of a server, behind its grace period.
@@ -130,12 +140,14 @@ export const make = Effect.fnUntraced(function* (
     options.requestTimeout ?? Duration.seconds(DEFAULT_FRAME_READ_TIMEOUT_S)
   )
   const handlers = new Handlers()
+  const budget = new DecodeBudget(options.maxDecodedBytes)
   const silent = new IdleTimeout(requestTimeout)
   yield* Effect.forkScoped(silent.interrupt)
   const settings: Settings = {
     services,
     versionFallback: options.versionFallback ?? true,
     silent,
+    budget: budget.join(""),
     limits: {
       handlers,
       requestTimeout: Duration.toMillis(requestTimeout),
@@ -148,6 +160,7 @@ export const make = Effect.fnUntraced(function* (
   }
   return {
     implementations: options.implementations,
+    budget,
     abandon: handlers.abandon,
     refuse: (channel, error) => Effect.onError(refuse(settings, channel, error), () => channel.abort),
     handle: (channel, peer, upgrade) => Effect.onError(handle(settings, channel, peer, upgrade), () => channel.abort)
@@ -159,6 +172,7 @@ interface Settings {
   readonly versionFallback: boolean
   /** Calls whose peer has not sent its header yet. */
   readonly silent: IdleTimeout
+  readonly budget: PeerBudget
   readonly limits: CallLimits
   /** Services whose version fallback has been logged. */
   readonly warned: Set<string>
@@ -203,7 +217,10 @@ const handle = Effect.fnUntraced(function* (
   yield* Metric.update(startedCalls, 1)
   yield* Effect.ensuring(
     call.method.serve(call),
-    Effect.suspend(() => (call.left === undefined ? Effect.void : settings.limits.handlers.leave(call.call, call.left)))
+    Effect.suspend(() => {
+      call.release()
+      return call.handler === undefined ? Effect.void : settings.limits.handlers.leave(call.call, call.handler)
+    })
   )
 })
 
@@ -259,14 +276,22 @@ const open = (
   }
   // JSON clients of release 0.1.2 cannot read compressed answers unless they say they can.
   const compresses = encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true
-  const call = new CallInFlight(settings.limits, channel, reader, new FrameWriter(encoding, compresses), method, {
-    ...method.called,
-    callId: header.callId,
-    peer: peer.id,
-    metadata,
-    attributes: peer.attributes,
-    deadline: header.deadlineEpochMs > 0 ? header.deadlineEpochMs : undefined
-  })
+  const call = new CallInFlight(
+    settings.limits,
+    channel,
+    reader,
+    new FrameWriter(encoding, compresses),
+    method,
+    {
+      ...method.called,
+      callId: header.callId,
+      peer: peer.id,
+      metadata,
+      attributes: peer.attributes,
+      deadline: header.deadlineEpochMs > 0 ? header.deadlineEpochMs : undefined
+    },
+    peer.budget ?? settings.budget
+  )
   if (!fallback) return Effect.succeed(call)
   const counted = Effect.as(Metric.update(versionFallbacks, 1), call)
   if (settings.warned.has(header.service)) return counted

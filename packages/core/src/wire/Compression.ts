@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib"
+import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from "node:zlib"
+import * as Effect from "effect/Effect"
 import { CodecError } from "../message/CodecError.ts"
 import { MAX_DECOMPRESSED_SIZE } from "../Limits.ts"
 
@@ -21,18 +22,38 @@ export const compress = (bytes: Uint8Array): Uint8Array | undefined => {
 }
 
 /**
- * Decompresses at most `MAX_DECOMPRESSED_SIZE` bytes, whatever size the sender recorded.
+ * Decompresses what becomes at most `limit` bytes; undefined when it becomes more.
  *
- * @throws CodecError `TooLarge` or `Malformed`
+ * @throws CodecError `Malformed`
  * @since 0.1.0
  */
-export const decompress = (bytes: Uint8Array): Uint8Array => {
+export const decompressWithin = (bytes: Uint8Array, limit: number): Uint8Array | undefined => {
   try {
-    return zstdDecompressSync(bytes, { maxOutputLength: MAX_DECOMPRESSED_SIZE })
+    return zstdDecompressSync(bytes, { maxOutputLength: limit })
   } catch (error) {
-    const code = (error as { readonly code?: unknown }).code
-    throw code === "ERR_BUFFER_TOO_LARGE"
-      ? new CodecError({ reason: "TooLarge", detail: `decompresses to more than ${MAX_DECOMPRESSED_SIZE} bytes` })
-      : new CodecError({ reason: "Malformed", detail: "not a zstd frame" })
+    if (isTooLarge(error)) return undefined
+    throw malformed
   }
 }
+
+/**
+ * Decompresses at most `MAX_DECOMPRESSED_SIZE` bytes, whatever size the sender recorded, off the thread. Fails with
+ * `TooLarge` or `Malformed`.
+ *
+ * @since 0.1.0
+ */
+export const decompress = (bytes: Uint8Array): Effect.Effect<Uint8Array, CodecError> =>
+  Effect.callback((resume) => {
+    zstdDecompress(bytes, { maxOutputLength: MAX_DECOMPRESSED_SIZE }, (error, decompressed) => {
+      resume(error === null ? Effect.succeed(decompressed) : Effect.fail(isTooLarge(error) ? tooLarge : malformed))
+    })
+  })
+
+const isTooLarge = (error: unknown): boolean => (error as { readonly code?: unknown }).code === "ERR_BUFFER_TOO_LARGE"
+
+const tooLarge = new CodecError({
+  reason: "TooLarge",
+  detail: `decompresses to more than ${MAX_DECOMPRESSED_SIZE} bytes`
+})
+
+const malformed = new CodecError({ reason: "Malformed", detail: "not a zstd frame" })

@@ -5,6 +5,7 @@ import type { FrameReader } from "../../wire/FrameReader.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { PeerBudget } from "../DecodeBudget.ts"
 import type { CompiledMethod } from "./compiledService.ts"
 import type { Handlers } from "./handlers.ts"
 
@@ -31,8 +32,13 @@ export class CallInFlight {
   readonly call: Call
   /** The caller gave up or is lost: there is nobody to answer. */
   gone = false
-  /** A handler that did not end when it was interrupted. */
-  left: Fiber.Fiber<unknown, unknown> | undefined
+  /** The handler, from when it first waits until it has ended. */
+  handler: Fiber.Fiber<unknown, unknown> | undefined
+  readonly budget: PeerBudget
+  /** What the requests that are held take. */
+  #held = 0
+  /** What the request that was decoded last takes. */
+  weight = 0
   /** Response metadata, once the call has ended well. */
   metadata: ReadonlyMap<string, string> = NO_METADATA
 
@@ -42,7 +48,8 @@ export class CallInFlight {
     reader: FrameReader,
     frames: FrameWriter,
     method: CompiledMethod,
-    call: Call
+    call: Call,
+    budget: PeerBudget
   ) {
     this.limits = limits
     this.channel = channel
@@ -50,6 +57,20 @@ export class CallInFlight {
     this.frames = frames
     this.method = method
     this.call = call
+    this.budget = budget
+  }
+
+  /** A request is held. */
+  hold(weight: number): void {
+    this.weight = weight
+    this.#held += weight
+    this.budget.take(weight)
+  }
+
+  /** A request is held no more: by default, none is. */
+  release(weight = this.#held): void {
+    this.#held -= weight
+    this.budget.give(weight)
   }
 }
 

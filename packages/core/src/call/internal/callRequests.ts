@@ -2,10 +2,11 @@ import * as Effect from "effect/Effect"
 import { CodecError } from "../../message/CodecError.ts"
 import { MAX_CLIENT_STREAM_ITEMS } from "../../Limits.ts"
 import type { ChannelError } from "../../wire/CallChannel.ts"
-import { decompress } from "../../wire/Compression.ts"
+import { decompress, decompressWithin } from "../../wire/Compression.ts"
 import { decodeStatus } from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import { isRpcError, RpcError } from "../../wire/RpcError.ts"
+import { LARGE, sizeOf, weightOf } from "../DecodeBudget.ts"
 import { type CallInFlight, fail } from "./callInFlight.ts"
 import type { RequestBuffer } from "./requestBuffer.ts"
 
@@ -38,20 +39,75 @@ const request = (call: CallInFlight, frame: Frame.Frame | undefined): Effect.Eff
     return fail("UNAVAILABLE", "the stream ended before the request")
   }
   try {
-    return Effect.succeed(call.method.request.read(payloadOf(frame), call.frames.encoding))
+    const payload = smallPayload(frame)
+    if (payload !== undefined && call.budget.hasRoom(weightOf(payload.length))) {
+      return Effect.succeed(decode(call, payload))
+    }
   } catch (error) {
     return Effect.fail(undecodable(error, "INVALID_ARGUMENT"))
+  }
+  return largeRequest(call, frame, "INVALID_ARGUMENT")
+}
+
+/** What is decoded at once: payloads, also decompressed ones, of less than `LARGE` bytes. Undefined for others. */
+const smallPayload = (frame: Frame.Frame): Uint8Array | undefined => {
+  const { payload } = frame
+  if ((frame.flags & Frame.COMPRESSED) === 0) return payload.length < LARGE ? payload : undefined
+  try {
+    return payload.length < LARGE ? decompressWithin(payload, LARGE) : undefined
+  } catch (error) {
+    throw undecompressed(error)
   }
 }
 
 /** A payload that does not decompress is not a message at all. */
-const payloadOf = (frame: Frame.Frame): Uint8Array => {
-  if ((frame.flags & Frame.COMPRESSED) === 0) return frame.payload
-  try {
-    return decompress(frame.payload)
-  } catch (error) {
-    throw error instanceof CodecError ? RpcError.of("INTERNAL", error.detail) : error
-  }
+const undecompressed = (error: unknown): unknown =>
+  error instanceof CodecError ? RpcError.of("INTERNAL", error.detail) : error
+
+/** A request, which is held from now on. */
+const decode = (call: CallInFlight, payload: Uint8Array): unknown => {
+  const request = call.method.request.read(payload, call.frames.encoding)
+  const weight = weightOf(payload.length)
+  call.hold(payload.length <= MAX_UNMEASURED ? weight : sizeOf(request, weight))
+  return request
+}
+
+const MAX_UNMEASURED = 4 * 1024
+
+/**
+ * A request that is large, or for which there is no room: decompressed off the thread, decoded when it is its peer's turn,
+ * once there is room for it.
+ */
+const largeRequest = (
+  call: CallInFlight,
+  frame: Frame.Frame,
+  malformed: "INVALID_ARGUMENT" | "INTERNAL"
+): Effect.Effect<unknown, RpcError> => {
+  const { budget } = call
+  const compressed = (frame.flags & Frame.COMPRESSED) !== 0
+  const payload = compressed
+    ? Effect.mapError(decompress(frame.payload), undecompressed)
+    : Effect.succeed(frame.payload)
+  const attempt = (): Effect.Effect<unknown, RpcError> =>
+    Effect.flatMap(
+      budget.inTurn(
+        Effect.flatMap(payload, (bytes) => {
+          const weight = weightOf(bytes.length)
+          if (!budget.hasRoom(weight)) return Effect.succeed({ weight })
+          try {
+            return Effect.succeed({ weight, request: decode(call, bytes) })
+          } catch (error) {
+            return Effect.fail(error)
+          }
+        })
+      ),
+      (done) => ("request" in done ? Effect.succeed(done.request) : Effect.flatMap(budget.room(done.weight), attempt))
+    ).pipe(Effect.catch((error) => Effect.suspend(() => Effect.fail(undecodable(error, malformed)))))
+  return Effect.timeoutOrElse(attempt(), {
+    duration: call.limits.requestTimeout,
+    orElse: () =>
+      fail("RESOURCE_EXHAUSTED", "the server holds as many requests as it can; try again later, or smaller ones")
+  })
 }
 
 const unreadable = (error: Frame.FrameError | ChannelError): Effect.Effect<never, RpcError | ChannelError> =>
@@ -101,12 +157,17 @@ export const pump = Effect.fnUntraced(function* (
         if (pattern === "client_stream" && ++items > MAX_CLIENT_STREAM_ITEMS) {
           return yield* fail("RESOURCE_EXHAUSTED", `more than ${MAX_CLIENT_STREAM_ITEMS} items in one client stream`)
         }
+        const malformed = pattern === "bidi_stream" ? "INTERNAL" : "INVALID_ARGUMENT"
+        let payload: Uint8Array | undefined
         try {
-          const payload = payloadOf(frame)
-          requests.add(call.method.request.read(payload, call.frames.encoding), payload.length)
+          payload = smallPayload(frame)
+          if (payload !== undefined && call.budget.hasRoom(weightOf(payload.length))) {
+            requests.add(decode(call, payload), call.weight)
+          } else payload = undefined
         } catch (error) {
-          return yield* Effect.fail(undecodable(error, pattern === "bidi_stream" ? "INTERNAL" : "INVALID_ARGUMENT"))
+          return yield* Effect.fail(undecodable(error, malformed))
         }
+        if (payload === undefined) requests.add(yield* largeRequest(call, frame, malformed), call.weight)
       }
       if (requests.full) break
       try {

@@ -37,7 +37,11 @@ export class Handlers {
   /** Waits for a handler that did not end when it was interrupted, and leaves it behind when it still does not. */
   leave(call: Call, fiber: HandlerFiber): Effect.Effect<void> {
     const enough = Effect.raceFirst(Effect.sleep(PATIENT), this.#ending.await)
-    return Effect.flatMap(waitFor(fiber, enough), (exit) =>
+    const waiting = Effect.andThen(
+      Effect.sync(() => fiber.interruptUnsafe()),
+      waitFor(fiber, enough)
+    )
+    return Effect.flatMap(waiting, (exit) =>
       exit === undefined
         ? Effect.logWarning(
             `the handler of ${call.service}.${call.method} is still running though it was interrupted: it is in a part ` +

@@ -2,16 +2,18 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { Call, CalledMethod } from "../../interceptor/CallContext.ts"
 import { CodecError } from "../../message/CodecError.ts"
 import type * as MessageCodec from "../../message/MessageCodec.ts"
 import { type CallChannel, isChannelError } from "../../wire/CallChannel.ts"
-import { decompress } from "../../wire/Compression.ts"
+import { decompress, decompressWithin } from "../../wire/Compression.ts"
 import { decodeStatus, encodeHeader, errorOf, pairsOf, SERIALIZATION_MODE } from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import { FrameReader } from "../../wire/FrameReader.ts"
 import { FrameWriter } from "../../wire/FrameWriter.ts"
 import { isRpcError, RpcError } from "../../wire/RpcError.ts"
+import { LARGE, weightOf } from "../DecodeBudget.ts"
 import { WriteBuffer } from "./writeBuffer.ts"
 
 /** A method of a server, ready to be called. */
@@ -47,6 +49,8 @@ export interface OpenCall {
   readonly sending: Effect.Effect<void, unknown, unknown>
   /** The trailer, once it has arrived. */
   trailer: Frame.Frame | undefined
+  /** A response that was left for the next read. */
+  next: Frame.Frame | undefined
   /** Response metadata, once the call has ended well. */
   metadata: ReadonlyMap<string, string>
 }
@@ -97,6 +101,7 @@ export const open = (method: CompiledMethod, call: Call, input: Input): Effect.E
           reader: new FrameReader(channel),
           sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
           trailer: undefined,
+          next: undefined,
           metadata: NO_METADATA
         })
       )
@@ -127,7 +132,7 @@ export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => 
       if ((frame.flags & Frame.TRAILER) !== 0) {
         endWith(opened, frame)
         if (message === undefined) throw RpcError.of("INTERNAL", "the server answered OK without a response")
-        return Effect.succeed(read(opened, message))
+        return read(opened, message)
       }
       if (message !== undefined) {
         throw RpcError.of("INTERNAL", "the server sent more than one response; call the method as a stream")
@@ -138,23 +143,40 @@ export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => 
   })
 }
 
-/** Responses as they arrive, every batch that one read brought. */
+/**
+ * Responses as they arrive: of what one read brought, as many as may be held at a time. The others stay as they came until
+ * these have been taken.
+ */
 export const responses = (opened: OpenCall): Effect.Effect<Arr.NonEmptyReadonlyArray<unknown>, RpcError | Cause.Done> =>
-  reading(opened, (reader) => {
+  reading<Arr.NonEmptyReadonlyArray<unknown>, RpcError | Cause.Done>(opened, (reader) => {
     const batch: Array<unknown> = []
+    let weight = 0
     let trailer = opened.trailer
     // Nothing is read behind the trailer.
-    while (trailer === undefined) {
-      const frame = reader.poll()
+    while (trailer === undefined && weight < BATCH) {
+      const frame = opened.next ?? reader.poll()
+      opened.next = undefined
       if (frame === undefined) break
       if ((frame.flags & Frame.TRAILER) !== 0) trailer = opened.trailer = frame
-      else if ((frame.flags & Frame.ROW_SCHEMA) === 0) batch.push(read(opened, frame))
+      else if ((frame.flags & Frame.ROW_SCHEMA) === 0) {
+        const payload = smallPayload(frame)
+        if (payload === undefined) {
+          if (batch.length === 0) return Effect.map(largeResponse(opened, frame), (message) => [message] as const)
+          opened.next = frame
+          break
+        }
+        batch.push(decode(opened, payload))
+        weight += weightOf(payload.length)
+      }
     }
     if (Arr.isArrayNonEmpty(batch)) return Effect.succeed(batch)
     if (trailer === undefined) return undefined
     endWith(opened, trailer)
     return Cause.done()
   })
+
+/** What the responses of a stream may take in memory that were decoded and not taken yet, in bytes. */
+const BATCH = 4 * 1024 * 1024
 
 /** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. It may throw. */
 const reading = <A, E>(
@@ -187,11 +209,34 @@ const endWith = (opened: OpenCall, trailer: Frame.Frame): void => {
   opened.metadata = pairsOf(status)
 }
 
-const read = (opened: OpenCall, frame: Frame.Frame): unknown =>
-  opened.method.response.read(
-    (frame.flags & Frame.COMPRESSED) === 0 ? frame.payload : decompress(frame.payload),
-    opened.method.encoding
-  )
+const read = (opened: OpenCall, frame: Frame.Frame): Effect.Effect<unknown, RpcError> => {
+  const payload = smallPayload(frame)
+  return payload === undefined ? largeResponse(opened, frame) : Effect.succeed(decode(opened, payload))
+}
+
+const decode = (opened: OpenCall, payload: Uint8Array): unknown =>
+  opened.method.response.read(payload, opened.method.encoding)
+
+/** What is decoded at once: payloads, also decompressed ones, of less than `LARGE` bytes. Undefined for others. */
+const smallPayload = ({ flags, payload }: Frame.Frame): Uint8Array | undefined => {
+  if (payload.length >= LARGE) return undefined
+  return (flags & Frame.COMPRESSED) === 0 ? payload : decompressWithin(payload, LARGE)
+}
+
+/** A large response: decompressed off the thread, one of the process at a time, and the event loop in between. */
+const largeResponse = (opened: OpenCall, frame: Frame.Frame): Effect.Effect<unknown, RpcError> => {
+  const payload = (frame.flags & Frame.COMPRESSED) === 0 ? Effect.succeed(frame.payload) : decompress(frame.payload)
+  return turn
+    .withPermit(
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.flatMap(payload, (bytes) => Effect.try({ try: () => decode(opened, bytes), catch: (error) => error }))
+      )
+    )
+    .pipe(Effect.catch((error) => Effect.suspend(() => Effect.fail(unreadable(error)))))
+}
+
+const turn = Semaphore.makeUnsafe(1)
 
 const unreadable = (error: unknown): RpcError => {
   if (isRpcError(error)) return error

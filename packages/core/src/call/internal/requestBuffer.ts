@@ -4,27 +4,30 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 
-/** Bytes of requests that may wait for a handler before the peer has to wait. */
-const HIGH_WATER = 256 * 1024
-
-/** What a request weighs apart from its bytes, so that tiny ones do not pile up either. */
-const OVERHEAD = 256
+/** Bytes in memory that requests may take which wait for a handler, before the peer has to wait. */
+const HIGH_WATER = 1024 * 1024
 
 /**
- * Requests of a streaming client on their way to a handler. They are bounded by the bytes they came from and not by
- * their number alone: a handler that takes its time must not make a server hold hundreds of the largest messages.
+ * Requests of a streaming client on their way to a handler. They are bounded by what they take in memory and not by their
+ * number: a handler that takes its time must not make a server hold hundreds of the largest messages.
  */
 export class RequestBuffer {
   #requests: Array<unknown> = []
   #weight = 0
+  readonly #taken: (weight: number) => void
   #ended = false
   readonly #filled = Latch.makeUnsafe(false)
   readonly #room = Latch.makeUnsafe(true)
 
-  /** @param size bytes, after decompression */
-  add(request: unknown, size: number): void {
+  /** @param taken told what requests weigh that the handler has taken */
+  constructor(taken: (weight: number) => void) {
+    this.#taken = taken
+  }
+
+  /** @param weight bytes in memory */
+  add(request: unknown, weight: number): void {
     this.#requests.push(request)
-    this.#weight += size + OVERHEAD
+    this.#weight += weight
   }
 
   /** No requests come after those that were added. */
@@ -49,6 +52,7 @@ export class RequestBuffer {
     const requests = this.#requests
     if (Arr.isArrayNonEmpty(requests)) {
       this.#requests = []
+      this.#taken(this.#weight)
       this.#weight = 0
       this.#room.openUnsafe()
       return Effect.succeed(requests)

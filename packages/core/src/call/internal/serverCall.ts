@@ -154,7 +154,7 @@ const withOneRequest: Exchange = (call, around, respond) => {
 const withManyRequests: Exchange = (call, around, respond) =>
   Effect.suspend(() => {
     const { messages } = around
-    const requests = new RequestBuffer()
+    const requests = new RequestBuffer((weight) => call.release(weight))
     const stream = messages?.request === undefined ? requests.stream : mapMessages(requests.stream, messages.request)
     return handle(
       call,
@@ -189,21 +189,19 @@ const handle = <A>(
         limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
       )
     // In a fiber that does not end with this one: it may not end when it is interrupted.
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((parent): Effect.Effect<A, unknown> => {
-        const fiber = Effect.runForkWith(parent.context)(handling)
-        return (
-          fiber.pollUnsafe() ??
-          Effect.onExit(
-            restore(Effect.timeoutOrElse(Effect.raceFirst(Fiber.join(fiber), peer), { duration: limit, orElse: late })),
-            () =>
-              Effect.map(call.limits.handlers.interrupt(seen, fiber), (ended) => {
-                if (!ended) call.left = fiber
-              })
-          )
-        )
-      })
-    )
+    return Effect.withFiber((parent): Effect.Effect<A, unknown> => {
+      const fiber = Effect.runForkWith(parent.context)(handling)
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) return exit
+      call.handler = fiber
+      return Effect.onExit(
+        Effect.timeoutOrElse(Effect.raceFirst(Fiber.join(fiber), peer), { duration: limit, orElse: late }),
+        () =>
+          Effect.map(call.limits.handlers.interrupt(seen, fiber), (ended) => {
+            if (ended) call.handler = undefined
+          })
+      )
+    })
   })
 
 /** The peer gave up or is lost. */
