@@ -23,6 +23,7 @@ import * as Contract from "./commands/Contract.ts"
 import * as Credential from "./commands/Credential.ts"
 import * as Enroll from "./commands/Enroll.ts"
 import * as Keygen from "./commands/Keygen.ts"
+import * as Gossip from "./commands/Gossip.ts"
 import * as Profile from "./commands/Profile.ts"
 import * as Services from "./commands/Services.ts"
 import * as Ticket from "./commands/Ticket.ts"
@@ -32,7 +33,7 @@ import type { Keyring } from "./Keyring.ts"
 
 /** The whole tree. @since 0.1.0 */
 export const command = Command.make("aster").pipe(
-  Command.withDescription("Keys, enrolment, contracts, calls and blobs for Aster, typed peer-to-peer RPC"),
+  Command.withDescription("Keys, enrolment, contracts, calls, blobs and gossip for Aster, typed peer-to-peer RPC"),
   Command.withSubcommands([
     Keygen.command,
     Profile.command,
@@ -44,6 +45,7 @@ export const command = Command.make("aster").pipe(
     Call.command,
     Services.command,
     Blobs.command,
+    Gossip.command,
     Ticket.command
   ])
 )
