@@ -14,7 +14,7 @@ const rows = page
   .map((line) => line.slice(2, -2).split(" | "))
 
 const links = (cells: ReadonlyArray<string>) =>
-  [...cells.at(-1)!.matchAll(/\[([^\]]+)\]\((\.\.\/test\/[\w/.]+)\)/g)].map(
+  [...cells.at(-1)!.matchAll(/\[([^\]]+)\]\((\.\.\/test\/[\w/.-]+)\)/g)].map(
     ([, title, file]) => [title!, file!] as const
   )
 

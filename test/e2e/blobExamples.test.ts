@@ -97,6 +97,10 @@ describe("docs/blobs.md", () => {
         const newer = yield* ended(consumeEnrolled)
         assert.strictEqual(newer.lines.at(-1), "model weights v2.2", newer.stderr)
         yield* stop(fourth.producer)
+        const verified = yield* ended(command(/aster blobs verify/))
+        assert.strictEqual(verified.code, 0, verified.stderr)
+        assert.match(verified.lines.join("\n"), /^\d+ blobs, .*: 0 damaged, 0 partial$/m)
+        assert.match((yield* ended(command(/aster blobs rm/))).lines.join("\n"), /Removed: +1 blob/)
       }),
     180_000
   )

@@ -227,6 +227,30 @@ describe("connections", () => {
 })
 
 describe("push", () => {
+  it.live("hears of it only once it is kept", () =>
+    Effect.gen(function* () {
+      let kept = false
+      const keeper = yield* makePeer({
+        authorizePush: () => Effect.succeed("allowed"),
+        onPushed: () =>
+          Effect.andThen(
+            Effect.sleep(50),
+            Effect.sync(() => void (kept = true))
+          )
+      })
+      const forgetful = yield* makePeer({
+        authorizePush: () => Effect.succeed("allowed"),
+        onPushed: () => Effect.fail(new Error("the disk is full"))
+      })
+      const sender = yield* makePeer()
+      const { hash } = yield* sender.blobs.addBytes(blobOf(100_000, 1))
+      yield* sender.blobs.push({ hash, format: "raw" }, keeper.addr)
+      assert.isTrue(kept)
+      const error = yield* Effect.flip(sender.blobs.push({ hash, format: "raw" }, forgetful.addr))
+      assert.deepInclude(error, { _tag: "TransferError", reason: { _tag: "Rejected" } })
+    }).pipe(inNetwork)
+  )
+
   it.live("is refused unless it is allowed", () =>
     Effect.gen(function* () {
       const sender = yield* makePeer()

@@ -9,11 +9,12 @@ import * as Router from "@aster-effect/iroh/Router"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { BlobStore } from "./BlobStore.ts"
 import { ByteReader, readDelimited, type StreamEnded } from "./internal/byteReader.ts"
-import { readHashSeq } from "./internal/hashSeqBlob.ts"
+import { openHashSeq, readHashSeq } from "./internal/hashSeqBlob.ts"
 import { receiveResponse, type ReceiveOptions } from "./internal/receive.ts"
 import { respond, ResponseWriter } from "./internal/respond.ts"
 import * as Bitfield from "./Bitfield.ts"
@@ -44,9 +45,13 @@ export interface BlobsProtocolOptions {
   /** Asked about Push, by which a peer writes into the store. Default: all are forbidden. */
   readonly authorizePush?: ((peer: EndpointId, request: Request.PushRequest) => Effect.Effect<Verdict>) | undefined
   /**
-   * Told about every request when it is over. What was pushed has no tag and is protected until this ends: set one to
-   * keep it.
+   * Called when all that a peer pushed is stored, and before the peer hears of it. What was pushed has no tag and is
+   * protected until this ends: set one to keep it. After a failure the peer hears that nothing was stored.
    */
+  readonly onPushed?:
+    | ((peer: EndpointId, request: Request.PushRequest) => Effect.Effect<void, { readonly message: string }>)
+    | undefined
+  /** Told about every request when it is over. */
   readonly onServed?: ((served: ServedRequest) => Effect.Effect<void>) | undefined
   /** Requests of one connection that are read and answered at a time; further ones wait. Default: 16. */
   readonly maxRequests?: number | undefined
@@ -165,6 +170,11 @@ const serveStream = (session: Session, stream: BiStream): Effect.Effect<void> =>
       if (!(yield* takePush(store, request, opening.reader, receiving))) {
         return yield* refuse(Request.ErrorCode.Internal, "aborted")
       }
+      const kept = yield* Effect.result(options.onPushed?.(peer, request) ?? Effect.void)
+      if (kept._tag === "Failure") {
+        yield* Effect.logWarning("What was pushed could not be kept", kept.failure)
+        return yield* refuse(Request.ErrorCode.Internal, "aborted")
+      }
       // The protocol has no acknowledgement; ending our side only now is one for those who wait for it.
       yield* send.finish
       return "completed"
@@ -206,7 +216,7 @@ const answer = Effect.fnUntraced(function* (
   store: BlobStore["Service"],
   request: Request.GetRequest | Request.GetManyRequest,
   writer: ResponseWriter
-): Effect.fn.Return<boolean, StreamError> {
+): Effect.fn.Return<boolean, StreamError, Scope.Scope> {
   switch (request._tag) {
     case "GetMany":
       for (const { index, ranges } of ChunkRangesSeq.selected(request.ranges, 0, request.hashes.length)) {
@@ -217,10 +227,12 @@ const answer = Effect.fnUntraced(function* (
       const root = ChunkRangesSeq.at(request.ranges, 0)
       if (root.length > 0 && !(yield* respond(store, writer, request.hash, root))) return false
       if (!ChunkRangesSeq.reaches(request.ranges, 1)) return true
-      const children = yield* Effect.option(readHashSeq(store, request.hash))
+      const children = yield* Effect.option(openHashSeq(store, request.hash))
       if (children._tag === "None") return false
-      for (const { index, ranges } of ChunkRangesSeq.selected(request.ranges, 1, children.value.length + 1)) {
-        if (!(yield* respond(store, writer, children.value.at(index - 1), ranges))) return false
+      const { at, length } = children.value
+      for (const { index, ranges } of ChunkRangesSeq.selected(request.ranges, 1, length + 1)) {
+        const child = yield* Effect.option(at(index - 1))
+        if (child._tag === "None" || !(yield* respond(store, writer, child.value, ranges))) return false
       }
       return true
     }

@@ -48,7 +48,7 @@ export const protocol = (options: BlobsOptions, gates: Gates["Service"]): Router
 })
 
 const handler = (options: BlobsOptions, gates: Gates["Service"]): Router.Handler<BlobStore> => {
-  const { authorize, authorizePush, onServed, pushRequires, requires } = options
+  const { authorize, authorizePush, onPushed, pushRequires, requires } = options
   const holds = (peer: EndpointId, requirement: Role.Requirement | undefined) =>
     requirement === undefined || Role.isSatisfied(requirement, gates.attributesOf(peer))
   const pushable = pushRequires !== undefined || authorizePush !== undefined
@@ -59,15 +59,10 @@ const handler = (options: BlobsOptions, gates: Gates["Service"]): Router.Handler
         authorize: (peer, request) => (holds(peer, requires) ? (authorize?.(peer, request) ?? allowed) : forbidden),
         authorizePush: (peer, request) =>
           pushable && holds(peer, pushRequires) ? (authorizePush?.(peer, request) ?? allowed) : forbidden,
-        onServed: Effect.fnUntraced(function* (served) {
-          const { outcome, peer, request } = served
-          if (request?._tag === "Push" && outcome === "completed") {
-            const format = ChunkRangesSeq.reaches(request.ranges, 1) ? "hashSeq" : "raw"
-            yield* Effect.ignore(tags.set(`pushed/${peer}/${request.hash}`, { hash: request.hash, format }), {
-              log: true
-            })
-          }
-          yield* onServed?.(served) ?? Effect.void
+        onPushed: Effect.fnUntraced(function* (peer, request) {
+          const format = ChunkRangesSeq.reaches(request.ranges, 1) ? "hashSeq" : "raw"
+          yield* tags.set(`pushed/${peer}/${request.hash}`, { hash: request.hash, format })
+          yield* onPushed?.(peer, request) ?? Effect.void
         })
       })
       return gates.whileAdmitted(connection, serve(connection, draining))

@@ -14,8 +14,8 @@ import { parsed } from "./parsed.ts"
 import type { Peers } from "./peers.ts"
 import { failureOf } from "./receive.ts"
 
-/** Boundaries of what one peer may say to have. */
-const MAX_OBSERVED = 1_048_576
+/** Boundaries of what one peer may say to have: each of its changes, which may be small and many, costs as many steps. */
+const MAX_OBSERVED = 131_072
 
 /** What a peer says to have of a blob, now and as it changes. */
 export const observe = (peers: Peers, hash: BlobHash, at: NodeAddr): Stream.Stream<Observation, TransferError> =>
