@@ -25,6 +25,9 @@ export type Respond = (
 
 const READ_SIZE = 65_536
 
+/** Messages that a peer may send: halving a million entries takes 20 of them, and each brings up to 4 MiB of them. */
+const MAX_ROUNDS = 1000
+
 /** Messages of one session. */
 export class Session {
   readonly #stream: BiStream
@@ -147,9 +150,10 @@ export const accept = Effect.fnUntraced(function* (
 })
 
 const converse = Effect.fnUntraced(function* (session: Session, respond: Respond): Effect.fn.Return<void, SyncFailed> {
-  while (true) {
+  for (let rounds = 0; ; rounds++) {
     const message = yield* session.receive
     if (message === undefined) return yield* session.finish
+    if (rounds === MAX_ROUNDS) return yield* session.failed("TimedOut", "the peer asks without end")
     if (message._tag === "Abort") return yield* aborted(session, message.reason)
     if (message._tag === "Init") return yield* session.failed("Protocol", "a second beginning")
     if (!(yield* answer(session, message.parts, respond))) return yield* drain(session)
