@@ -49,6 +49,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
+import * as ConsumerDocs from "./ConsumerDocs.ts"
 import * as ConsumerGossip from "./ConsumerGossip.ts"
 import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
@@ -189,6 +190,8 @@ export interface Options extends NodeConfig.ConfigOptions {
   readonly connectTimeout?: Duration.Input | undefined
   /** How blobs are kept. */
   readonly blobs?: BlobStoreOptions | undefined
+  /** How documents are kept. */
+  readonly docs?: ConsumerDocs.DocsOptions | undefined
   /** What to do when the producer's definition of a service is another one. Default: see `ContractDiffers.defaultPolicy`. */
   readonly contractMismatch?: ContractDiffers.Policy | undefined
 }
@@ -245,6 +248,8 @@ export class AsterClient extends Context.Service<
     readonly blobs: ConsumerBlobs.ConsumerBlobs
     /** Topics, joined at the producer. */
     readonly gossip: ConsumerGossip.ConsumerGossip
+    /** Documents at this consumer; nothing is opened before they are used. */
+    readonly docs: ConsumerDocs.ConsumerDocs
     readonly node: IrohNode["Service"]
   }
 >()("@aster-effect/client/AsterClient") {
@@ -362,6 +367,8 @@ const connect = Effect.fnUntraced(function* (
     warned.add(key)
     return Effect.logWarning(difference.message)
   }
+  const gossip = yield* ConsumerGossip.make(provider, readmit)
+  const docs = yield* ConsumerDocs.make(options.docs ?? {}, config, blobs, gossip.service)
   return AsterClient.of({
     services,
     attributes: reply.attributes,
@@ -370,7 +377,8 @@ const connect = Effect.fnUntraced(function* (
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
     blobs: ConsumerBlobs.make(blobs, { producer: provider, readmit }),
-    gossip: yield* ConsumerGossip.make(provider, readmit),
+    gossip: gossip.consumer,
+    docs,
     node,
     client: Effect.fnUntraced(function* (service, clientOptions) {
       const summary = yield* find(service.name, service.version)

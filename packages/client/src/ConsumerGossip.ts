@@ -32,11 +32,18 @@ export interface ConsumerGossip {
 export const make = Effect.fnUntraced(function* <E>(
   producer: NodeAddr,
   readmit: Effect.Effect<void, E>
-): Effect.fn.Return<ConsumerGossip, never, IrohNode | Scope.Scope> {
+): Effect.fn.Return<
+  { readonly consumer: ConsumerGossip; readonly service: Gossip["Service"] },
+  never,
+  IrohNode | Scope.Scope
+> {
   const whileAdmitted = <A, E2, R>(connection: Connection, serving: Effect.Effect<A, E2, R>) =>
     Effect.tap(serving, () => (connection.isClosed() ? Effect.flatMap(connection.closed, again) : Effect.void))
   const again = (reason: Effect.Success<Connection["closed"]>): Effect.Effect<void> =>
     reason._tag === "Peer" && reason.code === 403 ? Effect.ignore(readmit) : Effect.void
   const gossip = Context.get(yield* Layer.build(Gossip.layer({ advertise: false, whileAdmitted })), Gossip)
-  return { subscribe: (topic, options) => gossip.subscribe(topic, { bootstrap: [producer], ...options }) }
+  return {
+    consumer: { subscribe: (topic, options) => gossip.subscribe(topic, { bootstrap: [producer], ...options }) },
+    service: gossip
+  }
 })

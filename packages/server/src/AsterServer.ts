@@ -338,19 +338,6 @@ const make = Effect.fnUntraced(function* (
   const services = summaries(address)
   const blobs = yield* Blobs
   const isRegistry = (document: DocumentId): boolean => document === registry
-  const docs = Context.get(yield* Layer.build(ServerDocs.layer(options.docs ?? {}, config, gates, isRegistry)), Docs)
-  const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
-  const root: string | undefined = gates.root
-  const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
-    Effect.map(node.address, (now) => ({
-      services: summaries(NodeAddr.union(now, address)),
-      registryNamespace: registry ?? "",
-      gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
-    }))
-  yield* warnIfTooLarge(yield* offer(node.endpointId))
-  if (mode === "open-gate") yield* warnOfOpenServices(offered)
-
-  const gracePeriod = options.gracePeriod ?? "10 seconds"
   const gate = yield* ConnectionGate
   const admission = {
     admit: (id: EndpointId, alpn: string) =>
@@ -367,6 +354,26 @@ const make = Effect.fnUntraced(function* (
     ),
     Gossip
   )
+  const docs = Context.get(
+    yield* Effect.provideService(
+      Layer.build(ServerDocs.layer(options.docs ?? {}, config, gates, isRegistry)),
+      Gossip,
+      gossip
+    ),
+    Docs
+  )
+  const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
+  const root: string | undefined = gates.root
+  const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
+    Effect.map(node.address, (now) => ({
+      services: summaries(NodeAddr.union(now, address)),
+      registryNamespace: registry ?? "",
+      gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
+    }))
+  yield* warnIfTooLarge(yield* offer(node.endpointId))
+  if (mode === "open-gate") yield* warnOfOpenServices(offered)
+
+  const gracePeriod = options.gracePeriod ?? "10 seconds"
   const router = yield* Router.serve({
     protocols: [
       RpcConnection.protocol(dispatcher, gates),
