@@ -46,6 +46,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
     "iroh-gossip",
     "iroh-docs"
   ],
+  testing: ["server", "client", "config", "core", "iroh"],
   cli: [
     "server",
     "client",

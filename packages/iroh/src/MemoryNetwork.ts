@@ -34,6 +34,8 @@ export class MemoryNetwork extends Context.Service<
      * `TimedOut` on both sides after the idle timeout.
      */
     readonly lose: (id: EndpointId) => Effect.Effect<void>
+    /** Changes the time that anything takes from one node to another; what is under way keeps its own. */
+    readonly setLatency: (latency: Duration.Input) => Effect.Effect<void>
   }
 >()("@aster-effect/iroh/MemoryNetwork") {
   /** A new network. Build it once and give it to all the nodes that should meet. */
@@ -42,17 +44,29 @@ export class MemoryNetwork extends Context.Service<
       MemoryNetwork,
       Effect.gen(function* () {
         const run = yield* FiberSet.makeRuntime<never, void, never>()
-        const latency = Duration.fromInputUnsafe(options.latency ?? 0)
+        let latency = Duration.fromInputUnsafe(options.latency ?? 0)
         const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? "30 seconds")
-        const after = (delay: Duration.Duration) => (task: () => void) => {
+        const after = (delayNow: () => Duration.Duration) => (task: () => void) => {
+          const delay = delayNow()
           if (Duration.isZero(delay)) queueMicrotask(task)
           else run(Effect.andThen(Effect.sleep(delay), Effect.sync(task)))
         }
-        const fabric = new Fabric(after(latency), after(idleTimeout), {
-          window: options.window ?? 64 * 1024,
-          streams: options.maxStreams ?? 100
-        })
-        return { fabric, lose: (id) => Effect.sync(() => fabric.lose(id)) }
+        const fabric = new Fabric(
+          after(() => latency),
+          after(() => idleTimeout),
+          {
+            window: options.window ?? 64 * 1024,
+            streams: options.maxStreams ?? 100
+          }
+        )
+        return {
+          fabric,
+          lose: (id) => Effect.sync(() => fabric.lose(id)),
+          setLatency: (changed) =>
+            Effect.sync(() => {
+              latency = Duration.fromInputUnsafe(changed)
+            })
+        }
       })
     )
 }
