@@ -135,6 +135,17 @@ describe("Compression", () => {
     assert.isUndefined(compress(crypto.getRandomValues(new Uint8Array(5000))))
   })
 
+  it("is not misled by what has every byte value and still gets smaller", () => {
+    const random = crypto.getRandomValues(new Uint8Array(1024))
+    const repeated = new Uint8Array(65_536).map((_, i) => random[i % random.length]!)
+    for (const bytes of [repeated, new Uint8Array(65_536).map((_, i) => i)]) {
+      assert.isBelow(compress(bytes)!.length, 2_000)
+    }
+    const half = new Uint8Array(65_536).fill(0x20)
+    for (let i = 0; i < 32; i++) half.set(random, i * 2048)
+    assert.isBelow(compress(half)!.length, 40_000)
+  })
+
   it("records the content size, which readers of the reference need", () => {
     // Frame header descriptor: single segment flag, or a content size flag of its own.
     assert.notStrictEqual(compress(text)![4]! & 0xe0, 0)

@@ -176,11 +176,11 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
         maybe_inner: new Inner({ label: "maybe", weight: 2 }),
         at: new Date("2024-02-29T23:59:59.123Z"),
         day: new Date("2024-02-29"),
-        anything: new Map<string, unknown>([
-          ["list", [1, "two", null, 4.5, true]],
-          ["bytes", Uint8Array.of(0, 255)],
-          ["inner", new Inner({ label: "any", weight: 3 })]
-        ])
+        anything: {
+          list: [1, "two", null, 4.5, true],
+          bytes: Uint8Array.of(0, 255),
+          inner: new Inner({ label: "any", weight: 3 })
+        }
       })
     )
   )

@@ -5,6 +5,7 @@
  */
 import { ForyError } from "./ForyError.ts"
 import { Compiler } from "./internal/compile.ts"
+import { compilePlainMap } from "./internal/map.ts"
 import { makeDynamic } from "./internal/dynamic.ts"
 import { withPath } from "./internal/errorPath.ts"
 import { Reader } from "./internal/reader.ts"
@@ -90,7 +91,7 @@ export const make = (options: Options = {}): Registry => {
     codecOf: (type) => compiler.codec(type),
     byName,
     byPrototype,
-    plainMaps: options.plainMaps ?? false
+    plainMap: options.plainMaps === true ? () => compilePlainMap(compiler) : undefined
   })
   const compiler = new Compiler(limits, dynamic, options.strictNulls ?? false)
 

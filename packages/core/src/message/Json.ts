@@ -24,6 +24,7 @@ import {
 } from "./internal/jsonAny.ts"
 import { JsonFault, malformed, within } from "./internal/jsonFault.ts"
 import { type JsonPart, jsonScalars, wellFormed } from "./internal/jsonScalars.ts"
+import { objectFactory } from "./internal/objectFactory.ts"
 import * as JsonText from "./JsonText.ts"
 import type { EnumType, StructType, WireType } from "./WireType.ts"
 
@@ -233,6 +234,7 @@ class Compiler {
     const names = new Set<string>()
     const prototype = this.prototypes ? type.prototype : undefined
     const initialize = prototype === undefined ? undefined : type.initialize
+    let create: ((values: ReadonlyArray<unknown>) => object) | undefined
     const part: JsonPart = {
       text: (value, depth) => {
         if (typeof value !== "object" || value === null) throw malformed("not an object")
@@ -253,18 +255,29 @@ class Compiler {
       from: (json) => {
         const source = objectOf(json)
         const keys = Object.keys(source)
-        if (keys.length > names.size || keys.some((key) => !names.has(key))) throw unexpected(keys, names)
-        const out: Members = prototype === undefined ? {} : (Object.create(prototype) as Members)
-        for (const { missing, name, part: fieldPart } of fields) {
-          if (Object.hasOwn(source, name)) {
+        // Most messages have exactly the fields, in their order.
+        let asDeclared = keys.length === fields.length
+        for (let i = 0; asDeclared && i < keys.length; i++) asDeclared = keys[i] === fields[i]!.name
+        if (!asDeclared && (keys.length > names.size || keys.some((key) => !names.has(key)))) {
+          throw unexpected(keys, names)
+        }
+        const values: Array<unknown> = []
+        for (let i = 0; i < fields.length; i++) {
+          const { missing, name, part: fieldPart } = fields[i]!
+          if (asDeclared || Object.hasOwn(source, name)) {
             try {
-              define(out, name, fieldPart.from(source[name]))
+              values.push(fieldPart.from(source[name]))
             } catch (error) {
               throw within(error, `.${name}`)
             }
-          } else if (missing !== undefined) define(out, name, missing.value)
+          } else if (missing !== undefined) values.push(missing.value)
           else throw malformed(`missing key ${JSON.stringify(name)}`)
         }
+        create ??= objectFactory(
+          fields.map(({ name }) => name),
+          prototype
+        )
+        const out = create(values)
         return initialize === undefined ? out : initialize(out)
       }
     }
@@ -326,13 +339,6 @@ const objectOf = (value: unknown): Members => {
     throw malformed("not an object")
   }
   return value as Members
-}
-
-/** Assignment to `__proto__` would not create a property. */
-const define = (target: Members, key: string, value: unknown): void => {
-  if (key === "__proto__")
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
-  else target[key] = value
 }
 
 const unexpected = (keys: ReadonlyArray<string>, allowed: ReadonlySet<string>): JsonFault => {

@@ -11,12 +11,37 @@ import { MAX_DECOMPRESSED_SIZE } from "../Limits.ts"
 /** zstd level 3, the default of release 0.1.2; the content size is recorded, which some of its readers need. */
 const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_contentSizeFlag]: 1 }
 
+/** Bytes that are looked at before compressing, in slices all over the message. */
+const SAMPLE = 4_096
+const SLICE = 256
+
+const counts = new Uint16Array(256)
+
 /**
- * The compressed bytes, or undefined when they would not be fewer.
+ * Whether bytes look random, as compressed and encrypted ones do: every value as often as chance has it. The sum of the
+ * squares of n counts is then about n + n^2 / 256; text has many times that, and a pattern of all values less.
+ */
+const looksRandom = (bytes: Uint8Array): boolean => {
+  if (bytes.length < SAMPLE) return false
+  counts.fill(0)
+  const step = (bytes.length - SLICE) / (SAMPLE / SLICE - 1)
+  for (let slice = 0; slice < SAMPLE / SLICE; slice++) {
+    const start = Math.floor(slice * step)
+    for (let i = start; i < start + SLICE; i++) counts[bytes[i]!]!++
+  }
+  let squares = 0
+  for (const count of counts) squares += count * count
+  return squares > 67_500 && squares < 80_000
+}
+
+/**
+ * The compressed bytes, or undefined when they would not be fewer. Bytes that look random are not tried, which takes a
+ * tenth of the time of finding out.
  *
  * @since 0.1.0
  */
 export const compress = (bytes: Uint8Array): Uint8Array | undefined => {
+  if (looksRandom(bytes)) return undefined
   const compressed = zstdCompressSync(bytes, { params, pledgedSrcSize: bytes.length } as never)
   return compressed.length < bytes.length ? compressed : undefined
 }

@@ -1,7 +1,6 @@
 import { TypeId } from "../proto/TypeId.ts"
 import * as Type from "../Type.ts"
 import { invalid } from "./invalid.ts"
-import { putMember } from "./map.ts"
 import { noParts } from "./parts.ts"
 import { scalars } from "./scalars.ts"
 import { acceptNull, noneCodec, readTypeInfo, writeTypeInfo, type TypeDirectory } from "./typeInfo.ts"
@@ -12,7 +11,8 @@ export interface DynamicTypes {
   readonly codecOf: (type: Type.Type) => ValueCodec
   readonly byPrototype: (prototype: object) => ValueCodec | undefined
   readonly byName: (namespace: string, name: string) => ValueCodec | undefined
-  readonly plainMaps: boolean
+  /** The codec of maps as plain objects where all keys are strings; absent where every map is a `Map`. */
+  readonly plainMap: (() => ValueCodec) | undefined
 }
 
 /** Untyped values of one registry. */
@@ -123,10 +123,10 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
     return unwrapping
   }
 
-  let untypedMap: ValueCodec | undefined
+  let plainMap: ValueCodec | undefined
   const directory: TypeDirectory = {
     byId: (typeId) => {
-      if (typeId === TypeId.map && types.plainMaps) return (untypedMap ??= makePlainMap(types.codecOf(map)))
+      if (typeId === TypeId.map && types.plainMap !== undefined) return (plainMap ??= types.plainMap())
       const collection = collections.get(typeId)
       return collection === undefined ? readable.get(typeId) : types.codecOf(collection)
     },
@@ -184,17 +184,3 @@ export const makeDynamic = (types: DynamicTypes): Dynamic => {
     directory
   }
 }
-
-/** Maps of unknown types as plain objects, unless a key is no string. */
-const makePlainMap = (codec: ValueCodec): ValueCodec => ({
-  ...codec,
-  read: (reader, depth) => {
-    const entries = codec.read(reader, depth) as ReadonlyMap<unknown, unknown>
-    const members = {}
-    for (const [key, value] of entries) {
-      if (typeof key !== "string") return entries
-      putMember(members, key, value)
-    }
-    return members
-  }
-})

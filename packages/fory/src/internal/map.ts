@@ -78,11 +78,42 @@ const isOtherKind = (value: object): boolean =>
   ArrayBuffer.isView(value) ||
   value instanceof ArrayBuffer
 
-export const putMember = (record: object, key: unknown, value: unknown): void => {
+const putMember = (record: object, key: unknown, value: unknown): void => {
   // Assignment to this one key would set the prototype.
   if (key === "__proto__")
     Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true })
   else (record as { [key: string]: unknown })[key as string] = value
+}
+
+/** A plain object until a key comes that is no string, then a `Map`. */
+class PlainMap {
+  value: object = {}
+
+  put(key: unknown, value: unknown): void {
+    if (this.value instanceof Map) this.value.set(key, value)
+    else if (typeof key === "string") putMember(this.value, key, value)
+    else this.value = new Map<unknown, unknown>(Object.entries(this.value)).set(key, value)
+  }
+}
+
+/** Maps of any keys and values, read as plain objects where all keys are strings. */
+export const compilePlainMap = (compiler: Compiler): ValueCodec => {
+  const any: Slot = { codec: compiler.dynamic.any, nullable: false }
+  const { read, ...rest } = compileEntries(compiler, any, any, (map) => map as object, {
+    entriesOf: (map) => Array.from(map as ReadonlyMap<unknown, unknown>),
+    make: () => new PlainMap(),
+    put: (map, k, v) => (map as PlainMap).put(k, v),
+    count: "",
+    each: ""
+  })
+  return {
+    typeId: TypeId.map,
+    label: "a map",
+    named: undefined,
+    ...rest,
+    read: (reader, depth) => (read(reader, depth) as PlainMap).value,
+    parts: (map) => (map instanceof Map ? entryParts(map, any, any) : [])
+  }
 }
 
 const compileEntries = (

@@ -1,6 +1,6 @@
 import { MAX_JSON_DEPTH } from "../../Limits.ts"
 import { malformed, memberSegment, within } from "./jsonFault.ts"
-import { floatText, type JsonPart, jsonScalars, wellFormed } from "./jsonScalars.ts"
+import { floatText, type JsonPart, jsonScalars, stringText, wellFormed } from "./jsonScalars.ts"
 
 /** What untyped places hold in JSON: what comes back as it was. Everything else has to be typed, or travel in XLANG. */
 
@@ -28,7 +28,7 @@ export const makeAny = (messageOf: (prototype: object) => JsonPart | undefined):
   const text = (value: unknown, depth: number): string => {
     switch (typeof value) {
       case "string":
-        return JSON.stringify(wellFormed(value))
+        return stringText(value)
       case "number":
         return floatText(value)
       case "boolean":
@@ -108,7 +108,7 @@ export const membersText = (
   let out = ""
   for (const [key, value] of entries) {
     try {
-      out += `${out === "" ? "" : ","}${JSON.stringify(wellFormed(key))}:${text(value, inside)}`
+      out += `${out === "" ? "" : ","}${stringText(key)}:${text(value, inside)}`
     } catch (error) {
       throw within(error, memberSegment(key))
     }

@@ -71,10 +71,16 @@ export const wellFormed = (text: string): string => {
   return text
 }
 
+const special = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
+
+/** Text as JSON. Most of it is ASCII without anything to escape. */
+export const stringText = (text: string): string =>
+  special.test(text) ? JSON.stringify(wellFormed(text)) : `"${text}"`
+
 const string: JsonPart = {
   text: (value) => {
     if (typeof value !== "string") throw malformed("not a string")
-    return JSON.stringify(wellFormed(value))
+    return stringText(value)
   },
   from: (json) => {
     if (typeof json !== "string") throw malformed("not a string")
@@ -148,6 +154,19 @@ const timestamp: JsonPart = {
   }
 }
 
+/** Whether decoding left nothing out: it passes over characters that are none of base64, and takes those of base64url. */
+const isStandardBase64 = (text: string, decoded: Buffer): boolean => {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0
+  return (
+    text.length % 4 === 0 &&
+    decoded.length === (text.length / 4) * 3 - padding &&
+    !text.includes("-") &&
+    !text.includes("_") &&
+    // The bits beside padding are zero.
+    decoded.toString("base64", decoded.length - (decoded.length % 3)) === (padding === 0 ? "" : text.slice(-4))
+  )
+}
+
 const bytes: JsonPart = {
   text: (value) => {
     if (!(value instanceof Uint8Array)) throw malformed("not a Uint8Array")
@@ -156,8 +175,9 @@ const bytes: JsonPart = {
   from: (json) => {
     if (typeof json !== "string") throw malformed("not base64")
     const decoded = Buffer.from(json, "base64")
-    if (decoded.toString("base64") !== json) throw malformed("not standard base64 with padding")
-    return new Uint8Array(decoded)
+    if (!isStandardBase64(json, decoded)) throw malformed("not standard base64 with padding")
+    // Only small buffers share memory with others.
+    return decoded.buffer.byteLength === decoded.length ? new Uint8Array(decoded.buffer) : new Uint8Array(decoded)
   }
 }
 
