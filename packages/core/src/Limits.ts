@@ -73,23 +73,5 @@ export const MAX_MANIFEST_FIELDS_PER_METHOD = 1_000
 /** Most type hashes used from a contract manifest. @since 0.1.0 */
 export const MAX_MANIFEST_TYPE_HASHES = 100_000
 
-/** Most entries of a published contract collection. @since 0.1.0 */
-export const MAX_COLLECTION_INDEX_ENTRIES = 10_000
-
-/** Longest entry name of a published contract collection, in characters. @since 0.1.0 */
-export const MAX_COLLECTION_ENTRY_NAME_LENGTH = 256
-
-/** Most entries used from a registry access list. @since 0.1.0 */
-export const MAX_ACL_LIST_SIZE = 10_000
-
-/** Largest gossip message, in bytes. @since 0.1.0 */
-export const MAX_GOSSIP_PAYLOAD_SIZE = 65_536
-
-/** Lifetime of a peer's attributes without an expiry of its own, in seconds. @since 0.1.0 */
-export const DEFAULT_PEER_TTL_S = 86_400
-
 /** Characters of a root public key, nonce, endpoint id or contract id in hex. @since 0.1.0 */
 export const HEX_ID_LENGTH = 64
-
-/** Characters of a signature in hex. @since 0.1.0 */
-export const HEX_SIGNATURE_LENGTH = 128

@@ -7,6 +7,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { BiStream, RecvStream, SendStream } from "./BiStream.ts"
 import type { EndpointId } from "./EndpointId.ts"
+import * as Printable from "./Printable.ts"
 
 /** Why a connection is no more. */
 export type CloseReason =
@@ -26,17 +27,13 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{ readonl
   }
 }
 
-/** A peer's text without what could pose as something else: controls, line ends, marks of direction become escapes. */
-const printable = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
-
 /** A sentence about a close reason, for logs. It is one line, whatever the peer said. */
 export const describe = (reason: CloseReason): string => {
   switch (reason._tag) {
     case "Local":
       return `by us with code ${reason.code}${reason.reason === "" ? "" : ` (${reason.reason})`}`
     case "Peer":
-      return `by the peer with code ${reason.code}${reason.reason === "" ? "" : ` (${printable(reason.reason)})`}`
+      return `by the peer with code ${reason.code}${reason.reason === "" ? "" : ` (${Printable.line(reason.reason)})`}`
     case "TimedOut":
       return "the peer was not heard of for too long"
     case "Transport":

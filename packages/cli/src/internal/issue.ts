@@ -10,10 +10,11 @@ import {
 } from "@aster-effect/trust/Credential"
 import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Clock from "effect/Clock"
+import { secureBytes } from "@aster-effect/iroh/SecureBytes"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { randomBytes } from "node:crypto"
 import * as AttributeText from "../AttributeText.ts"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as Lifetime from "../Lifetime.ts"
@@ -79,6 +80,6 @@ export const consumer = Effect.fnUntraced(function* (
   role?: string
 ): Effect.fn.Return<ConsumerEnrollmentCredential, CliFailure> {
   const terms = yield* termsOf(flags, role)
-  const nonce = type === "ott" ? yield* Effect.sync(() => randomBytes(32).toString("hex")) : undefined
+  const nonce = type === "ott" ? Hex.encode(yield* secureBytes(32)) : undefined
   return yield* readable(RootKey.signConsumer(key, { type, endpointId, nonce, ...terms }))
 })

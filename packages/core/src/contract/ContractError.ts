@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { PathError } from "./internal/pathError.ts"
 
 /**
  * `path` names the place: `methods[2].default_timeout` in JSON, `tasks.models.Task.meta` in a description (the type's
@@ -11,16 +12,7 @@
  *
  * @since 0.1.0
  */
-export class ContractError extends Error {
+export class ContractError extends PathError {
   readonly _tag = "ContractError"
   override readonly name = "ContractError"
-  readonly path: string
-  /** What is wrong there and what is expected instead. */
-  readonly problem: string
-
-  constructor(path: string, problem: string, options?: ErrorOptions) {
-    super(path === "" ? problem : `${path}: ${problem}`, options)
-    this.path = path
-    this.problem = problem
-  }
 }

@@ -38,9 +38,6 @@ export type StatusCode = (typeof StatusCode)[StatusName]
 
 const names: ReadonlyMap<number, string> = new Map(Object.entries(StatusCode).map(([name, code]) => [code, name]))
 
-/** Whether `code` is an assigned code. Peers may send others; they keep their number. @since 0.1.0 */
-export const isStatusCode = (code: number): code is StatusCode => names.has(code)
-
 /** The name of a code, for messages and logs: `NOT_FOUND`, or `CODE_42` for a code that is not assigned. @since 0.1.0 */
 export const nameOf = (code: number): string => names.get(code) ?? `CODE_${code}`
 

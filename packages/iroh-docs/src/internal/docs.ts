@@ -1,4 +1,5 @@
 /** What programs do with documents. */
+import { secureBytes } from "@aster-effect/iroh/SecureBytes"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { AddressBook } from "@aster-effect/iroh-gossip/AddressBook"
@@ -9,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import type { Capability } from "../Capability.ts"
 import { documentOf } from "../Capability.ts"
 import type { Docs, DocsOptions } from "../Docs.ts"
@@ -46,7 +46,7 @@ export interface Engine {
   readonly node: IrohNode["Service"]
 }
 
-const newSecret = Effect.sync(() => SecureRandom.randomBytesUnsafe(32))
+const newSecret = secureBytes(32)
 
 const openStorage = (directory: string | undefined): Effect.Effect<Storage, DocsStoreError> =>
   directory === undefined

@@ -7,8 +7,8 @@ import { Malformed } from "@aster-effect/iroh/Malformed"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
+import { secureBytes } from "@aster-effect/iroh/SecureBytes"
 import * as Context from "effect/Context"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -427,12 +427,7 @@ const statsOf = (member: TopicMember): TopicStats => ({
 const memoryBook = Effect.map(Layer.build(AddressBook.layerMemory()), (context) => Context.get(context, AddressBook))
 
 /** A seed that nobody can guess: who knew which peers are drawn could take all places around a member. */
-const seed = Effect.map(
-  Effect.flatMap(Effect.serviceOption(SecureRandom.SecureRandom), (random) =>
-    Option.isSome(random) ? random.value.randomBytes(16) : Effect.sync(() => SecureRandom.randomBytesUnsafe(16))
-  ),
-  (bytes): [number, number, number, number] => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset)
-    return [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)]
-  }
-)
+const seed = Effect.map(secureBytes(16), (bytes): [number, number, number, number] => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  return [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)]
+})
