@@ -7,7 +7,7 @@ import { Writer } from "@aster-effect/fory"
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { Everything, Plain, Widths } from "../../examples/kitchen-sink/KitchenSink.ts"
-import { Random } from "../fory/golden/random.ts"
+import { Random } from "../Random.ts"
 import { everything } from "./kitchen.ts"
 
 class Checked extends Wire.Class<Checked>("fuzz/Checked")({
@@ -41,7 +41,7 @@ const leaves: ReadonlyArray<unknown> = [
 
 const anything = (random: Random, depth = 0): unknown => {
   if (depth > 3 || random.chance(0.5)) return random.pick(leaves)
-  const items = random.many(4, () => anything(random, depth + 1))
+  const items = random.list(4, () => anything(random, depth + 1))
   const entries = items.map((item, i) => [random.pick<unknown>(["a", "__proto__", i, item]), item] as const)
   switch (random.below(4)) {
     case 0:
@@ -109,7 +109,7 @@ describe("fuzz", () => {
     for (let i = 0; i < 2_500; i++) {
       const at = random.below(message.length)
       const text = random.chance(0.5)
-        ? random.many(12, () => random.pick(tokens)).join("")
+        ? random.list(12, () => random.pick(tokens)).join("")
         : message.slice(0, at) + random.pick(tokens) + message.slice(at + random.below(4))
       const bytes = utf8.encode(text)
       if (random.chance(0.1) && bytes.length > 0) bytes[random.below(bytes.length)] = random.below(256)
@@ -121,7 +121,7 @@ describe("fuzz", () => {
   it("measuring sees strings as a parser does", () => {
     const random = new Random(33)
     for (let i = 0; i < 1_000; i++) {
-      const text = random.many(90, () => random.pick(["\\", '"', "{", "[", "1", ",", "x"])).join("")
+      const text = random.list(90, () => random.pick(["\\", '"', "{", "[", "1", ",", "x"])).join("")
       const json = JSON.stringify([text, [{ [text]: 12_345 }], text])
       assert.deepStrictEqual(JsonText.measure(new TextEncoder().encode(json)), { depth: 3, values: 6, digits: 5 })
     }
