@@ -242,7 +242,7 @@ describe("one-time tokens", () => {
     () =>
       Effect.gen(function* () {
         const peers = yield* AdmittedPeers
-        yield* outcome({}, other)
+        yield* outcome({ to: { endpointId: other } }, other)
         assert.strictEqual(yield* outcome({ nonce: nonce(1) }), "Full")
         yield* peers.revoke(other)
         yield* peers.revoke(own)

@@ -13,7 +13,11 @@ import * as TestClock from "effect/testing/TestClock"
 import { memoryNode, scenario } from "./Deployment.ts"
 
 /** A node that answers every request with `ok`, and how many it answered. */
-const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effect.void, padding = 0) {
+const answering = Effect.fnUntraced(function* (
+  first: Effect.Effect<void> = Effect.void,
+  padding = 0,
+  known: ReadonlySet<string> = new Set()
+) {
   const home = yield* memoryNode()
   const answered = { count: 0 }
   const limits = yield* Layer.build(HandshakeSlots.layer)
@@ -24,7 +28,11 @@ const answering = Effect.fnUntraced(function* (first: Effect.Effect<void> = Effe
     })
   yield* Router.serve({
     protocols: [
-      { alpn: "shake/1", handler: (connection: Connection) => Effect.provide(serve(connection, reply), limits) }
+      {
+        alpn: "shake/1",
+        handler: (connection: Connection) =>
+          Effect.provide(serve(connection, reply, { known: Effect.succeed(known.has(connection.remoteId)) }), limits)
+      }
     ]
   }).pipe(Effect.provideService(IrohNode, home))
   return { address: yield* home.address, answered }
@@ -94,6 +102,32 @@ describe("Handshake.serve", () => {
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* late.closed, { _tag: "Peer", code: 408, reason: "too slow" })
       assert.strictEqual(answered.count, 1)
+    })
+  )
+
+  scenario("newcomers end no wait for a peer that has shown a credential before", () =>
+    Effect.gen(function* () {
+      const member = yield* memoryNode()
+      const { address } = yield* answering(Effect.void, 0, new Set([member.endpointId]))
+      const waited = yield* stall(member, address)
+      for (let i = 0; i < 70; i++) yield* stall(yield* memoryNode(), address)
+      assert.isFalse(waited.isClosed())
+      // It may come again, beside all of them.
+      assert.strictEqual(yield* ask(yield* connect(member, address)), "ok")
+      yield* TestClock.adjust("10 seconds")
+    })
+  )
+
+  scenario("a clock that is set back keeps nobody out", () =>
+    Effect.gen(function* () {
+      const { address } = yield* answering()
+      yield* TestClock.setTime(1_000_000_000)
+      const node = yield* memoryNode()
+      const attempt = Effect.flatMap(connect(node, address), ask)
+      yield* Effect.repeat(attempt, { times: 9 })
+      yield* TestClock.setTime(0)
+      yield* TestClock.adjust("61 seconds")
+      assert.strictEqual(yield* attempt, "ok")
     })
   )
 

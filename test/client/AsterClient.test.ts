@@ -113,6 +113,33 @@ describe("a consumer", () => {
     )
   }
 
+  scenario("asks again while the producer is under pressure, and no longer than it was told to wait", () =>
+    Effect.gen(function* () {
+      const node = yield* memoryNode()
+      let busy = 3
+      const answer = encode({ admitted: true, services: [summary], attributes: {} })
+      const handler: Router.Handler = (connection) =>
+        Effect.gen(function* () {
+          if (busy-- > 0) return yield* connection.close(503, "too many handshakes")
+          const { send } = yield* connection.acceptBi
+          yield* Effect.ignore(Effect.andThen(send.write(answer), send.finish))
+          yield* connection.closed
+        })
+      yield* Router.serve({ protocols: [{ alpn: ConsumerAdmission.ALPN, handler }] }).pipe(
+        Effect.provideService(IrohNode, node)
+      )
+      const producer = { address: NodeAddr.toTicket(yield* node.address) }
+      const connecting = yield* Effect.forkChild(consume(yield* memoryNode(), producer))
+      yield* TestClock.adjust("5 seconds")
+      assert.lengthOf((yield* Fiber.join(connecting)).services, 1)
+      busy = Infinity
+      const failing = yield* Effect.forkChild(Effect.flip(consume(yield* memoryNode(), producer)))
+      yield* TestClock.adjust("30 seconds")
+      const error = yield* Fiber.join(failing)
+      assert.strictEqual(error._tag === "HandshakeError" ? error.reason : error._tag, "Busy")
+    })
+  )
+
   scenario("drops services that break a rule and keeps the others", () =>
     Effect.gen(function* () {
       const services = [

@@ -152,3 +152,63 @@ describe("AdmittedPeers", () => {
     }).pipe(withPeers({}))
   )
 })
+
+describe("a record under pressure", () => {
+  const shared = { _tag: "Shared", credential: "ab" } as const
+  const own = { _tag: "Own" } as const
+  const out = Effect.fnUntraced(function* (n: number) {
+    return (yield* (yield* AdmittedPeers).get(peer(n))) === undefined
+  })
+
+  for (const whenFull of ["refuse", "evict"] as const) {
+    it.effect(`${whenFull}: who has shown a credential of its own goes last, who has shown none first`, () =>
+      Effect.gen(function* () {
+        const peers = yield* AdmittedPeers
+        yield* peers.admit({ ...admission(1), proof: own })
+        yield* peers.admit({ ...admission(2), proof: shared })
+        yield* peers.admit(admission(3))
+        // A newcomer without a credential puts out nobody who has one.
+        const nameless = yield* Effect.result(peers.admit(admission(4)))
+        assert.strictEqual(nameless._tag, whenFull === "refuse" ? "Failure" : "Success")
+        yield* peers.admit({ ...admission(5), proof: own })
+        assert.deepStrictEqual([yield* out(3), yield* out(4), yield* out(2)], [true, true, false])
+        yield* peers.admit({ ...admission(6), proof: own })
+        assert.deepStrictEqual([yield* out(1), yield* out(2)], [false, true])
+        for (const proof of [undefined, shared]) {
+          const late = yield* Effect.flip(peers.admit({ ...admission(7), proof }))
+          assert.strictEqual(late._tag, "AdmittedPeersFull")
+        }
+        assert.strictEqual(yield* peers.size, 3)
+      }).pipe(withPeers({ capacity: 3, whenFull }))
+    )
+  }
+
+  it.effect("one credential that is bound to no node cannot fill it", () =>
+    Effect.gen(function* () {
+      const peers = yield* AdmittedPeers
+      for (const n of [1, 2]) yield* peers.admit({ ...admission(n, 1_000), proof: shared })
+      const third = yield* Effect.flip(peers.admit({ ...admission(3), proof: shared }))
+      assert.include(third.message, "issue credentials that are bound to their nodes")
+      yield* peers.admit({ ...admission(1, 1_000), proof: shared }) // once more is not one more
+      yield* peers.admit({ ...admission(3), proof: own })
+      yield* peers.admit({ ...admission(4), proof: { _tag: "Shared", credential: "cd" } })
+      yield* peers.revoke(peer(1))
+      yield* peers.admit({ ...admission(5), proof: shared })
+      yield* TestClock.adjust("1 second")
+      yield* peers.admit({ ...admission(6), proof: shared })
+    }).pipe(withPeers({ perCredential: 2 }))
+  )
+
+  it.effect("a clock that is set back prolongs no admission", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(10_000_000)
+      const peers = yield* AdmittedPeers
+      yield* peers.admit(admission(1, 10_060_000))
+      yield* TestClock.setTime(1_000)
+      yield* TestClock.adjust("59 seconds")
+      assert.isFalse(yield* out(1))
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* out(1))
+    }).pipe(withPeers({}))
+  )
+})

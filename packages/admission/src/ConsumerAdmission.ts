@@ -8,7 +8,7 @@ import * as ServiceSummary from "@aster-effect/core/contract/ServiceSummary"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import { type AdmissionPath, AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
+import { type AdmissionPath, AdmittedPeers, type Proof } from "@aster-effect/trust/AdmittedPeers"
 import * as Credential from "@aster-effect/trust/Credential"
 import { Gates } from "@aster-effect/trust/Gates"
 import { NonceStore } from "@aster-effect/trust/NonceStore"
@@ -135,21 +135,27 @@ const enterOpen = Effect.fnUntraced(function* (
   const peers = yield* AdmittedPeers
   if (!active || (yield* peers.get(endpointId)) !== undefined) return Result.succeed(nothing)
   return yield* peers
-    .admit({ endpointId, attributes: nothing, expiresAt: undefined, path })
+    .admit({ endpointId, attributes: nothing, expiresAt: undefined, path, proof: undefined })
     .pipe(Effect.as(Result.succeed(nothing)), Effect.catch(refused))
 })
 
+/** Who shows a credential that any node may show counts among all who show it. */
+const proofOf = ({ endpointId, nonce, signature }: Credential.ConsumerEnrollmentCredential): Proof =>
+  endpointId === undefined && nonce === undefined ? { _tag: "Shared", credential: signature } : { _tag: "Own" }
+
 /** Uses up the nonce, if there is one, and puts the consumer on record. */
 const enter = Effect.fnUntraced(function* (
-  { attributes, expiresAt, nonce }: Credential.ConsumerEnrollmentCredential,
+  credential: Credential.ConsumerEnrollmentCredential,
   endpointId: EndpointId
 ): Effect.fn.Return<Decision, never, AdmittedPeers | NonceStore> {
   const peers = yield* AdmittedPeers
-  const admission = { endpointId, attributes, expiresAt: Number(expiresAt) * 1000, path }
+  const { attributes, expiresAt, nonce } = credential
+  const proof = proofOf(credential)
+  const admission = { endpointId, attributes, expiresAt: Number(expiresAt) * 1000, path, proof }
   const admit = Effect.as(peers.admit(admission), Result.succeed(attributes))
   if (nonce === undefined) return yield* Effect.catch(admit, refused)
   const store = yield* NonceStore
-  return yield* peers.admissible(endpointId).pipe(
+  return yield* peers.admissible(admission).pipe(
     Effect.andThen(store.consume({ nonce, expiresAt })),
     Effect.flatMap((first) => (first ? admit : Effect.succeed<Decision>(Result.fail("TokenUsed")))),
     Effect.catch(refused)
@@ -201,29 +207,31 @@ export const serve = <R>(
   connection: Connection,
   options: ServeOptions<R>
 ): Effect.Effect<void, never, R | Gates | AdmittedPeers | NonceStore | HandshakeSlots> =>
-  Handshake.serve(
-    connection,
-    Effect.fnUntraced(function* (bytes) {
-      const { remoteId } = connection
-      const rootPubkey = (yield* Gates).root ?? ""
-      const request = decode(bytes)
-      const decision: Decision = Result.isSuccess(request)
-        ? yield* decide(request.success, remoteId)
-        : Result.fail("Malformed")
-      if (Result.isSuccess(decision)) {
-        // Where nothing has to be shown there is nothing to try out: consumers may come back as often as they like.
-        if (Result.isSuccess(request) && request.success.credential === "") {
-          yield* (yield* HandshakeSlots).refund(remoteId)
+  Effect.flatMap(AdmittedPeers, (peers) =>
+    Handshake.serve(
+      connection,
+      Effect.fnUntraced(function* (bytes) {
+        const { remoteId } = connection
+        const rootPubkey = (yield* Gates).root ?? ""
+        const request = decode(bytes)
+        const decision: Decision = Result.isSuccess(request)
+          ? yield* decide(request.success, remoteId)
+          : Result.fail("Malformed")
+        if (Result.isSuccess(decision)) {
+          // Where nothing has to be shown there is nothing to try out: consumers may come back as often as they like.
+          if (Result.isSuccess(request) && request.success.credential === "") {
+            yield* (yield* HandshakeSlots).refund(remoteId)
+          }
+          yield* Metric.update(admittedConsumers, 1)
+          const offer = yield* options.offer(remoteId)
+          return encodeReply({ ...offer, admitted: true, attributes: decision.success, rootPubkey })
         }
-        yield* Metric.update(admittedConsumers, 1)
-        const offer = yield* options.offer(remoteId)
-        return encodeReply({ ...offer, admitted: true, attributes: decision.success, rootPubkey })
-      }
-      yield* Metric.update(deniedConsumers, 1)
-      yield* Effect.logInfo("A consumer is not admitted", { peer: remoteId, reason: decision.failure })
-      return encodeReply(denied(rootPubkey))
-    }),
-    options
+        yield* Metric.update(deniedConsumers, 1)
+        yield* Effect.logInfo("A consumer is not admitted", { peer: remoteId, reason: decision.failure })
+        return encodeReply(denied(rootPubkey))
+      }),
+      { ...options, known: peers.isKnown(connection.remoteId) }
+    )
   )
 
 /**

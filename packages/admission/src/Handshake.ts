@@ -46,6 +46,8 @@ export interface ServeOptions {
   readonly requestTimeout?: Duration.Input | undefined
   /** For the other side to close after the reply. Default 5 seconds. */
   readonly closeTimeout?: Duration.Input | undefined
+  /** Whether the peer has shown a credential before: it then keeps its slot before newcomers. Default: no. */
+  readonly known?: Effect.Effect<boolean> | undefined
 }
 
 const outOfTime = (detail: string) => () => Effect.fail(new HandshakeError({ reason: "TimedOut", detail }))
@@ -102,7 +104,7 @@ export const serve = Effect.fnUntraced(function* <R>(
       Effect.logInfo("An admission handshake is turned away", { peer: connection.remoteId, reason: refusal }),
       refusal === "PeerLimit" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
     )
-  const exchange = slots.run(connection.remoteId, { request, decide, tell, refuse }).pipe(
+  const exchange = slots.run(connection.remoteId, { known: options.known, request, decide, tell, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
       Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
     ),

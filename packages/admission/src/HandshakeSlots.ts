@@ -18,6 +18,8 @@ export type { SlotRefusal } from "./internal/slotTable.ts"
 
 /** One handshake, in the parts that matter for its slot. @since 0.1.0 */
 export interface Exchange<A, B, E, R> {
+  /** Whether the peer has shown a credential before. Newcomers then do not end its wait. Default: no. */
+  readonly known?: Effect.Effect<boolean> | undefined
   /** Waits for the peer to say what it wants. While all slots are taken, newcomers may end this. */
   readonly request: Effect.Effect<A, E, R>
   /** Keeps the slot until it is done. */
@@ -48,9 +50,11 @@ export class HandshakeSlots extends Context.Service<
     const slots = new SlotTable()
     return {
       refund: (peer) => Effect.sync(() => slots.refund(peer)),
-      run: (peer, { decide, refuse, request, tell }) =>
+      run: (peer, { decide, known = Effect.succeed(false), refuse, request, tell }) =>
         Effect.acquireUseRelease(
-          Effect.map(Clock.currentTimeMillis, (now) => slots.acquire(peer, now)),
+          Effect.zipWith(Clock.monotonicTimeNanos, known, (now, isKnown) =>
+            slots.acquire(peer, Number(now / 1_000_000n), isKnown)
+          ),
           Effect.fnUntraced(function* (acquired) {
             if (Result.isFailure(acquired)) {
               yield* refuse(acquired.failure)

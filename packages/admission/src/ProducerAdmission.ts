@@ -101,9 +101,17 @@ export const decide = Effect.fnUntraced(function* (
   const membership = guests.has(attributes.get("aster.role"))
     ? Effect.succeed<Membership>({ salt: "", acceptedProducers: [] })
     : Effect.mapError(join(producer), ({ message }) => ({ _tag: "Mesh" as const, message }))
-  return yield* peers.admissible(producer).pipe(
+  return yield* peers.admissible({ endpointId: producer, proof: { _tag: "Own" } }).pipe(
     Effect.andThen(membership),
-    Effect.tap(() => peers.admit({ endpointId: producer, attributes, expiresAt: Number(expiresAt) * 1000, path })),
+    Effect.tap(() =>
+      peers.admit({
+        endpointId: producer,
+        attributes,
+        expiresAt: Number(expiresAt) * 1000,
+        path,
+        proof: { _tag: "Own" }
+      })
+    ),
     Effect.map((joined) => Result.succeed({ accepted: true, ...joined })),
     Effect.catch(({ _tag, message }) => Effect.as(Effect.logWarning(message), Result.fail(refusals[_tag])))
   )
@@ -133,22 +141,24 @@ export const serve = (
   connection: Connection,
   options: ServeOptions
 ): Effect.Effect<void, never, Gates | AdmittedPeers | HandshakeSlots> =>
-  Handshake.serve(
-    connection,
-    Effect.fnUntraced(function* (bytes) {
-      const request = decode(bytes)
-      const decision: Result.Result<ProducerReply, Refusal> = Result.isSuccess(request)
-        ? yield* decide(request.success, connection.remoteId, options.join)
-        : Result.fail("Malformed")
-      if (Result.isSuccess(decision)) {
-        yield* Metric.update(admittedProducers, 1)
-        return encodeReply(decision.success)
-      }
-      yield* Metric.update(deniedProducers, 1)
-      yield* Effect.logInfo("A producer is refused", { peer: connection.remoteId, reason: decision.failure })
-      return encodeReply(refused)
-    }),
-    options
+  Effect.flatMap(AdmittedPeers, (peers) =>
+    Handshake.serve(
+      connection,
+      Effect.fnUntraced(function* (bytes) {
+        const request = decode(bytes)
+        const decision: Result.Result<ProducerReply, Refusal> = Result.isSuccess(request)
+          ? yield* decide(request.success, connection.remoteId, options.join)
+          : Result.fail("Malformed")
+        if (Result.isSuccess(decision)) {
+          yield* Metric.update(admittedProducers, 1)
+          return encodeReply(decision.success)
+        }
+        yield* Metric.update(deniedProducers, 1)
+        yield* Effect.logInfo("A producer is refused", { peer: connection.remoteId, reason: decision.failure })
+        return encodeReply(refused)
+      }),
+      { ...options, known: peers.isKnown(connection.remoteId) }
+    )
   )
 
 /**

@@ -46,6 +46,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
@@ -314,7 +315,7 @@ const connect = Effect.fnUntraced(function* (
   const timeout = options.connectTimeout ?? "10 seconds"
   const presentation = yield* PresentedCredential.resolve(trust, options.credential, node.endpointId)
   const { presented } = presentation
-  const admission = admit({ node, producer, address, timeout, presentation, config })
+  const admission = whileBusy(admit({ node, producer, address, timeout, presentation, config }), timeout)
   const reply = yield* admission
   const { services } = reply
   const readmit: Effect.Effect<void, RpcError> =
@@ -402,6 +403,16 @@ const blobsLayer = (
 
 const TOKEN_USED =
   "the producer admits this consumer no longer, and its one-time token is used up: ask the operator for a new credential"
+
+/** A producer under pressure says so, or drops who was first to wait; asking again soon is what it expects. */
+const whileBusy = <A>(
+  admission: Effect.Effect<A, ConnectFailure>,
+  patience: Duration.Input
+): Effect.Effect<A, ConnectFailure> =>
+  Effect.retry(admission, {
+    while: (error) => error._tag === "HandshakeError" && error.reason === "Busy",
+    schedule: Schedule.exponential("100 millis", 1.5).pipe(Schedule.jittered, Schedule.upTo({ duration: patience }))
+  })
 
 /** Whether asking again can change the outcome. */
 const isFinal = (error: ConnectFailure): boolean => error._tag === "AdmissionDenied" || error._tag === "RootKeyMismatch"

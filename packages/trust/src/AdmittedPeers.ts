@@ -12,6 +12,14 @@ import type { Attributes } from "./Credential.ts"
 /** The handshake that let a peer in. @since 0.1.0 */
 export type AdmissionPath = "consumer_admission" | "producer_admission" | "aster.admission"
 
+/**
+ * What a peer has shown: a credential of its own (bound to its node, or good once), or one that any node may show, here
+ * known by its signature.
+ *
+ * @since 0.1.0
+ */
+export type Proof = { readonly _tag: "Own" } | { readonly _tag: "Shared"; readonly credential: string }
+
 /** What an admission establishes. @since 0.1.0 */
 export interface Admission {
   readonly endpointId: EndpointId
@@ -20,6 +28,8 @@ export interface Admission {
   /** When the credential expires, in milliseconds since the Unix epoch; absent means never. */
   readonly expiresAt: number | undefined
   readonly path: AdmissionPath
+  /** Absent: it has shown nothing, and is the first to go when the record is full. */
+  readonly proof?: Proof | undefined
 }
 
 /** An admission on record. Times are milliseconds since the Unix epoch. @since 0.1.0 */
@@ -32,12 +42,20 @@ export interface AdmittedPeer extends Admission {
 /** Why an admission is over. @since 0.1.0 */
 export type EndReason = "expired" | "revoked" | "evicted" | "unknown"
 
-/** The record of admitted peers is full, and this gate refuses rather than forgetting somebody. @since 0.1.0 */
+/**
+ * The record of admitted peers is full, and nobody on it gives way to this one; or as many are on it as one credential may
+ * let in that is bound to no node.
+ *
+ * @since 0.1.0
+ */
 export class AdmittedPeersFull extends Schema.TaggedError<AdmittedPeersFull>()("AdmittedPeersFull", {
+  of: Schema.Literals(["record", "credential"]),
   capacity: Schema.Int
 }) {
   override get message(): string {
-    return `${this.capacity} peers are admitted already; raise the capacity or wait for admissions to expire`
+    return this.of === "record"
+      ? `${this.capacity} peers are admitted already; raise the capacity or wait for admissions to expire`
+      : `${this.capacity} peers are admitted by this credential already; issue credentials that are bound to their nodes`
   }
 }
 
@@ -52,14 +70,22 @@ export class PeerRevoked extends Schema.TaggedError<PeerRevoked>()("PeerRevoked"
 export interface AdmittedPeersOptions {
   /** Most peers on record; default 100 000. */
   readonly capacity?: number | undefined
-  /** What a new peer meets when the record is full: `refuse` (default), or `evict` the longest admitted. */
+  /**
+   * What a new peer meets when the record is full: `refuse` (default), or `evict` the longest admitted. Either way peers
+   * that have shown nothing give way to those that have shown a credential, and those with a credential that any node may
+   * show to those with one of their own; never the other way round.
+   */
   readonly whenFull?: "refuse" | "evict" | undefined
+  /** Most peers on record that one credential has let in which is bound to no node; default 1 000. */
+  readonly perCredential?: number | undefined
   /** Longest lifetime of an admission whatever its credential says; default `ASTER_PEER_TTL_S`, else 24 hours. */
   readonly lifetime?: Duration.Input | undefined
 }
 
 interface Entry {
   readonly peer: AdmittedPeer
+  /** Of the clock that is never set, in milliseconds: a wall clock that goes back prolongs nothing. */
+  readonly deadline: number
   /** Done when the entry leaves the record other than by time; `undefined` when a later admission replaced it. */
   readonly ended: Deferred.Deferred<EndReason | undefined>
 }
@@ -87,7 +113,11 @@ export class AdmittedPeers extends Context.Service<
     /** Records an admission; from the moment this returns, the peer passes Gate 0. */
     readonly admit: (admission: Admission) => Effect.Effect<AdmittedPeer, AdmittedPeersFull | PeerRevoked>
     /** Fails as `admit` would now; for what has to be known before a one-time token is used up. */
-    readonly admissible: (id: EndpointId) => Effect.Effect<void, AdmittedPeersFull | PeerRevoked>
+    readonly admissible: (
+      admission: Pick<Admission, "endpointId" | "proof">
+    ) => Effect.Effect<void, AdmittedPeersFull | PeerRevoked>
+    /** Whether a peer is admitted, and that by a credential. */
+    readonly isKnown: (id: EndpointId) => Effect.Effect<boolean>
     /** The live admission of a peer, if any. */
     readonly get: (id: EndpointId) => Effect.Effect<AdmittedPeer | undefined>
     /** The live attributes of a peer; empty when it is not admitted. */
@@ -114,21 +144,56 @@ export class AdmittedPeers extends Context.Service<
 
 const nothing: Attributes = new Map()
 
-const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFull = "refuse" }: AdmittedPeersOptions) {
+/** Who goes first when there is no room. */
+const ranks = ["nameless", "shared", "own"] as const
+type Rank = (typeof ranks)[number]
+
+const rankOf = ({ proof }: Pick<Admission, "proof">): Rank =>
+  proof === undefined ? "nameless" : proof._tag === "Shared" ? "shared" : "own"
+
+const make = Effect.fnUntraced(function* ({
+  capacity = 100_000,
+  lifetime,
+  perCredential = 1_000,
+  whenFull = "refuse"
+}: AdmittedPeersOptions) {
   const clock = yield* Clock.Clock
   const longest = Duration.toMillis(lifetime ?? (yield* lifetimeConfig))
-  /** In order of admission, so that the first is the longest admitted. */
   const entries = new Map<EndpointId, Entry>()
+  /** The same by rank, each in order of admission, so that the first is the longest admitted. */
+  const byRank: Readonly<Record<Rank, Set<EndpointId>>> = { nameless: new Set(), shared: new Set(), own: new Set() }
+  /** How many each shared credential has let in. */
+  const sharing = new Map<string, number>()
+  const monotonicMillis = (): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const revoked = new Set<EndpointId>()
 
+  const count = ({ proof }: Admission, change: 1 | -1): void => {
+    if (proof?._tag !== "Shared") return
+    const left = (sharing.get(proof.credential) ?? 0) + change
+    if (left > 0) sharing.set(proof.credential, left)
+    else sharing.delete(proof.credential)
+  }
+
+  const add = (entry: Entry): void => {
+    entries.set(entry.peer.endpointId, entry)
+    byRank[rankOf(entry.peer)].add(entry.peer.endpointId)
+    count(entry.peer, 1)
+  }
+
+  const remove = ({ peer }: Entry): void => {
+    entries.delete(peer.endpointId)
+    byRank[rankOf(peer)].delete(peer.endpointId)
+    count(peer, -1)
+  }
+
   const end = (entry: Entry, reason: EndReason | undefined): void => {
-    if (reason !== undefined) entries.delete(entry.peer.endpointId)
+    if (reason !== undefined) remove(entry)
     Deferred.doneUnsafe(entry.ended, Effect.succeed(reason))
   }
 
   const liveAt = (id: EndpointId, now: number): Entry | undefined => {
     const entry = entries.get(id)
-    if (entry === undefined || now < entry.peer.endsAt) return entry
+    if (entry === undefined || (now < entry.peer.endsAt && monotonicMillis() < entry.deadline)) return entry
     end(entry, "expired")
     return undefined
   }
@@ -143,23 +208,46 @@ const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFu
     return entries.size >= capacity
   }
 
-  const refusal = (id: EndpointId, now: number): AdmittedPeersFull | PeerRevoked | undefined => {
-    if (revoked.has(id)) return new PeerRevoked({ endpointId: id })
-    const full = !entries.has(id) && whenFull === "refuse" && isFull(now)
-    return full ? new AdmittedPeersFull({ capacity }) : undefined
+  /** Who gives way to a newcomer of this rank: the longest admitted of the lowest rank below it, or of its own. */
+  const victimOf = (rank: Rank): Entry | undefined => {
+    const below = ranks.slice(0, ranks.indexOf(rank))
+    const candidates = whenFull === "evict" ? [...below, rank] : below
+    for (const candidate of candidates) {
+      const [first] = byRank[candidate]
+      if (first !== undefined) return entries.get(first)
+    }
+    return undefined
+  }
+
+  const refusal = (
+    admission: Pick<Admission, "endpointId" | "proof">,
+    now: number
+  ): AdmittedPeersFull | PeerRevoked | undefined => {
+    const { endpointId, proof } = admission
+    if (revoked.has(endpointId)) return new PeerRevoked({ endpointId })
+    const earlier = entries.get(endpointId)?.peer.proof
+    const isCounted = proof?._tag === "Shared" && earlier?._tag === "Shared" && earlier.credential === proof.credential
+    if (proof?._tag === "Shared" && !isCounted && (sharing.get(proof.credential) ?? 0) >= perCredential) {
+      sweep(now)
+      if ((sharing.get(proof.credential) ?? 0) >= perCredential) {
+        return new AdmittedPeersFull({ of: "credential", capacity: perCredential })
+      }
+    }
+    const hasRoom = entries.has(endpointId) || !isFull(now) || victimOf(rankOf(admission)) !== undefined
+    return hasRoom ? undefined : new AdmittedPeersFull({ of: "record", capacity })
   }
 
   const admit = (admission: Admission) =>
     Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<AdmittedPeer, AdmittedPeersFull | PeerRevoked> => {
-      const refused = refusal(admission.endpointId, now)
+      const refused = refusal(admission, now)
       if (refused !== undefined) return Effect.fail(refused)
       const earlier = entries.get(admission.endpointId)
-      const oldest = earlier === undefined && isFull(now) ? entries.values().next().value : undefined
-      if (oldest !== undefined) end(oldest, "evicted")
+      const victim = earlier === undefined && isFull(now) ? victimOf(rankOf(admission)) : undefined
+      if (victim !== undefined) end(victim, "evicted")
       const endsAt = Math.min(admission.expiresAt ?? Infinity, now + longest)
       const peer: AdmittedPeer = { ...admission, admittedAt: now, endsAt }
-      entries.delete(admission.endpointId)
-      entries.set(admission.endpointId, { peer, ended: Deferred.makeUnsafe() })
+      if (earlier !== undefined) remove(earlier)
+      add({ peer, deadline: monotonicMillis() + endsAt - now, ended: Deferred.makeUnsafe() })
       if (earlier !== undefined) end(earlier, undefined)
       return Effect.succeed(peer)
     })
@@ -194,9 +282,10 @@ const make = Effect.fnUntraced(function* ({ capacity = 100_000, lifetime, whenFu
 
   return AdmittedPeers.of({
     admit,
-    admissible: (id) =>
+    isKnown: (id) => Effect.map(get(id), (peer) => peer?.proof !== undefined),
+    admissible: (admission) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const refused = refusal(id, now)
+        const refused = refusal(admission, now)
         return refused === undefined ? Effect.void : Effect.fail(refused)
       }),
     get,

@@ -27,41 +27,50 @@ interface Attempts {
   unfinished: number
 }
 
-/** Who has a slot, who still may lose it, and how often each peer has asked for one. Times are milliseconds. */
+/**
+ * Who has a slot, who still may lose it, and how often each peer has asked for one. Times are milliseconds of a clock that
+ * is never set: one that went back would keep peers out until it has caught up.
+ */
 export class SlotTable {
   readonly #held = new Set<Slot>()
-  /** Those whose request has not come yet, longest waiting first. */
-  readonly #waiting = new Set<Slot>()
+  /** Those whose request has not come yet, longest waiting first: of peers that were let in before, and of others. */
+  readonly #waiting = { known: new Set<Slot>(), unknown: new Set<Slot>() }
   readonly #lingering = new Set<Deferred.Deferred<void>>()
   /** In the order of the latest attempt, so that the first has been quiet for longest. */
   readonly #peers = new Map<string, Attempts>()
 
-  /** A slot for an attempt, which `release` has to follow, or which limit stands against it. */
-  acquire(peer: string, now: number): Result.Result<Slot, SlotRefusal> {
+  /**
+   * A slot for an attempt, which `release` has to follow, or which limit stands against it.
+   *
+   * @param known whether the peer has shown a credential before: then it loses its slot after all others
+   */
+  acquire(peer: string, now: number, known = false): Result.Result<Slot, SlotRefusal> {
     this.#forget(now)
-    const known = this.#peers.get(peer)
-    const recent = known?.recent.filter((at) => now - at < limits.windowMillis) ?? []
-    const unfinished = known?.unfinished ?? 0
-    if (recent.length >= limits.attempts || unfinished >= limits.perPeer) return Result.fail("PeerLimit")
-    if (this.#held.size >= limits.perNode && !this.#evict()) return Result.fail("NodeLimit")
+    const attempts = this.#peers.get(peer)
+    const recent = attempts?.recent.filter((at) => now - at < limits.windowMillis) ?? []
+    if (recent.length >= limits.attempts || (attempts?.unfinished ?? 0) >= limits.perPeer) {
+      return Result.fail("PeerLimit")
+    }
+    if (this.#held.size >= limits.perNode && !this.#evict(known)) return Result.fail("NodeLimit")
     this.#peers.delete(peer)
     // Evicting may have changed what is unfinished, if it was this peer's own.
-    this.#peers.set(peer, { recent: [...recent, now], unfinished: (known?.unfinished ?? 0) + 1 })
+    this.#peers.set(peer, { recent: [...recent, now], unfinished: (attempts?.unfinished ?? 0) + 1 })
     const slot: Slot = { peer, lost: Deferred.makeUnsafe() }
     this.#held.add(slot)
-    this.#waiting.add(slot)
+    this.#waiting[known ? "known" : "unknown"].add(slot)
     return Result.succeed(slot)
   }
 
   /** The request has come: the slot is taken away no longer. */
   commit(slot: Slot): void {
-    this.#waiting.delete(slot)
+    this.#waiting.known.delete(slot)
+    this.#waiting.unknown.delete(slot)
   }
 
   release(slot: Slot): void {
-    this.#waiting.delete(slot)
-    const known = this.#peers.get(slot.peer)
-    if (this.#held.delete(slot) && known !== undefined) known.unfinished--
+    this.commit(slot)
+    const attempts = this.#peers.get(slot.peer)
+    if (this.#held.delete(slot) && attempts !== undefined) attempts.unfinished--
   }
 
   /** The peer's latest attempt does not count towards its rate. */
@@ -88,10 +97,12 @@ export class SlotTable {
     )
   }
 
-  #evict(): boolean {
-    const [longest] = this.#waiting
+  /** Who lost its slot tried nothing, so that does not count. A newcomer takes none from a peer that was let in before. */
+  #evict(forKnown: boolean): boolean {
+    const [longest] = this.#waiting.unknown.size > 0 || !forKnown ? this.#waiting.unknown : this.#waiting.known
     if (longest === undefined) return false
     this.release(longest)
+    this.refund(longest.peer)
     Deferred.doneUnsafe(longest.lost, Effect.void)
     return true
   }
