@@ -160,8 +160,9 @@ describe("a record under pressure", () => {
     return (yield* (yield* AdmittedPeers).get(peer(n))) === undefined
   })
 
-  for (const whenFull of ["refuse", "evict"] as const) {
-    it.effect(`${whenFull}: who has shown a credential of its own goes last, who has shown none first`, () =>
+  it.effect.each(["refuse", "evict"] as const)(
+    "%s: who has shown a credential of its own goes last, who has shown none first",
+    (whenFull) =>
       Effect.gen(function* () {
         const peers = yield* AdmittedPeers
         yield* peers.admit({ ...admission(1), proof: own })
@@ -180,8 +181,7 @@ describe("a record under pressure", () => {
         }
         assert.strictEqual(yield* peers.size, 3)
       }).pipe(withPeers({ capacity: 3, whenFull }))
-    )
-  }
+  )
 
   it.effect("one credential that is bound to no node cannot fill it", () =>
     Effect.gen(function* () {
