@@ -3,6 +3,7 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import * as Role from "@aster-effect/admission/Role"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
+import * as Contract from "@aster-effect/core/contract/Contract"
 import * as Manifest from "@aster-effect/core/contract/Manifest"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
@@ -297,6 +298,9 @@ describe("starting", () => {
       assert.strictEqual(mismatch._tag, "ContractMismatch")
       assert.include(mismatch.message, "ab".repeat(32))
       assert.include(mismatch.message, Vault.contract.contractId)
+      const postponed = Contract.fromDescription(Vault.description, { postponedAnnotations: true })
+      yield* put(Manifest.encode({ ...own, contractId: postponed.contractId }))
+      assert.include((yield* Effect.flip(start)).message, "postponedAnnotations: true")
       yield* put("{")
       assert.strictEqual((yield* Effect.flip(start))._tag, "ManifestUnreadable")
     })

@@ -48,6 +48,11 @@ describe("aster contract gen-client", () => {
       const { aster, file, load, read, write } = yield* withPackages
       const services = Object.values(specs).map((spec) => `--service ${spec}`)
       assert.strictEqual((yield* aster(`contract gen ${services.join(" ")}`)).code, 0)
+      // A default of a field that is of its own class.
+      const manifest = yield* read(".aster/manifest.json")
+      const parts = '"name": "parts",\n                  "type": {'
+      assert.include(manifest, parts)
+      yield* write(".aster/manifest.json", manifest.replace(parts, `"default": [], ${parts}`))
       const { code, err, out } = yield* aster("contract gen-client --out client.ts")
       assert.deepStrictEqual([code, err], [0, ""])
       assert.include(out, `KitchenSink v1  contract_id=${KitchenSink.contract.contractId.slice(0, 16)}...`)

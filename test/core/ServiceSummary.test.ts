@@ -116,6 +116,18 @@ describe("fromJson", () => {
     assert.strictEqual(fromJson({ ...json, version: -(2 ** 31) })?.version, -(2 ** 31))
   })
 
+  it("says what travels in methods, and drops what cannot say that", () => {
+    const digests = { ask: "0123456789abcdef", ["__proto__"]: "f".repeat(16) }
+    const parsed = fromJson(JSON.parse(JSON.stringify({ ...json, message_digests: digests })))
+    assert.deepStrictEqual(Object.entries(parsed!.messageDigests!), Object.entries(digests))
+    assert.deepStrictEqual(fromJson(JSON.parse(encode(parsed!))), parsed)
+    assert.deepStrictEqual(fromJson(JSON.parse(JSON.stringify(toJson(parsed!)))), parsed)
+    for (const wrong of [null, [], "x", { ask: "0" }, { ask: 1 }, { ask: "g".repeat(16) }, { ask: "A".repeat(16) }]) {
+      const without = fromJson({ ...json, message_digests: wrong })
+      assert.deepStrictEqual([without?.name, without?.messageDigests], [json.name, undefined])
+    }
+  })
+
   it("keeps a channel named __proto__ as data", () => {
     const parsed = fromJson(JSON.parse(`{"name":"T","version":1,"contract_id":"","channels":{"__proto__":"x"}}`))
     assert.deepStrictEqual(Object.entries(parsed!.channels), [["__proto__", "x"]])

@@ -263,9 +263,10 @@ class Types {
   #field(field: Field, owner: string): string {
     const documented = documentationOptions(field)
     const annotated = documented.length === 0 ? "" : `.annotate({ ${documented.join(", ")} })`
-    const fallback = defaultText(field)
-    const expression = `${this.expression(field.type, owner)}${annotated}${fallback}`
-    return `${comment(field, "  ")}  ${property(field.name)}: ${expression}`
+    const expression = this.expression(field.type, owner)
+    // The compiler cannot tell the input of a class whose own type a default depends on.
+    const fallback = expression.includes("Schema.suspend(") ? "" : defaultText(field)
+    return `${comment(field, "  ")}  ${property(field.name)}: ${expression}${annotated}${fallback}`
   }
 }
 

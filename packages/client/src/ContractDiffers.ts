@@ -31,9 +31,12 @@ export class ContractDiffers extends Schema.TaggedError<ContractDiffers>()("Cont
       this.methods.length === 0
         ? "values may be read as others than were written"
         : `the messages of ${this.methods.join(", ")} differ, and values could be read as others than were written`
+    const ids =
+      this.own === this.offered
+        ? `has contract ${this.own} here and at the producer, which leaves out such things as the order of enumerations`
+        : `has contract ${this.own} in this client and ${this.offered} at the producer`
     return (
-      `${this.service} v${this.version} has contract ${this.own} in this client and ${this.offered} at the producer: ` +
-      `${differing}. Use the producer's definition, or give the changed one a new version; ` +
+      `${this.service} v${this.version} ${ids}: ${differing}. Use the producer's definition, or give the changed one a new version; ` +
       "the option contractMismatch says what to do otherwise"
     )
   }
@@ -49,8 +52,9 @@ export type Policy = "refuse" | "warn" | "ignore"
 
 /**
  * A producer that says what travels in each method is refused over XLANG, where a difference turns values into others:
- * an enumeration in another order, a list of something else. That comparison has no false alarms, since it leaves out
- * what does not travel and methods that only one side has. JSON names fields and values, so that what differs there is an
+ * an enumeration in another order, a list of something else. That comparison leaves out what does not travel and methods
+ * that only one side has; a member that is added at the end of an enumeration is all that it takes for worse than it is.
+ * JSON names fields and values, so that what differs there is an
  * error of the call; and contract ids alone differ for many reasons that do no harm.
  *
  * @since 0.1.0
@@ -61,14 +65,13 @@ export const defaultPolicy = (summary: ServiceSummary, encoding: Encoding): Poli
 /** The difference between a client's definition and what a producer offers, undefined when there is none to see. @since 0.1.0 */
 export const compare = (service: Service.Any, summary: ServiceSummary): ContractDiffers | undefined => {
   const own = contractIds(service)
-  if (own === undefined) return undefined
   const methods = summary.messageDigests === undefined ? undefined : differing(service, summary.messageDigests)
   // A producer that has not published its contract says nothing about it.
-  const same =
-    methods === undefined ? summary.contractId === "" || own.includes(summary.contractId) : methods.length === 0
+  const unknown = summary.contractId === "" || own === undefined
+  const same = methods === undefined ? unknown || own.includes(summary.contractId) : methods.length === 0
   if (same) return undefined
   const { name, version } = service
-  const ids = { own: own[0], offered: summary.contractId }
+  const ids = { own: own?.[0] ?? "", offered: summary.contractId }
   return new ContractDiffers({ service: name, version, ...ids, methods: methods ?? [] })
 }
 

@@ -312,10 +312,25 @@ const fieldWith = (name: string, type: WireType, shown: ManifestField | undefine
 
 /** A default that the manifest shows in a form which is one of the type. */
 const defaultOf = (type: WireType, shown: ManifestField): { readonly value: unknown } | undefined => {
-  const texts = { empty_list: "[]", empty_map: "{}", value: JSON.stringify(shown.defaultValue, bigintText) } as const
-  const text = shown.defaultKind in texts ? texts[shown.defaultKind as keyof typeof texts] : undefined
-  if (text === undefined || text === "null") return undefined
+  switch (type._tag) {
+    case "List":
+    case "AnyList":
+      return shown.defaultKind === "empty_list" ? { value: [] } : undefined
+    case "Map":
+    case "AnyRecord":
+      if (shown.defaultKind !== "empty_map") return undefined
+      return { value: type._tag === "Map" && type.form === "map" ? new Map() : {} }
+    case "Scalar":
+    case "Enum":
+      return shown.defaultKind === "value" ? shownValue(type, shown) : undefined
+    default:
+      return undefined
+  }
+}
+
+const shownValue = (type: WireType, { defaultValue }: ManifestField): { readonly value: unknown } | undefined => {
   try {
+    const text = JSON.stringify(defaultValue, bigintText)
     return { value: Json.compile(type).decode(new TextEncoder().encode(text)) }
   } catch {
     return undefined

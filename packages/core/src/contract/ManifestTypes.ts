@@ -236,7 +236,7 @@ class Decoder {
     return {
       name: object.string("name"),
       type,
-      ...(fallback === undefined ? undefined : { defaultValue: { value: defaultFrom(type, fallback, path) } }),
+      ...(fallback === undefined ? undefined : { defaultValue: laterDefault(type, fallback, path) }),
       ...(description === "" ? undefined : { description }),
       ...(deprecated === undefined ? undefined : { deprecated: deprecated === true || object.string("deprecated") })
     }
@@ -244,7 +244,9 @@ class Decoder {
 
   /** Fields are looked up when they are asked for; what is wrong with them is to be known before. */
   checkFields(): void {
-    for (const type of this.#named.values()) if (type._tag === "Struct") type.fields()
+    const structs = [...this.#named.values()].filter((type) => type._tag === "Struct")
+    for (const type of structs) type.fields()
+    for (const type of structs) for (const { defaultValue } of type.fields()) void defaultValue?.value
   }
 }
 
@@ -272,6 +274,13 @@ const enumeration = (json: JsonValue, path: string, qualifiedName: string): Enum
   if (members.length === 0) throw object.fail("members", "at least one member")
   return { _tag: "Enum", name: nameFrom(object, qualifiedName), members }
 }
+
+/** Read when it is asked for: its type may be that of the class whose fields are being read. */
+const laterDefault = (type: WireType, json: JsonValue, path: string): { readonly value: unknown } => ({
+  get value() {
+    return defaultFrom(type, json, path)
+  }
+})
 
 const defaultFrom = (type: WireType, json: JsonValue, path: string): unknown => {
   try {
