@@ -32,6 +32,10 @@ import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { AuthorId } from "@aster-effect/iroh-docs/AuthorId"
+import type { DocTicketError } from "@aster-effect/iroh-docs/DocsError"
+import type { DocTicket } from "@aster-effect/iroh-docs/DocTicket"
+import type { Wanted } from "@aster-effect/registry/Resolver"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { BindError, ConnectError } from "@aster-effect/iroh/NodeError"
@@ -52,6 +56,7 @@ import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as ConsumerDocs from "./ConsumerDocs.ts"
 import * as ConsumerGossip from "./ConsumerGossip.ts"
+import * as RegistryLookup from "./internal/registryLookup.ts"
 import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
@@ -148,6 +153,7 @@ export type ConnectFailure =
   | ConnectionLost
   | CredentialFileError
   | HandshakeError
+  | RegistryLookup.RegistryFailure
   | RootKeyMismatch
   | StreamError
   | TicketError
@@ -165,6 +171,15 @@ export interface Options extends NodeConfig.ConfigOptions {
    * configuration's `endpointAddr`.
    */
   readonly address?: string | undefined
+  /**
+   * Instead of an address: a document ticket of a registry. Its nodes are producers of the deployment, and which producer
+   * is called says the registry: of those that serve `service`, ready ones first, one by chance that lets this consumer in.
+   */
+  readonly registry?: string | undefined
+  /** What is looked for in the registry. */
+  readonly service?: Wanted | undefined
+  /** The author whose word counts in the registry, and whose list of writers does. Default: whoever may write there. */
+  readonly registryOwner?: AuthorId | undefined
   /** The name of the identity file's entry to show. Default: the first with the role `consumer`. */
   readonly peer?: string | undefined
   /** The deployment's public root key, 32 bytes or 64 hex digits: a producer with another one is refused. */
@@ -260,7 +275,7 @@ export class AsterClient extends Context.Service<
       Effect.gen(function* () {
         const resolved = yield* resolve(options, options.node?.secretKey)
         const node = yield* NodeConfig.nodeOptions(resolved.config, resolved.trust.secretKey, options.node)
-        return Layer.effect(AsterClient, connect(options, resolved)).pipe(Layer.provide(IrohNode.layer(node)))
+        return Layer.effect(AsterClient, connectAny(options, resolved)).pipe(Layer.provide(IrohNode.layer(node)))
       })
     )
 
@@ -277,7 +292,7 @@ export class AsterClient extends Context.Service<
 export const make = Effect.fn("AsterClient.make")(function* (
   options: Options
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  return yield* connect(options, yield* resolve(options, undefined))
+  return yield* connectAny(options, yield* resolve(options, undefined))
 })
 
 /** What is known before there is a node. */
@@ -286,14 +301,17 @@ interface ResolvedClient {
   readonly trust: ClientTrust.ClientTrust
   readonly address: string
   readonly producer: NodeAddr.NodeAddr
+  readonly registry: DocTicket | undefined
 }
 
 const resolve = Effect.fnUntraced(function* (
   options: Options,
   secretKey: SecretKey | undefined
-): Effect.fn.Return<ResolvedClient, AsterConfigError | TicketError> {
+): Effect.fn.Return<ResolvedClient, AsterConfigError | TicketError | DocTicketError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
-  const address = (options.address ?? config.endpointAddr ?? "").trim()
+  const registry = options.registry === undefined ? undefined : yield* RegistryLookup.parse(options.registry)
+  const configured = options.address ?? config.endpointAddr ?? ""
+  const address = registry === undefined ? configured.trim() : NodeAddr.toBase64(registry.nodes[0]!)
   if (address === "") {
     const detail = "missing: pass the producer's address, or set ASTER_ENDPOINT_ADDR"
     return yield* new AsterConfigError({ reason: "InvalidValue", origin: { option: "address" }, detail })
@@ -304,7 +322,24 @@ const resolve = Effect.fnUntraced(function* (
   })
   const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
   const trust = yield* ClientTrust.resolve(config, { ...options, rootPubkey })
-  return { config, trust, address, producer }
+  return { config, trust, address, producer, registry }
+})
+
+/** The producer of the address, or the best that the registry knows. */
+const connectAny = Effect.fnUntraced(function* (
+  options: Options,
+  resolved: ResolvedClient
+): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
+  const { registry } = resolved
+  if (registry === undefined) return yield* connect(options, resolved)
+  const at = (producer: NodeAddr.NodeAddr) =>
+    connect(options, { ...resolved, producer, address: NodeAddr.toBase64(producer) })
+  const wanted = options.service
+  if (wanted === undefined) {
+    const detail = "missing: say which service is looked for in the registry"
+    return yield* new AsterConfigError({ reason: "InvalidValue", origin: { option: "service" }, detail })
+  }
+  return yield* RegistryLookup.connect({ registry, wanted, owner: options.registryOwner, connect: at })
 })
 
 const connect = Effect.fnUntraced(function* (

@@ -1,4 +1,7 @@
 export * as ArtifactRef from "./ArtifactRef.ts"
+export * as Lease from "./Lease.ts"
+export * as Leases from "./Leases.ts"
 export * as Publication from "./Publication.ts"
 export * as PublishedContract from "./PublishedContract.ts"
 export * as RegistryKey from "./RegistryKey.ts"
+export * as Resolver from "./Resolver.ts"

@@ -194,6 +194,11 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
    * read. Default true.
    */
   readonly publish?: boolean | undefined
+  /**
+   * A document ticket, for writing, of a registry that producers share: there too the contracts are published, and each
+   * service has a lease by which consumers find this server. Whoever serves the registry has to be reachable.
+   */
+  readonly registry?: string | undefined
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
@@ -392,11 +397,19 @@ const make = Effect.fnUntraced(function* (
     gateTimeout: Duration.millis(config.hookTimeoutMs)
   }).pipe(Effect.provideService(ConnectionGate, admission))
 
+  const { registry: ticket } = options
+  // Who looks for a producer is told before the door is shut.
+  const sayDraining =
+    ticket === undefined ? Effect.void : yield* ServerRegistry.lease({ docs, blobs, node, services: offered, ticket })
   const ended = Deferred.makeUnsafe<void>()
   // A handler that cannot be interrupted does not keep the server from ending.
   const drain = Effect.acquireUseRelease(
     Effect.forkDetach(Effect.delay(dispatcher.abandon, gracePeriod)),
-    () => Effect.all([gossip.close, router.drain], { concurrency: "unbounded", discard: true }),
+    () =>
+      Effect.andThen(
+        sayDraining,
+        Effect.all([gossip.close, router.drain], { concurrency: "unbounded", discard: true })
+      ),
     (abandoning) => Effect.andThen(Fiber.interrupt(abandoning), Deferred.succeed(ended, undefined))
   )
   const close = Effect.ensuring(drain, node.close)

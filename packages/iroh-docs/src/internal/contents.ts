@@ -6,6 +6,7 @@ import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Entry from "../proto/Entry.ts"
@@ -13,6 +14,8 @@ import type { OpenDocument } from "./replica.ts"
 
 /** Permits of a lock that writers share and removers have alone. */
 const SHARED = 4096
+/** Between looks for contents that can go. */
+const SWEEP_INTERVAL = "1 minute"
 /** Contents that are asked for with one request. */
 const BATCH = 64
 
@@ -60,6 +63,15 @@ export const make = Effect.fnUntraced(function* ({
   const running = yield* FiberSet.make<void>()
   const slots = Semaphore.makeUnsafe(concurrency)
   const errands = new Map<string, Errand>()
+  /** Contents that no document has any more; what no other tag keeps is removed, many at a time. */
+  const released = new Set<BlobHash.BlobHash>()
+  const sweep = Effect.suspend(() => {
+    if (released.size === 0) return Effect.void
+    const hashes = [...released]
+    released.clear()
+    return Effect.ignore(blobs.remove(hashes), { log: true })
+  })
+  yield* sweep.pipe(Effect.schedule(Schedule.spaced(SWEEP_INTERVAL)), Effect.forkScoped)
 
   const keeping: Contents["keeping"] = (document, hashes, change) => {
     const names = new Map([...hashes].map((hash) => [document.tag(hash), BlobHash.fromBytes(hash)]))
@@ -73,12 +85,14 @@ export const make = Effect.fnUntraced(function* ({
   const release: Contents["release"] = (document, entries) => {
     const unused = () => entries.filter(({ hash }) => !document.stored.refersTo(hash))
     if (unused().length === 0) return Effect.void
-    const untag = Effect.suspend(() =>
-      Effect.forEach(new Set(unused().map(({ hash }) => document.tag(hash))), (name) => blobs.tags.remove(name), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    )
+    const untag = Effect.suspend(() => {
+      const hashes = new Map(unused().map(({ hash }) => [document.tag(hash), BlobHash.fromBytes(hash)]))
+      return Effect.forEach(
+        hashes,
+        ([name, hash]) => Effect.tap(blobs.tags.remove(name), () => Effect.sync(() => released.add(hash))),
+        { concurrency: "unbounded", discard: true }
+      )
+    })
     return Semaphore.withPermits(lock, SHARED, untag)
   }
 
