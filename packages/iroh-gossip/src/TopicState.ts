@@ -30,8 +30,6 @@ export type Command =
   | { readonly _tag: "Reconnect"; readonly peer: EndpointId.EndpointId }
   /** There is no neighbour left, and joining is tried once more. */
   | { readonly _tag: "Rejoin"; readonly attempt: number }
-  /** The peer announces broadcasts that it does not send. */
-  | { readonly _tag: "Misbehaves"; readonly peer: EndpointId.EndpointId }
 
 /** Numbers of a topic; those left out are the protocol's. */
 export interface TopicConfig {
@@ -69,8 +67,7 @@ export class TopicState {
       {
         send,
         schedule,
-        deliver: (content, from, scope) => void this.#commands.push({ _tag: "Deliver", content, from, scope }),
-        misbehaves: (peer) => void this.#commands.push({ _tag: "Misbehaves", peer })
+        deliver: (content, from, scope) => void this.#commands.push({ _tag: "Deliver", content, from, scope })
       }
     )
     this.#membership = new HyParView.HyParView(

@@ -318,7 +318,7 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
       broadcast: { maxAnnouncements: Message.announcementsIn(maxPayload - 1), ...options.protocol?.broadcast }
     })
     state.describe(ownData)
-    const host = { now, link: (peer: EndpointId) => peerOf(peer).link, hint: book.hint, parted, drop, maxPayload }
+    const host = { now, link: (peer: EndpointId) => peerOf(peer).link, hint: book.hint, parted, maxPayload }
     const member = new TopicMember(id, state, host, capacity)
     if (closed) member.quit()
     else members.set(id, member)

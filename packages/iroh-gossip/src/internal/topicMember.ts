@@ -24,8 +24,6 @@ export interface MemberHost {
   readonly hint: (peer: EndpointId, info: AddrInfo.AddrInfo) => void
   /** A goodbye was said to or by a peer on this topic. */
   readonly parted: (peer: EndpointId) => void
-  /** Shuts a peer out. */
-  readonly drop: (peer: EndpointId, cause: string) => void
   /** The most that a frame's payload may have. */
   readonly maxPayload: number
 }
@@ -178,8 +176,6 @@ export class TopicMember {
         return this.#learn(command.peer.id, command.peer.data)
       case "Reconnect":
         return this.#host.link(command.peer).reconnect()
-      case "Misbehaves":
-        return this.#host.drop(command.peer, "announces broadcasts that it does not send")
     }
   }
 

@@ -28,8 +28,12 @@ export interface PlumTreeConfig {
   readonly maxCachedBytes: number
   /** Announced and missing broadcasts, at most, by announcer. */
   readonly maxMissing: number
-  /** Of what one peer announced, sent when asked, and did not send then: more than this is no accident. */
+  /**
+   * How much a peer may announce and not send when asked, while it sends nothing at all. Who announces more is not listened
+   * to for a while; a peer that has too much to do looks no different, so nothing worse comes of it.
+   */
   readonly maxBroken: number
+  readonly distrustTime: number
   /** Announcements that fit in a message. */
   readonly maxAnnouncements: number
 }
@@ -48,6 +52,7 @@ export const defaultConfig: PlumTreeConfig = {
   maxCachedBytes: 8 * 2 ** 20,
   maxMissing: 1024,
   maxBroken: 256,
+  distrustTime: 10_000,
   maxAnnouncements: Message.announcementsIn(4095)
 }
 
@@ -65,8 +70,6 @@ export interface PlumTreeOutput {
   readonly send: (to: EndpointId, message: Message.BroadcastMessage) => void
   /** A broadcast for the application. */
   readonly deliver: (content: Uint8Array, from: EndpointId, scope: Message.Scope) => void
-  /** The peer announces what it does not send. */
-  readonly misbehaves: (peer: EndpointId) => void
   readonly schedule: (at: number, timer: PlumTreeTimer) => void
 }
 
@@ -96,8 +99,10 @@ export class PlumTree {
   readonly #missing = new Map<MessageId.MessageId, Missing>()
   /** How many places of `#missing` a neighbour takes. */
   readonly #announced = new Map<EndpointId, number>()
-  /** How many broadcasts a neighbour announced and did not send, less those it brought. */
+  /** How many broadcasts a neighbour announced and did not send, since it sent any. */
   readonly #broken = new Map<EndpointId, number>()
+  /** Until when the announcements of a neighbour are not listened to. */
+  readonly #distrusted = new Map<EndpointId, number>()
   /** Until when a broadcast is known; in the order in which they came. */
   readonly #seen = new Map<MessageId.MessageId, number>()
   readonly #cache = new Map<MessageId.MessageId, Cached>()
@@ -146,6 +151,7 @@ export class PlumTree {
     this.#announcements.delete(peer)
     this.#announced.delete(peer)
     this.#broken.delete(peer)
+    this.#distrusted.delete(peer)
     for (const [id, announcers] of this.#missing) {
       const index = announcers.findIndex((announcer) => announcer.peer === peer)
       if (index >= 0) announcers.splice(index, 1)
@@ -188,6 +194,7 @@ export class PlumTree {
   }
 
   #onGossip(now: number, from: EndpointId, { content, id, scope }: Message.Gossip): void {
+    this.#broken.delete(from)
     const known = scope._tag === "Swarm" && this.#seen.has(id)
     // What is known needs no second look at its content, but who sends it does: it must not be believed to be the tree.
     if (known) {
@@ -200,7 +207,6 @@ export class PlumTree {
     if (scope._tag === "Neighbors") return this.#out.deliver(kept, from, scope)
     const round = Math.min(scope.round + 1, 0xffff)
     this.#spread(now, { _tag: "Gossip", id, content: kept, scope: { _tag: "Swarm", round } }, from)
-    this.#fulfil(from)
     const missing = this.#missing.get(id)
     if (missing !== undefined) {
       this.#missing.delete(id)
@@ -256,7 +262,7 @@ export class PlumTree {
   }
 
   #onIHave(now: number, from: EndpointId, announcements: ReadonlyArray<Message.Announcement>): void {
-    if (!this.#isNeighbor(from)) return
+    if (!this.#isNeighbor(from) || (this.#distrusted.get(from) ?? 0) > now) return
     for (const { id, round } of announcements) {
       if (this.#seen.has(id)) continue
       const taken = this.#announced.get(from) ?? 0
@@ -278,7 +284,7 @@ export class PlumTree {
     const { graftAttempts, graftRepeat, graftRetry } = this.#config
     if (next.asked >= graftAttempts) {
       this.#release([next])
-      this.#break(next.peer)
+      this.#break(now, next.peer)
       if (missing.length === 0) this.#missing.delete(id)
       else this.#graft(now, id)
       return
@@ -345,16 +351,13 @@ export class PlumTree {
     }
   }
 
-  #break(peer: EndpointId): void {
+  #break(now: number, peer: EndpointId): void {
     if (!this.#isNeighbor(peer)) return
     const broken = (this.#broken.get(peer) ?? 0) + 1
     this.#broken.set(peer, broken)
-    if (broken === this.#config.maxBroken) this.#out.misbehaves(peer)
-  }
-
-  #fulfil(peer: EndpointId): void {
-    const broken = this.#broken.get(peer)
-    if (broken !== undefined && broken > 0) this.#broken.set(peer, broken - 1)
+    if (broken < this.#config.maxBroken) return
+    this.#broken.delete(peer)
+    this.#distrusted.set(peer, now + this.#config.distrustTime)
   }
 
   #isNeighbor(peer: EndpointId): boolean {
