@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -39,8 +39,9 @@ describe("docs/security.md", () => {
 
   it("lists every scenario of an attack", () => {
     const listed = new Set(rows.flatMap(links).map(([title]) => title))
-    const scenarios = [...source("../test/admission/Attacks.ts").matchAll(/^ {2}test\(\s*"([^"]*)"/gm)].map(
-      ([, title]) => title!
+    const files = readdirSync(path.join(docs, "../test/admission/attacks"))
+    const scenarios = files.flatMap((file) =>
+      [...source(`../test/admission/attacks/${file}`).matchAll(/^ {2}test\(\s*"([^"]*)"/gm)].map(([, title]) => title!)
     )
     assert.isAtLeast(scenarios.length, 30)
     for (const title of scenarios) assert.isTrue(listed.has(title), title)
