@@ -1,5 +1,5 @@
 /** What a consumer shows, to whom, and what it makes of a refusal. */
-import type { ConnectFailure, Options } from "@aster-effect/client/AsterClient"
+import type { ConnectFailure, AsterClientOptions } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -37,7 +37,7 @@ const ask = new Note({})
 const nowhere = { address: SecretKey.toEndpointId(keyB) }
 
 /** Why a client does not come about that never gets as far as dialling: nobody is there. */
-const problem = Effect.fnUntraced(function* (node: IrohNode["Service"], options: Options) {
+const problem = Effect.fnUntraced(function* (node: IrohNode["Service"], options: AsterClientOptions) {
   const error: ConnectFailure = yield* Effect.flip(consume(node, nowhere, options))
   return error._tag === "AsterConfigError" || error._tag === "CredentialFileError" ? error.reason : error._tag
 })
@@ -54,7 +54,7 @@ describe("a credential", () => {
       yield* IdentityFile.write(identity, IdentityFile.withEntry({ ...IdentityFile.empty, node }, peer))
       const token = path.join(folder, "token")
       yield* CredentialFile.write(token, yield* issue({ to: own, role: "token" }))
-      const role = (options: Options) =>
+      const role = (options: AsterClientOptions) =>
         Effect.map(consume(own, server, options), ({ attributes }) => attributes.get("aster.role"))
       const credential = yield* issue({ to: own, role: "inline" })
       assert.strictEqual(yield* role({ identity }), "identity")
@@ -143,7 +143,7 @@ describe("a credential", () => {
 describe("a refusal", () => {
   const denial = Effect.fnUntraced(function* (
     server: { readonly address: string },
-    options: (own: IrohNode["Service"]) => Effect.Effect<Options>
+    options: (own: IrohNode["Service"]) => Effect.Effect<AsterClientOptions>
   ) {
     const own = yield* memoryNode()
     const error = yield* Effect.flip(consume(own, server, yield* options(own)))

@@ -4,7 +4,11 @@
  */
 import type * as AdmissionRequest from "@aster-effect/admission/AdmissionRequest"
 import * as Role from "@aster-effect/admission/Role"
-import { AsterClient, type ConnectFailure, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
+import {
+  AsterClient,
+  type ConnectFailure,
+  type AsterClientOptions as ClientOptions
+} from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as IdentityFile from "@aster-effect/config/IdentityFile"
 import type { SettingsInput } from "@aster-effect/config/Settings"
@@ -18,7 +22,11 @@ import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
-import { AsterServer, type Options as ServerOptions, type StartError } from "@aster-effect/server/AsterServer"
+import {
+  AsterServer,
+  type AsterServerOptions as ServerOptions,
+  type StartError
+} from "@aster-effect/server/AsterServer"
 import * as Credential from "@aster-effect/trust/Credential"
 import * as CredentialFile from "@aster-effect/trust/CredentialFile"
 import * as RootKey from "@aster-effect/trust/RootKey"

@@ -3,14 +3,14 @@
  * the server's options as JSON. It prints its address, then an answer to each line it is sent.
  */
 import { createInterface } from "node:readline"
-import type { Options } from "@aster-effect/server/AsterServer"
+import type { AsterServerOptions } from "@aster-effect/server/AsterServer"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { runMain } from "@aster-effect/platform-node/NodeRuntime"
 import { serve } from "./Kitchen.ts"
 import { measure } from "./Memory.ts"
 
-const options: Options = JSON.parse(process.argv[2] ?? "{}")
+const options: AsterServerOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const report = async () => console.log(JSON.stringify(await measure()))
 

@@ -1,5 +1,5 @@
 /** The reference's consumers at a gated producer of ours. */
-import { AsterClient, type Options as ClientOptions } from "@aster-effect/client/AsterClient"
+import { AsterClient, type AsterClientOptions as ClientOptions } from "@aster-effect/client/AsterClient"
 import { AsterConfig } from "@aster-effect/config/AsterConfig"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"

@@ -165,7 +165,7 @@ export type ConnectFailure =
  *
  * @since 0.1.0
  */
-export interface Options extends NodeConfig.ConfigOptions {
+export interface AsterClientOptions extends NodeConfig.ConfigOptions {
   /**
    * The producer: an `aster1` ticket, a base64 node address, or an endpoint id of 64 hex digits. Default: the
    * configuration's `endpointAddr`.
@@ -213,7 +213,7 @@ export interface Options extends NodeConfig.ConfigOptions {
 }
 
 /** Options of a client that has a node of its own. @since 0.1.0 */
-export interface NodeClientOptions extends Options {
+export interface NodeClientOptions extends AsterClientOptions {
   /** The node: secret key, bind address, relays. What is left out comes from the configuration. */
   readonly node?: IrohNodeOptions | undefined
 }
@@ -280,8 +280,9 @@ export class AsterClient extends Context.Service<
     )
 
   /** A client on a node that is there already. */
-  static readonly layerOnNode = (options: Options = {}): Layer.Layer<AsterClient, ConnectFailure, IrohNode> =>
-    Layer.effect(AsterClient, make(options))
+  static readonly layerOnNode = (
+    options: AsterClientOptions = {}
+  ): Layer.Layer<AsterClient, ConnectFailure, IrohNode> => Layer.effect(AsterClient, make(options))
 }
 
 /**
@@ -290,7 +291,7 @@ export class AsterClient extends Context.Service<
  * @since 0.1.0
  */
 export const make = Effect.fn("AsterClient.make")(function* (
-  options: Options
+  options: AsterClientOptions
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   return yield* connectAny(options, yield* resolve(options, undefined))
 })
@@ -305,7 +306,7 @@ interface ResolvedClient {
 }
 
 const resolve = Effect.fnUntraced(function* (
-  options: Options,
+  options: AsterClientOptions,
   secretKey: SecretKey | undefined
 ): Effect.fn.Return<ResolvedClient, AsterConfigError | TicketError | DocTicketError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
@@ -327,7 +328,7 @@ const resolve = Effect.fnUntraced(function* (
 
 /** The producer of the address, or the best that the registry knows. */
 const connectAny = Effect.fnUntraced(function* (
-  options: Options,
+  options: AsterClientOptions,
   resolved: ResolvedClient
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const { registry } = resolved
@@ -343,7 +344,7 @@ const connectAny = Effect.fnUntraced(function* (
 })
 
 const connect = Effect.fnUntraced(function* (
-  options: Options,
+  options: AsterClientOptions,
   { address, config, producer, trust }: ResolvedClient
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const node = yield* IrohNode
@@ -428,7 +429,7 @@ const connect = Effect.fnUntraced(function* (
 })
 
 const blobsLayer = (
-  { blobs }: Options,
+  { blobs }: AsterClientOptions,
   config: Resolved,
   producer: NodeAddr.NodeAddr
 ): Layer.Layer<Blobs, never, IrohNode> => {

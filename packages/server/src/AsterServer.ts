@@ -127,7 +127,7 @@ export type StartError =
  *
  * @since 0.1.0
  */
-export interface Options<S extends Service.Any = Service.Any> extends NodeConfig.ConfigOptions {
+export interface AsterServerOptions<S extends Service.Any = Service.Any> extends NodeConfig.ConfigOptions {
   /** The name of the identity file's entry to use. Default: the first with the role `producer`. */
   readonly peer?: string | undefined
   /** The deployment's public root key: 32 bytes, or 64 hex digits. */
@@ -202,7 +202,7 @@ export interface Options<S extends Service.Any = Service.Any> extends NodeConfig
 }
 
 /** Options of a server that has a node of its own. @since 0.1.0 */
-export interface NodeServerOptions<S extends Service.Any = Service.Any> extends Options<S> {
+export interface NodeServerOptions<S extends Service.Any = Service.Any> extends AsterServerOptions<S> {
   /** The node: secret key, bind address, relays. What is left out comes from the configuration. */
   readonly node?: IrohNodeOptions | undefined
 }
@@ -277,7 +277,7 @@ export class AsterServer extends Context.Service<
 
   /** A server on a node that is there already, for example `IrohNode.layerMemory`. Closing the server closes it. */
   static readonly layerOnNode = <const S extends Service.Any = never>(
-    options: Options<S> = {}
+    options: AsterServerOptions<S> = {}
   ): Layer.Layer<AsterServer, StartError, IrohNode | Service.HandlersFor<S>> =>
     Layer.unwrap(
       Effect.map(trust.resolve(options, undefined), (resolved) => serverLayer(options, resolved, Duration.zero))
@@ -288,7 +288,7 @@ export class AsterServer extends Context.Service<
 const RELAY_WAIT = Duration.millis(1500)
 
 const serverLayer = (
-  options: Options,
+  options: AsterServerOptions,
   resolved: trust.ResolvedTrust,
   relayWait: Duration.Duration
 ): Layer.Layer<AsterServer, StartError, IrohNode> =>
@@ -303,7 +303,7 @@ type Admission = Gates | AdmittedPeers | NonceStore | HandshakeSlots
 const admissionProtocols: ReadonlySet<string> = new Set([ConsumerAdmission.ALPN, ProducerAdmission.ALPN])
 
 const make = Effect.fnUntraced(function* (
-  options: Options,
+  options: AsterServerOptions,
   config: Resolved,
   relayWait: Duration.Duration
 ): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {

@@ -36,8 +36,8 @@ export interface AsterTestOptions<S extends Service.Any> {
   /** What to serve. Default: every service whose handlers stand in the context. */
   readonly services?: ReadonlyArray<S> | undefined
   /** Of the server; a test has no configuration from outside unless it says so here. */
-  readonly server?: Omit<AsterServer.Options<S>, "services"> | undefined
-  readonly client?: Omit<AsterClient.Options, "address"> | undefined
+  readonly server?: Omit<AsterServer.AsterServerOptions<S>, "services"> | undefined
+  readonly client?: Omit<AsterClient.AsterClientOptions, "address"> | undefined
   readonly network?: MemoryNetworkOptions | undefined
 }
 

@@ -16,7 +16,7 @@ import type * as Rpc from "@aster-effect/core/service/Rpc"
 import type * as Service from "@aster-effect/core/service/Service"
 
 /** @since 0.1.0 */
-export interface Options {
+export interface LocalTransportOptions {
   readonly encoding?: MessageCodec.Encoding | undefined
   readonly interceptors?: Caller.Options["interceptors"]
   /** Who the handlers see. Default: `Dispatcher.LOCAL`. */
@@ -30,7 +30,7 @@ export interface Options {
  */
 export const make = Effect.fnUntraced(function* (
   dispatcher: Dispatcher.Dispatcher,
-  options?: Options
+  options?: LocalTransportOptions
 ): Effect.fn.Return<
   <Methods extends Rpc.Any>(service: Service.WithMethods<Methods>) => Caller.Client<Methods>,
   never,
@@ -65,7 +65,7 @@ export const client = Effect.fnUntraced(function* <
   Version extends number
 >(
   service: Service.Service<Name, Methods, Version>,
-  options?: Options
+  options?: LocalTransportOptions
 ): Effect.fn.Return<Caller.Client<Methods>, never, Service.Handlers<Name, Version> | Scope.Scope> {
   const implementation = yield* Effect.service(service.key)
   const dispatcher = yield* Effect.orDie(Dispatcher.make({ implementations: [implementation] }))
