@@ -21,6 +21,7 @@ import * as Call from "./commands/Call.ts"
 import * as Config from "./commands/Config.ts"
 import * as Contract from "./commands/Contract.ts"
 import * as Credential from "./commands/Credential.ts"
+import * as Docs from "./commands/Docs.ts"
 import * as Enroll from "./commands/Enroll.ts"
 import * as Keygen from "./commands/Keygen.ts"
 import * as Gossip from "./commands/Gossip.ts"
@@ -33,7 +34,9 @@ import type { Keyring } from "./Keyring.ts"
 
 /** The whole tree. @since 0.1.0 */
 export const command = Command.make("aster").pipe(
-  Command.withDescription("Keys, enrolment, contracts, calls, blobs and gossip for Aster, typed peer-to-peer RPC"),
+  Command.withDescription(
+    "Keys, enrolment, contracts, calls, blobs, documents and gossip for Aster, typed peer-to-peer RPC"
+  ),
   Command.withSubcommands([
     Keygen.command,
     Profile.command,
@@ -45,6 +48,7 @@ export const command = Command.make("aster").pipe(
     Call.command,
     Services.command,
     Blobs.command,
+    Docs.command,
     Gossip.command,
     Ticket.command
   ])
