@@ -2,14 +2,19 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use iroh::endpoint::{Connection, ConnectionError, VarInt};
 use tokio::sync::Notify;
 
 use crate::hub::{Event, Hub, IdMap, Kind, lock};
 use crate::stream::Stream;
+
+/// How long a connection that we close waits for what was finished before to be acknowledged.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// How a connection ended. `src/internal/events.ts` has the same.
 #[derive(Clone, Copy)]
@@ -118,6 +123,26 @@ impl Conn {
 
     pub fn close(&self, code: VarInt, reason: &[u8]) {
         self.inner.close(code, reason);
+    }
+
+    /// Closes the connection once what JavaScript has written and finished before is with the peer: some peers end
+    /// their half before they have read ours. One that takes long does not get the rest.
+    pub fn close_soon(self: Arc<Self>, hub: &Arc<Hub>, code: VarInt, reason: Vec<u8>) {
+        let at = hub.clone();
+        at.closing.fetch_add(1, Ordering::AcqRel);
+        hub.start(async move {
+            tokio::task::yield_now().await;
+            let end = Instant::now() + LINGER;
+            while Instant::now() < end && self.is_finishing() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            self.close(code, &reason);
+            at.closing.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+
+    fn is_finishing(&self) -> bool {
+        lock(&self.said).streams.values().any(|stream| stream.is_finishing())
     }
 
     /// Tells JavaScript once why the connection is over, before its streams do.

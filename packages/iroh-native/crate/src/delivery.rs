@@ -52,7 +52,8 @@ impl Delivery {
         };
         // SAFETY: as the caller promises.
         unsafe {
-            let made = sys::napi_create_reference(env, callback, 1, &mut this.callback) == sys::Status::napi_ok
+            let made = sys::napi_create_reference(env, callback, 1, &mut this.callback)
+                == sys::Status::napi_ok
                 && sys::napi_create_reference(env, meta, 1, &mut this.meta) == sys::Status::napi_ok;
             made.then_some(this)
         }
@@ -220,7 +221,11 @@ fn fill(batch: &[Event], start: usize, bytes: &mut [u8], meta: &mut [i32]) -> u3
         bytes[used..used + content.len()].copy_from_slice(content);
         let last = (count as usize).checked_sub(1).map(|last| last * FIELDS);
         match last {
-            Some(at) if *kind == Kind::Data && meta[at] == Kind::Data as i32 && meta[at + 1] == a.cast_signed() => {
+            Some(at)
+                if *kind == Kind::Data
+                    && meta[at] == Kind::Data as i32
+                    && meta[at + 1] == a.cast_signed() =>
+            {
                 meta[at + 4] += word(content.len());
             }
             _ => {
@@ -250,7 +255,8 @@ mod tests {
     #[test]
     fn what_a_stream_brings_in_a_row_is_one_event() {
         let data = |id, bytes: &'static [u8]| Event::new(Kind::Data, id, 0).with_bytes(bytes);
-        let batch = [data(7, b"ab"), data(7, b"c"), data(8, b"d"), Event::new(Kind::End, 8, 0), data(7, b"e")];
+        let batch =
+            [data(7, b"ab"), data(7, b"c"), data(8, b"d"), Event::new(Kind::End, 8, 0), data(7, b"e")];
         let mut bytes = [0; 5];
         let mut meta = [0; 40];
         assert_eq!(fill(&batch, 10, &mut bytes, &mut meta), 4);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{
-    BindError, Builder, ConnectError, ConnectWithOptsError, ConnectingError, ConnectionError, PortmapperConfig,
-    presets,
+    BindError, Builder, ConnectError, ConnectWithOptsError, ConnectingError, ConnectionError,
+    PortmapperConfig, QuicTransportConfig, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey};
 
@@ -16,6 +16,9 @@ use crate::hub::{Event, Failure, Hub, Kind, lock};
 
 /// TLS alert 120, no_application_protocol (RFC 7301 section 3.2), as a QUIC error (RFC 9001 section 4.8).
 const NO_APPLICATION_PROTOCOL: u64 = 0x0100 + 120;
+/// What noq takes of a stream that nobody reads.
+const STREAM_WINDOW: u32 = 1_250_000;
+const MIN_WINDOW: u32 = 256 * 1024;
 /// Closing waits so long for peers to acknowledge.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(2500);
 
@@ -26,6 +29,8 @@ pub struct Setup {
     pub secret_key: Option<[u8; 32]>,
     pub relay: Relay,
     pub map_ports: bool,
+    /// Unread bytes that a stream may have outside of the transport.
+    pub window: u32,
 }
 
 pub enum Relay {
@@ -46,12 +51,17 @@ fn builder(setup: Setup) -> Result<Builder, (Failure, String)> {
         Relay::Custom(urls) => {
             let mut relays = Vec::with_capacity(urls.len());
             for url in urls {
-                relays.push(url.parse::<RelayUrl>().map_err(|error| (Failure::BadRelayUrl, error.to_string()))?);
+                relays.push(
+                    url.parse::<RelayUrl>().map_err(|error| (Failure::BadRelayUrl, error.to_string()))?,
+                );
             }
             Endpoint::builder(presets::N0).relay_mode(RelayMode::custom(relays))
         }
     };
-    builder = builder.alpns(setup.alpns);
+    // Together with those a stream takes as much unread as iroh lets it by itself.
+    let inside = STREAM_WINDOW.saturating_sub(setup.window).max(MIN_WINDOW);
+    let transport = QuicTransportConfig::builder().stream_receive_window(VarInt::from_u32(inside)).build();
+    builder = builder.alpns(setup.alpns).transport_config(transport);
     if let Some(key) = setup.secret_key {
         builder = builder.secret_key(SecretKey::from_bytes(&key));
     }
@@ -213,7 +223,9 @@ fn connect_failure(error: &ConnectError) -> (Failure, String) {
 fn connection_failure(error: &ConnectionError) -> (Failure, String) {
     let failure = match error {
         ConnectionError::TimedOut => Failure::TimedOut,
-        ConnectionError::ConnectionClosed(close) if u64::from(close.error_code) == NO_APPLICATION_PROTOCOL => {
+        ConnectionError::ConnectionClosed(close)
+            if u64::from(close.error_code) == NO_APPLICATION_PROTOCOL =>
+        {
             Failure::UnsupportedProtocol
         }
         ConnectionError::TransportError(error) if u64::from(error.code) == NO_APPLICATION_PROTOCOL => {
@@ -238,6 +250,10 @@ pub fn close(hub: &Arc<Hub>) {
     let at = hub.clone();
     hub.start(async move {
         if let Some(endpoint) = endpoint {
+            // Connections that were closed just before it keep their own code and reason.
+            while at.closing.load(std::sync::atomic::Ordering::Acquire) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             // A peer that is gone does not acknowledge: what is left is dropped then.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, endpoint.close()).await;
         }

@@ -146,6 +146,8 @@ pub struct Hub {
     /// Connection attempts that JavaScript has room for.
     pub incoming_credit: AtomicU32,
     pub incoming_more: Notify,
+    /// Connections that are about to be closed.
+    pub closing: AtomicU32,
     /// Set when nothing is left to be done.
     pub finished: AtomicBool,
     pub finished_more: Notify,
@@ -174,6 +176,7 @@ impl Hub {
             incoming: Mutex::default(),
             incoming_credit: AtomicU32::new(0),
             incoming_more: Notify::new(),
+            closing: AtomicU32::new(0),
             finished: AtomicBool::new(false),
             finished_more: Notify::new(),
             window,
@@ -284,11 +287,7 @@ impl Hub {
     /// How many connections, streams and attempts there are.
     pub fn alive(&self) -> [u32; 3] {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        [
-            count(lock(&self.conns).len()),
-            count(lock(&self.streams).len()),
-            count(lock(&self.incoming).len()),
-        ]
+        [count(lock(&self.conns).len()), count(lock(&self.streams).len()), count(lock(&self.incoming).len())]
     }
 
     /// Tells the peers that are left, as far as that can be done without waiting. Called inside the runtime.

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ struct Turn {
     quiet: AtomicBool,
     over: AtomicBool,
     root: Mutex<Option<Waker>>,
-    /// The runtime's epoll descriptor.
-    epoll: OnceLock<OwnedFd>,
+    /// The runtime's epoll descriptor, until nobody watches it any more.
+    epoll: Mutex<Option<OwnedFd>>,
 }
 
 impl Turn {
@@ -86,7 +86,8 @@ impl Turn {
     }
 
     fn has_io(&self) -> bool {
-        let Some(epoll) = self.epoll.get() else { return false };
+        let epoll = lock(&self.epoll);
+        let Some(epoll) = &*epoll else { return false };
         let mut poll = libc::pollfd { fd: epoll.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry, which is ours.
         unsafe { libc::poll(&mut poll, 1, 0) > 0 }
@@ -222,7 +223,7 @@ fn runtime() -> Result<(Runtime, Arc<Turn>), String> {
         .build()
         .map_err(|error| error.to_string())?;
     let epoll = find_epoll(&runtime).map_err(|error| format!("the runtime's epoll descriptor: {error}"))?;
-    let _ = turn.epoll.set(epoll);
+    *lock(&turn.epoll) = Some(epoll);
     Ok((runtime, turn))
 }
 
@@ -292,7 +293,7 @@ pub unsafe fn start(
     if unsafe { sys::napi_get_uv_event_loop(env, &mut uv_loop) } != sys::Status::napi_ok {
         return Err("the environment has no event loop".into());
     }
-    let Some(fd) = turn.epoll.get().map(AsRawFd::as_raw_fd) else {
+    let Some(fd) = lock(&turn.epoll).as_ref().map(AsRawFd::as_raw_fd) else {
         return Err("the runtime has no descriptor".into());
     };
     hub.start(first);
@@ -412,6 +413,7 @@ unsafe extern "C" fn on_closed(handle: uv::Handle) {
         (*this).open_handles -= 1;
         if (*this).open_handles == 0 {
             let this = Box::from_raw(this);
+            lock(&this.shared.turn.epoll).take();
             sys::napi_remove_async_cleanup_hook(this.cleanup);
         }
     }

@@ -85,6 +85,7 @@ impl NativeEndpoint {
                 _ => Relay::Default,
             },
             map_ports: options.map_ports,
+            window: options.window,
         };
         if on_events.get_type()? != ValueType::Function || !meta.is_typedarray()? {
             return Err(failed("bind takes options, an Int32Array and a function".into()));
@@ -204,7 +205,7 @@ impl NativeEndpoint {
     #[napi]
     pub fn close_connection(&self, conn: u32, number: f64, reason: &[u8]) {
         if let Some(conn) = self.conn(conn) {
-            conn.close(code(number), reason);
+            conn.close_soon(&self.hub, code(number), reason.to_vec());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::connection::Conn;
 use crate::hub::{Event, Hub, Kind, lock};
 
 /// From so many bytes queued on, a writer waits until half of them have left.
-pub const WRITE_MARK: usize = 256 * 1024;
+pub const WRITE_MARK: usize = 48 * 1024;
 /// What a stream may still bring after nobody reads it any more.
 const DISCARD_LIMIT: usize = 64 * 1024;
 /// Segments that one look at a stream takes.
@@ -120,6 +120,12 @@ impl Stream {
 
     pub fn consumed(self: &Arc<Self>, hub: &Hub, bytes: u32) {
         self.say(hub, |said| said.credit += bytes as usize);
+    }
+
+    /// Whether an end that was asked for has not reached the peer yet.
+    pub fn is_finishing(&self) -> bool {
+        let said = lock(&self.said);
+        said.finish && !said.send_over
     }
 
     /// The connection is gone. Called inside the runtime.
@@ -316,8 +322,7 @@ impl StreamTask {
                 }
                 Poll::Ready(Ok(None)) => return self.recv_over(Event::new(Kind::End, self.id, 0)),
                 Poll::Ready(Err(ReadError::Reset(code))) => {
-                    return self
-                        .recv_over(Event::new(Kind::Reset, self.id, 0).with_code(code.into_inner()));
+                    return self.recv_over(Event::new(Kind::Reset, self.id, 0).with_code(code.into_inner()));
                 }
                 Poll::Ready(Err(ReadError::ConnectionLost(reason))) => {
                     self.conn.lost(&self.hub, &reason);

@@ -30,13 +30,14 @@ struct Context {
 ///
 /// # Safety
 /// `env` is the calling thread's environment and `delivery` was made in it.
-pub unsafe fn start(env: sys::napi_env, hub: Arc<Hub>, delivery: Delivery, first: Task) -> Result<(), String> {
+pub unsafe fn start(
+    env: sys::napi_env,
+    hub: Arc<Hub>,
+    delivery: Delivery,
+    first: Task,
+) -> Result<(), String> {
     let target = Arc::new(Target(Mutex::new(None)));
-    let context = Box::into_raw(Box::new(Context {
-        hub: hub.clone(),
-        target: target.clone(),
-        delivery,
-    }));
+    let context = Box::into_raw(Box::new(Context { hub: hub.clone(), target: target.clone(), delivery }));
     const NAME: &CStr = c"aster-iroh-native";
     // SAFETY: `context` lives until `finalize`, which Node calls once, after the last `deliver`.
     unsafe {

@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import type { NativeEndpoint } from "./addon.ts"
 
 /** Unread bytes of a stream, on both sides of the binding. */
-export const window = 256 * 1024
+export const window = 128 * 1024
 /** After so many were read the addon is told, so that it never runs dry. */
 const creditStep = window / 4
 const defaultLimit = 16 * 1024

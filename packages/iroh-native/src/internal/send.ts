@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import type { NativeEndpoint } from "./addon.ts"
 
 /** With more than this queued in the addon a writer waits: `WRITE_MARK` in `stream.rs`. */
-const mark = 256 * 1024
+const mark = 48 * 1024
 /** What is queued at once of a long write. */
 const piece = 256 * 1024
 

@@ -37,29 +37,34 @@ export const bindChosen = (options: IrohNodeOptions): Effect.Effect<Endpoint, Bi
     })
   return Effect.gen(function* () {
     const choice = options.binding ?? (yield* setting("ASTER_IROH_BINDING", choices)) ?? "auto"
-    if (choice === "number0") return yield* begin(numberZero, options)
+    if (choice === "number0") return yield* begin(numberZero, options, "Debug")
     const native = yield* Effect.tryPromise({
       try: loadNative,
       catch: (cause) => failed("BrokenNativeBinding", cause instanceof Error ? cause.message : String(cause))
     })
     if (native !== undefined) {
       const mode = options.native?.mode ?? (yield* setting("ASTER_IROH_NATIVE_MODE", modes))
-      return yield* begin(native, { ...options, native: { ...options.native, mode } })
+      // Who has named it need not be told.
+      const level = choice === "auto" ? "Info" : "Debug"
+      return yield* begin(native, { ...options, native: { ...options.native, mode } }, level)
     }
     if (choice === "native") return yield* failed("NoNativeBinding", "there is no native binding for this platform")
-    return yield* begin(numberZero, options)
+    return yield* begin(numberZero, options, "Debug")
   })
 }
 
 /** The first node of a process says what it runs on. */
 let said: string | undefined
 
-const begin = (binding: Binding, options: IrohNodeOptions): Effect.Effect<Endpoint, BindError> =>
+const begin = (
+  binding: Binding,
+  options: IrohNodeOptions,
+  level: "Info" | "Debug"
+): Effect.Effect<Endpoint, BindError> =>
   Effect.tap(binding.bind(options), () =>
     Effect.suspend(() => {
       if (said === binding.name) return Effect.void
       said = binding.name
-      const level = binding === numberZero ? "Debug" : "Info"
       return Effect.updateService(
         Effect.logWithLevel(level)("The iroh node has started", { binding: binding.name }),
         Logger.CurrentLoggers,
