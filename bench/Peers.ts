@@ -14,18 +14,34 @@ export interface Entry {
 /** Every entry by the short name it has on the command line. */
 export const Peers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   [
+    "aster-native",
+    {
+      label: "aster-effect, XLANG over iroh, native binding",
+      load: async () => (await import("./peers/aster.ts")).aster({ binding: "native", multiplex: true }),
+      compresses: true
+    }
+  ],
+  [
     "aster",
     {
-      label: "aster-effect, XLANG over iroh",
-      load: async () => (await import("./peers/aster.ts")).aster({ multiplex: true }),
+      label: "aster-effect, XLANG over iroh, @number0/iroh",
+      load: async () => (await import("./peers/aster.ts")).aster({ binding: "number0", multiplex: true }),
+      compresses: true
+    }
+  ],
+  [
+    "aster-native-streams",
+    {
+      label: "aster-effect, native binding, a stream per call as with peers of 0.1.2",
+      load: async () => (await import("./peers/aster.ts")).aster({ binding: "native", multiplex: false }),
       compresses: true
     }
   ],
   [
     "aster-streams",
     {
-      label: "aster-effect, a stream per call as with peers of 0.1.2",
-      load: async () => (await import("./peers/aster.ts")).aster({ multiplex: false }),
+      label: "aster-effect, @number0/iroh, a stream per call as with peers of 0.1.2",
+      load: async () => (await import("./peers/aster.ts")).aster({ binding: "number0", multiplex: false }),
       compresses: true
     }
   ],

@@ -7,7 +7,7 @@ import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
-import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
+import { type BindingChoice, type IrohNodeOptions, loopback } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -33,10 +33,16 @@ const BenchLive = Bench.toLayer({
   }
 })
 
-const node: IrohNodeOptions = { bindAddress: "127.0.0.1:0", relayMode: "disabled" }
+/** How calls travel. */
+export interface AsterOptions {
+  readonly binding: BindingChoice
+  readonly multiplex: boolean
+}
 
 /** aster-effect over iroh. */
-export const aster = ({ multiplex }: { readonly multiplex: boolean }): Peer => ({
+export const aster = ({ binding, multiplex }: AsterOptions): Peer => asterOn({ ...loopback, binding }, multiplex)
+
+const asterOn = (node: IrohNodeOptions, multiplex: boolean): Peer => ({
   server: async () => {
     const runtime = ManagedRuntime.make(AsterServer.layer({ node }).pipe(Layer.provide(BenchLive)))
     return { address: await runtime.runPromise(AsterServer.useSync(({ address }) => address)) }

@@ -162,6 +162,8 @@ impl Shared {
             runtime.block_on(self.hub.farewell());
         }
         self.hub.clear();
+        // A waker keeps the runtime's descriptors.
+        lock(&self.turn.root).take();
     }
 
     /// Drives the tasks while JavaScript does not let the event loop do it.

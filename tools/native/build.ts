@@ -11,26 +11,14 @@
  */
 import { spawnSync } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { cache, crate, platforms } from "./cargo.ts"
 
 const { values } = parseArgs({
   options: { fast: { type: "boolean" }, target: { type: "string" }, out: { type: "string" } }
 })
-
-/** Rust's names of platforms in Node's. The C library's version may follow a dot. */
-const platforms: Readonly<Record<string, string>> = {
-  "x86_64-unknown-linux-gnu": "linux-x64-gnu",
-  "x86_64-unknown-linux-musl": "linux-x64-musl",
-  "aarch64-unknown-linux-gnu": "linux-arm64-gnu",
-  "aarch64-unknown-linux-musl": "linux-arm64-musl",
-  "x86_64-apple-darwin": "darwin-x64",
-  "aarch64-apple-darwin": "darwin-arm64",
-  "x86_64-pc-windows-msvc": "win32-x64-msvc",
-  "aarch64-pc-windows-msvc": "win32-arm64-msvc"
-}
 
 const fail = (text: string): never => {
   process.stderr.write(`${text}\n`)
@@ -50,10 +38,6 @@ const wanted = values.target ?? host
 const triple = wanted.replace(/\.\d+\.\d+$/, "")
 const platform = platforms[triple] ?? fail(`${triple} is none of ${Object.keys(platforms).join(", ")}`)
 
-const cache =
-  process.env["CARGO_TARGET_DIR"] ??
-  join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "aster-effect", "cargo")
-const crate = fileURLToPath(new URL("../crate/", import.meta.url))
 const profile = values.fast === true ? "fast" : "release"
 
 // Linked to musl dynamically, since Node is.
@@ -86,7 +70,7 @@ const library = triple.includes("windows")
 const built = join(cache, ...(values.target === undefined ? [] : [triple]), profile, library)
 if (!existsSync(built)) fail(`cargo has not made ${built}`)
 
-const folder = values.out ?? fileURLToPath(new URL("../native/", import.meta.url))
+const folder = values.out ?? fileURLToPath(new URL("../../packages/iroh-native/native/", import.meta.url))
 mkdirSync(folder, { recursive: true })
 const path = join(folder, `iroh-native.${platform}.node`)
 // Moved into place: a process that has the old one loaded keeps it.
