@@ -19,8 +19,13 @@ import { blake3 } from "@noble/hashes/blake3.js"
 import { hash as jit } from "blake3-jit"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { fork } from "node:child_process"
 import { once } from "node:events"
+import { createReadStream } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as bare from "./BareTransfer.ts"
@@ -140,16 +145,66 @@ const verified = async () => {
       at = end
     }
   }
+  // Every second chunk: pairs down to single chunks, which are made anew from the data.
+  const gaps = Array.from({ length: bytes.length / 1024 }, (_, i) => i + 1)
+  const encodeGaps = () => {
+    const encoder = new BaoEncoder(hash, Bitfield.complete(bytes.length), gaps)
+    for (let need = encoder.need; need !== undefined; need = encoder.need) {
+      const from = need.from === "data" ? bytes : outboard
+      encoder.supply(from.subarray(need.offset, need.offset + need.length))
+    }
+  }
   const rounds = await race(
     [
       { name: "encode", run: encode },
-      { name: "decode", run: decode }
+      { name: "decode", run: decode },
+      { name: "gaps", run: encodeGaps }
     ],
     alone
   )
   if (Buffer.compare(bytes, target) !== 0) throw new Error("What was decoded is not what was encoded.")
   return Object.fromEntries([...rounds].map(([name, all]) => [name, medianRate(bytes.length, all, "cpu")]))
 }
+
+/** Reading a stored blob, every group verified, beside reading the same file. */
+const stored = Effect.gen(function* () {
+  const directory = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "aster-bench-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
+  return yield* Effect.gen(function* () {
+    const blobs = yield* Blobs
+    const { hash, size } = yield* blobs.addBytes(content(64 * MIB))
+    const file = join(directory, "store", "data", `${hash}.data`)
+    const plain = async () => {
+      let read = 0
+      for await (const part of createReadStream(file, { highWaterMark: 262_144 })) read += part.length
+      if (read !== size) throw new Error(`${read} bytes were read.`)
+    }
+    const contenders = [
+      { name: "the file itself", run: plain },
+      { name: "`stream`", run: () => Effect.runPromise(Stream.runDrain(blobs.stream(hash))) },
+      { name: "`verify`", run: () => Effect.runPromise(blobs.verify(hash)) },
+      {
+        name: "`export`",
+        run: () => Effect.runPromise(blobs.export(hash, join(directory, "out"), { overwrite: true }))
+      }
+    ]
+    const clocks = () => ({ cpu: threadTime(), wall: performance.now() })
+    const rounds = yield* Effect.promise(() => race(contenders, clocks))
+    return [...rounds].map(([name, all]) => [
+      name,
+      number(medianRate(size, all, "wall")),
+      number(medianRate(size, all, "cpu"))
+    ])
+  }).pipe(
+    Effect.provide(
+      Blobs.layer.pipe(
+        Layer.provide([BlobStore.layer({ directory: join(directory, "store") }), IrohNode.layer(loopback)])
+      )
+    )
+  )
+}).pipe(Effect.scoped)
 
 const [BARE, BLOB] = ["@number0/iroh alone", "verified download"]
 
@@ -207,7 +262,8 @@ const transfer = Effect.gen(function* () {
 )
 
 const hashTable = await hashing()
-const { decode, encode } = await verified()
+const { decode, encode, gaps } = await verified()
+const reading = await Effect.runPromise(stored)
 const { foreign, rounds } = await Effect.runPromise(transfer)
 
 /** Bare against blob within each round. */
@@ -231,7 +287,12 @@ Written by \`npm run bench:blobs\` on ${new Date().toISOString().slice(0, 16).re
 ${hashTable}
 
 Encoding 64 MiB for a peer, every group verified on its way out: ${number(encode!)} MB/s. Decoding it, every group verified
-on its way in: ${number(decode!)} MB/s.
+on its way in: ${number(decode!)} MB/s. Encoding every second chunk of it, which is as many gaps as there can be:
+${number(gaps!)} MB/s of the blob.
+
+${table(["64 MiB from a store on disk, MB/s", "elapsed", "by the thread's time"], reading)}
+
+Whatever is read is verified against the hash, which is most of what reading costs.
 
 ${table(
   [

@@ -289,7 +289,7 @@ const make = Effect.fnUntraced(function* ({
     addBytes: (bytes, options) => addStream(Stream.succeed(bytes), options),
     addStream,
     addPath: (path, options) =>
-      addStream(readFile(path, options?.onProgress), options).pipe(Effect.withSpan("Blobs.addPath")),
+      addStream(readFile(path, options?.onProgress, { follow: true }), options).pipe(Effect.withSpan("Blobs.addPath")),
     addFolder: Effect.fn("Blobs.addFolder")((path, options) => addFolder(store, path, options)),
     read: Effect.fn("Blobs.read")((hash, range) => readRange(store, hash, range)),
     stream: (hash, range) => streamRange(store, hash, range),

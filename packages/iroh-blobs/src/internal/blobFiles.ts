@@ -11,8 +11,8 @@ export class Missing extends Error {
 
 /** The two parts of one blob, open for reading, and if asked for writing, at any offset. */
 export interface OpenBlob {
-  /** Exactly `length` bytes; rejects with {@link Missing} where they are not there. */
-  readonly read: (part: BlobPart, offset: number, length: number) => Promise<Uint8Array>
+  /** Exactly `length` bytes, in the room given if there is any; rejects with {@link Missing} where they are not there. */
+  readonly read: (part: BlobPart, offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array>
   /** Writes pieces that follow one another. */
   readonly write: (part: BlobPart, offset: number, pieces: ReadonlyArray<Uint8Array>) => Promise<void>
   /** Resolves once everything written would survive a loss of power. */

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Bitfield from "../Bitfield.ts"
-import type { BlobStoreError } from "../BlobError.ts"
+import { BlobStoreError } from "../BlobError.ts"
 import * as BlobHash from "../BlobHash.ts"
 import type { AddedBlob, BlobWriter, FinishOptions } from "../BlobStore.ts"
 import { GROUP_SIZE } from "../proto/Blake3.ts"
@@ -25,6 +25,11 @@ export const createBlob = Effect.fnUntraced(function* (
   let batch: Array<Uint8Array> = []
   let batched = 0
   let aside: NewBlob | undefined
+  let finished = false
+  const open = (operation: string) =>
+    Effect.suspend(() =>
+      finished ? new BlobStoreError({ operation, cause: new Error("it has been finished already") }) : Effect.void
+    )
   yield* Effect.addFinalizer(() => attempt("discard a blob", () => aside?.discard()).pipe(Effect.ignore({ log: true })))
 
   const flush = attempt("write a blob", async () => {
@@ -36,6 +41,7 @@ export const createBlob = Effect.fnUntraced(function* (
   }).pipe(Effect.uninterruptible)
 
   const write = Effect.fnUntraced(function* (bytes: Uint8Array): Effect.fn.Return<void, BlobStoreError> {
+    yield* open("write a blob")
     for (let at = 0; at < bytes.length; at += BATCH) {
       const part = bytes.subarray(at, at + BATCH)
       builder.update(part)
@@ -50,6 +56,8 @@ export const createBlob = Effect.fnUntraced(function* (
   })
 
   const store = Effect.fnUntraced(function* (options: FinishOptions): Effect.fn.Return<AddedBlob, BlobStoreError> {
+    yield* open("store a blob")
+    finished = true
     const { hash: bytes, outboard } = builder.finish()
     const hash = BlobHash.fromBytes(bytes)
     const entry = yield* entries.hold(hash).pipe(Scope.provide(scope))

@@ -40,8 +40,12 @@ const writePieces = async (handle: FileHandle, pieces: ReadonlyArray<Uint8Array>
   }
 }
 
-const readAll = async (handle: FileHandle, position: number, length: number): Promise<Uint8Array> => {
-  const out = new Uint8Array(length)
+const readAll = async (
+  handle: FileHandle,
+  position: number,
+  length: number,
+  out: Uint8Array = new Uint8Array(length)
+): Promise<Uint8Array> => {
   for (let at = 0; at < length;) {
     const { bytesRead } = await handle.read(out, at, length - at, position + at)
     if (bytesRead === 0) throw new Missing(`the file ends at ${position + at}, ${length - at} bytes too early`)
@@ -145,7 +149,7 @@ export const directoryFiles = async (root: string, readOnly: boolean): Promise<D
       const flags = use === "read" ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT
       const handles = await openParts({ data: pathOf(hash, "data"), outboard: pathOf(hash, "outboard") }, flags)
       return {
-        read: async (part, offset, length) => readAll(existing(handles[part]), offset, length),
+        read: async (part, offset, length, room) => readAll(existing(handles[part]), offset, length, room),
         write: async (part, offset, pieces) => writePieces(existing(handles[part]), pieces, offset),
         sync: async () => {
           await Promise.all([handles.data?.datasync(), handles.outboard?.datasync()])

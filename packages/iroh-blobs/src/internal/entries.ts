@@ -184,15 +184,15 @@ export class Entries {
   }
 
   /** Exactly `length` bytes as they are stored, whether right or wrong. Rejects with `Missing` where there are none. */
-  async stored(entry: Entry, part: BlobPart, offset: number, length: number): Promise<Uint8Array> {
+  async stored(entry: Entry, part: BlobPart, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     if (entry.data !== undefined) return entry.data.subarray(offset, offset + length)
     const files = this.#filesFor(entry, "read")
     try {
-      return await (await files.open).read(part, offset, length)
+      return await (await files.open).read(part, offset, length, room)
     } catch (error) {
       // Closed by somebody who replaced them in between.
       if (entry.files === files || !isClosed(error)) throw error
-      return this.stored(entry, part, offset, length)
+      return this.stored(entry, part, offset, length, room)
     }
   }
 

@@ -1,6 +1,7 @@
 /** Files of the user that are written. Nothing that is there is replaced unless that is asked for. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import type { Stats } from "node:fs"
 import { link, lstat, mkdir, mkdtemp, open, rename, rm, rmdir, writeFile as create } from "node:fs/promises"
@@ -87,7 +88,7 @@ export const check = (target: Target, { overwrite = false }: ExportOptions): Eff
 export const writeFile = Effect.fnUntraced(function* <E>(
   target: Target,
   size: number,
-  read: (at: number, length: number) => Effect.Effect<Uint8Array, E>,
+  bytes: Stream.Stream<Uint8Array, E>,
   onProgress: OnProgress,
   { overwrite = false }: ExportOptions
 ): Effect.fn.Return<void, BlobFileError | E, Scope.Scope> {
@@ -102,11 +103,17 @@ export const writeFile = Effect.fnUntraced(function* <E>(
   yield* Effect.addFinalizer(() => Effect.ignore(attempt(file, "write", () => rm(partial, { force: true }))))
   const handle = yield* opened(file, "write", () => open(partial, "wx"))
   if (replaced !== undefined) yield* attempt(file, "write", () => handle.chmod(replaced.mode & 0o7777))
-  for (let at = 0; at < size; at += PIECE) {
-    const bytes = yield* read(at, Math.min(PIECE, size - at))
-    yield* attempt(file, "write", () => handle.writeFile(bytes))
-    if (onProgress !== undefined) yield* onProgress({ done: at + bytes.length, total: size })
-  }
+  let done = 0
+  let told = 0
+  yield* Stream.runForEach(bytes, (part) =>
+    Effect.suspend(() => {
+      done += part.length
+      const writing = attempt(file, "write", () => handle.writeFile(part))
+      if (onProgress === undefined || (done - told < PIECE && done < size)) return writing
+      told = done
+      return Effect.andThen(writing, onProgress({ done, total: size }))
+    })
+  )
   yield* attempt(file, "write", async () => {
     await handle.sync()
     if ((await checkTarget(file, overwrite)) === undefined) await place(partial, file)

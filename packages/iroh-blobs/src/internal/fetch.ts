@@ -21,7 +21,7 @@ const MAX_BOUNDARIES = 20_000
 const MAX_CHILDREN = 1000
 
 /** Of a blob larger than this the size is proven at once: nobody can be served parts of one whose size is only claimed. */
-const PROVE_ABOVE = 1_048_576
+const PROVE_ABOVE = 16 * 1_048_576
 
 /**
  * Opens a stream, sends a request about `hash` and lets `read` take the answer. A stream that is not read to its end

@@ -35,8 +35,9 @@ export const opened = (
   )
 
 /** What has no end or no beginning is no file: waiting for it could take for ever. */
-const openRegular = async (file: string): Promise<FileHandle> => {
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+const openRegular = async (file: string, follow: boolean): Promise<FileHandle> => {
+  const noLink = follow ? 0 : (constants.O_NOFOLLOW ?? 0)
+  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | noLink)
   try {
     const found = await handle.stat()
     if (found.isDirectory()) throw new Error("it is a folder")
@@ -48,11 +49,15 @@ const openRegular = async (file: string): Promise<FileHandle> => {
   }
 }
 
-/** A file's content in pieces of 1 MiB. */
-export const readFile = (file: string, onProgress: OnProgress): Stream.Stream<Uint8Array, BlobFileError> =>
+/** A file's content in pieces of 1 MiB. Unless told to `follow`, a link that took the file's place is an error. */
+export const readFile = (
+  file: string,
+  onProgress: OnProgress,
+  { follow = false } = {}
+): Stream.Stream<Uint8Array, BlobFileError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const handle = yield* opened(file, "read", () => openRegular(file))
+      const handle = yield* opened(file, "read", () => openRegular(file, follow))
       const { size: total } = yield* attempt(file, "read", () => handle.stat())
       return Stream.paginate(0, (at) =>
         Effect.gen(function* () {

@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { BlobFileError, BlobStoreError, MalformedBlob } from "../BlobError.ts"
+import * as Bitfield from "../Bitfield.ts"
+import { type BlobFileError, BlobNotFound, type BlobStoreError, type MalformedBlob } from "../BlobError.ts"
 import type { BlobHash } from "../BlobHash.ts"
 import type { AddedFolder, AddFolderOptions, ExportOptions, FolderFile, LeftOut } from "../Blobs.ts"
 import type { BlobStore } from "../BlobStore.ts"
@@ -28,7 +29,7 @@ const exportTo = Effect.fnUntraced(function* (
   options: ExportOptions
 ): Effect.fn.Return<void, BlobFileError | ReadError, Scope.Scope> {
   const { blob, stop } = yield* openRange(store, hash)
-  yield* writeFile(target, stop, (at, length) => blob.read("data", at, length), options.onProgress, options)
+  yield* writeFile(target, stop, blob.stream(0, stop), options.onProgress, options)
 }, Effect.scoped)
 
 /** Adds a file that is kept for as long as the given scope, with its name. */
@@ -103,6 +104,8 @@ export const exportCollection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, BlobFileError | ReadError | MalformedBlob> {
   const entries = yield* readCollection(store, hash)
   const bitfields = yield* Effect.forEach(entries, ({ hash }) => store.bitfield(hash))
+  const incomplete = bitfields.findIndex((bitfield) => !Bitfield.isComplete(bitfield))
+  if (incomplete >= 0) return yield* new BlobNotFound({ hash: entries[incomplete]!.hash })
   const targets = yield* targetsOf(entries, directory, options)
   const total = bitfields.reduce((sum, { size }) => sum + size, 0)
   let before = 0

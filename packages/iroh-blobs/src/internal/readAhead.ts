@@ -1,17 +1,15 @@
 import type { BaoNeed } from "../proto/BaoEncoder.ts"
-import type { BlobPart } from "./blobFiles.ts"
-
-/** Most that is read ahead of the data or the outboard. */
-const LIMIT: Readonly<Record<BlobPart, number>> = { data: 65_536, outboard: 4096 }
 
 /** A part of a blob, read a stretch at a time. */
 export class ReadAhead {
-  readonly #part: BlobPart
+  readonly #limit: number
   #offset = 0
   #bytes: Uint8Array = new Uint8Array(0)
+  #room: Uint8Array = new Uint8Array(0)
 
-  constructor(part: BlobPart) {
-    this.#part = part
+  /** `limit`: most that is read at once, in bytes. */
+  constructor(limit: number) {
+    this.#limit = limit
   }
 
   /** What is needed, if it has been read already. */
@@ -20,9 +18,15 @@ export class ReadAhead {
     return at >= 0 && at + length <= this.#bytes.length ? this.#bytes.subarray(at, at + length) : undefined
   }
 
+  /** Room for what is to be read, in place of what was read before. */
+  room(length: number): Uint8Array {
+    if (this.#room.length < length) this.#room = new Uint8Array(length)
+    return this.#room.subarray(0, length)
+  }
+
   /** How much to read for what is needed. */
   lengthFor({ ahead, length }: BaoNeed): number {
-    return Math.max(length, Math.min(ahead, LIMIT[this.#part]))
+    return Math.max(length, Math.min(ahead, this.#limit))
   }
 
   /** Takes what was read; answers the part of it that is needed. */

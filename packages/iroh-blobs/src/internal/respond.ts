@@ -86,7 +86,7 @@ export const respond = Effect.fnUntraced(
     if (!bitfield.verified) return false
     const encoder = new BaoEncoder(BlobHash.toBytes(hash), bitfield, ranges)
     if (encoder.gap) return false
-    const sources = { data: new ReadAhead("data"), outboard: new ReadAhead("outboard") }
+    const sources = { data: new ReadAhead(WRITE_SIZE), outboard: new ReadAhead(4096) }
     yield* writer.write(encoder.header)
     for (let need = encoder.need; need !== undefined; need = encoder.need) {
       const source = sources[need.from]

@@ -21,9 +21,13 @@ const PAGE = 1000
  * Opens a store. Files that no record explains are never removed: those that are what their names say are recorded again,
  * the others left alone, and what was found is logged.
  */
-export const openDirectory = Effect.fnUntraced(function* (
+export const openDirectory = (root: string, readOnly: boolean): Effect.Effect<Entries, BlobStoreUnavailable> =>
+  Effect.uninterruptibleMask((restore) => opening(root, readOnly, restore))
+
+const opening = Effect.fnUntraced(function* (
   root: string,
-  readOnly: boolean
+  readOnly: boolean,
+  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 ): Effect.fn.Return<Entries, BlobStoreUnavailable> {
   const attempt = <A>(run: () => Promise<A>) =>
     Effect.tryPromise({ try: run, catch: (cause) => new BlobStoreUnavailable({ path: root, cause }) })
@@ -38,10 +42,11 @@ export const openDirectory = Effect.fnUntraced(function* (
         `files back, or add or download them again`
     )
   }
-  if (strays.length > 0)
-    yield* closing(readOnly ? report(root, strays) : recover(root, entries, files, strays, attempt))
+  // Reading all of a large store takes its time, and can be given up between blobs.
+  const handling = readOnly ? report(root, strays) : recover(root, entries, files, strays, attempt)
+  if (strays.length > 0) yield* closing(restore(handling))
   return entries
-}, Effect.uninterruptible)
+})
 
 const open = async (root: string, readOnly: boolean) => {
   const metadata = new Metadata(openDatabase(await databasePath(root, readOnly), { readOnly }))
@@ -100,7 +105,8 @@ const recover = Effect.fnUntraced(function* (
   for (const hash of strays) {
     const entry = entries.holdUnsafe(hash)
     const bitfield = yield* attempt(() => recoverBlob(entries, files, entry)).pipe(
-      Effect.ensuring(entries.release(entry))
+      Effect.ensuring(entries.release(entry)),
+      Effect.uninterruptible
     )
     if (bitfield === undefined) continue
     if (Bitfield.isComplete(bitfield)) complete++

@@ -17,26 +17,26 @@ import { ReadAhead } from "./readAhead.ts"
 /** Bytes that are hashed before others have their turn. */
 const TURN = 1_048_576
 
-/** Reads a part of a blob; undefined where the bytes are not there. */
-type ReadPart = (part: BlobPart, offset: number, length: number) => Promise<Uint8Array | undefined>
+/** Reads a part of a blob, into the room given if there is any; undefined where the bytes are not there. */
+type ReadPart = (part: BlobPart, offset: number, length: number, room?: Uint8Array) => Promise<Uint8Array | undefined>
 
 /** Reads what is stored as it is; missing bytes are no failure of the disk. */
 export const partsOf =
   (entries: Entries, entry: Entry): ReadPart =>
-  async (part, offset, length) => {
+  async (part, offset, length, room) => {
     try {
-      return await entries.stored(entry, part, offset, length)
+      return await entries.stored(entry, part, offset, length, room)
     } catch (error) {
       if (error instanceof Missing) return undefined
       throw error
     }
   }
 
-/** Goes on with a check up to the next verified data; undefined when there is no more. */
+/** Reads what a check needs. */
 export class CheckedReader {
   readonly checker: BaoChecker
   readonly #read: ReadPart
-  readonly #sources = { data: new ReadAhead("data"), outboard: new ReadAhead("outboard") }
+  readonly #sources = { data: new ReadAhead(262_144), outboard: new ReadAhead(16_384) }
   #turn = 0
 
   constructor(checker: BaoChecker, read: ReadPart) {
@@ -44,6 +44,7 @@ export class CheckedReader {
     this.#read = read
   }
 
+  /** The next verified data, undefined when there is no more. Its bytes are good until the next call. */
   async next(): Promise<Verified | undefined> {
     for (let need = this.checker.need; need !== undefined; need = this.checker.need) {
       const verified = this.checker.supply(this.#sources[need.from].ready(need) ?? (await this.#fill(need)))
@@ -60,7 +61,8 @@ export class CheckedReader {
   async #fill(need: BaoNeed): Promise<Uint8Array | undefined> {
     const source = this.#sources[need.from]
     const length = source.lengthFor(need)
-    const bytes = await this.#read(need.from, need.offset, length)
+    // Always the same room: what is read is only looked at, and much of it.
+    const bytes = await this.#read(need.from, need.offset, length, source.room(length))
     if (bytes !== undefined) return source.fill(need, bytes)
     // Less may be there.
     return length > need.length ? this.#read(need.from, need.offset, need.length) : undefined

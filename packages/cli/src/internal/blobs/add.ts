@@ -25,6 +25,7 @@ export interface Add {
 
 const SECRET = "that hold keys or credentials"
 const STORE = "that are the store's own"
+const LOCK = "that are lock files"
 
 /** Up to three names. */
 const some = (names: ReadonlyArray<string>): string => names.slice(0, 3).join(", ") + (names.length > 3 ? ", ..." : "")
@@ -68,7 +69,9 @@ const addFolder = Effect.fnUntraced(function* (
   const root = yield* realPath(path)
   const leaveOut = ({ name, path }: FolderFile) => {
     const inStore = !nodePath.relative(own, nodePath.join(root, ...name.split("/"))).startsWith("..")
-    return inStore ? Effect.succeed(STORE) : Effect.map(holdsSecret(path), (secret) => (secret ? SECRET : undefined))
+    if (inStore) return Effect.succeed(STORE)
+    if (nodePath.basename(path) === ".aster.lock") return Effect.succeed(LOCK)
+    return Effect.map(holdsSecret(path), (secret) => (secret ? SECRET : undefined))
   }
   const added = yield* blobs.addFolder(path, { tag: false, onProgress, leaveOut })
   yield* warnOf(added)
