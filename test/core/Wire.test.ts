@@ -142,5 +142,24 @@ describe("Service", () => {
     assert.throws(() => Service.make("S", { version: 1.5 }), /version 1.5/)
     assert.throws(() => Service.make("S").add(method, method), /method m is defined twice/)
     assert.throws(() => Service.make("S").add(method).add(method), /method m is defined twice/)
+    assert.throws(() => Service.make("\ud800"), /Unicode text/)
+    assert.throws(() => Service.make("S").add(Rpc.unary("\ud800", { request: Leaf, response: Leaf })), /no text/)
+    for (const timeout of [-1, Infinity]) {
+      const timed = Rpc.unary("m", { request: Leaf, response: Leaf, timeout })
+      assert.throws(() => Service.make("S").add(timed), /method m: a timeout is a finite time/)
+    }
+  })
+
+  it("refuses two classes of one name, also of a class and its subclass", () => {
+    class Other extends Wire.Class<Other>("shop/Leaf")({ label: Wire.Int }) {}
+    class Sub extends Leaf {}
+    class Holder extends Wire.Class<Holder>("shop/Holder")({ others: Wire.Record(Wire.Optional(Other)) }) {}
+    for (const response of [Other, Sub, Holder]) {
+      assert.throws(
+        () => Service.make("S").add(Rpc.unary("m", { request: Leaf, response })),
+        /two different classes or enumerations have the tag shop\/Leaf/
+      )
+    }
+    Service.make("S").add(Rpc.unary("m", { request: Sub, response: Sub }))
   })
 })

@@ -23,6 +23,7 @@ import type * as Interceptor from "../interceptor/Interceptor.ts"
 import { MAX_METHOD_NAME_LENGTH, MAX_SERVICE_NAME_LENGTH } from "../Limits.ts"
 import * as Requirement from "./Requirement.ts"
 import type * as Rpc from "./Rpc.ts"
+import * as TypeNames from "../message/TypeNames.ts"
 import * as Wire from "../message/Wire.ts"
 import type { Documentation, Scope, SerializationMode, ServiceDescription } from "../message/WireType.ts"
 
@@ -185,10 +186,10 @@ export const make = <
   options?: Options<Version, I>
 ): Service<Name, never, Version, I> => {
   const version = options?.version ?? (1 as Version)
-  if (name === "" || name.length > MAX_SERVICE_NAME_LENGTH) {
+  if (name === "" || name.length > MAX_SERVICE_NAME_LENGTH || !name.isWellFormed()) {
     throw new ServiceDefinitionError({
       service: JSON.stringify(name),
-      reason: `a name has 1 to ${MAX_SERVICE_NAME_LENGTH} characters`
+      reason: `a name has 1 to ${MAX_SERVICE_NAME_LENGTH} characters of Unicode text`
     })
   }
   if (!Number.isInteger(version) || version < 1 || version > 0x7fffffff) {
@@ -259,6 +260,11 @@ const build = <Name extends string, Methods extends Rpc.Any, Version extends num
       idempotent: method.idempotent
     }))
   }
+  const repeated = TypeNames.repeated(description.methods.flatMap(({ request, response }) => [request, response]))
+  if (repeated !== undefined) {
+    const reason = `two different classes or enumerations have the tag ${repeated}; give one of them another`
+    throw new ServiceDefinitionError({ service: parts.name, reason })
+  }
   const key: Context.Key<Handlers<Name, Version>, Implementation> = Context.Service<
     Handlers<Name, Version>,
     Implementation
@@ -300,7 +306,7 @@ const appended = <
   const names = new Set(parts.methods.map((method) => method.name))
   const within: Array<Rpc.Any> = []
   for (const method of added) {
-    const { name, requires } = method
+    const { name, requires, timeout } = method
     requireSound(parts.name, name, requires)
     if (name === "" || name.length > MAX_METHOD_NAME_LENGTH) {
       throw new ServiceDefinitionError({
@@ -310,6 +316,17 @@ const appended = <
     }
     if (names.has(name)) {
       throw new ServiceDefinitionError({ service: parts.name, reason: `method ${name} is defined twice` })
+    }
+    if (!name.isWellFormed()) {
+      throw new ServiceDefinitionError({
+        service: parts.name,
+        reason: `method name ${JSON.stringify(name)} is no text`
+      })
+    }
+    const limit = timeout === undefined ? 0 : Duration.toMillis(timeout)
+    if (!Number.isFinite(limit) || limit < 0) {
+      const reason = `method ${name}: a timeout is a finite time from 0; leave it out for none`
+      throw new ServiceDefinitionError({ service: parts.name, reason })
     }
     names.add(name)
     within.push({ ...method, interceptors: [...parts.interceptors, ...method.interceptors] })

@@ -31,7 +31,7 @@ const looksRandom = (bytes: Uint8Array): boolean => {
   }
   let squares = 0
   for (const count of counts) squares += count * count
-  return squares > 67_500 && squares < 80_000
+  return squares > 67_500 && squares < 74_000
 }
 
 /**
