@@ -206,7 +206,7 @@ const growth = (members: number) => {
       simulator.run(simulator.now + 3000)
     }
   }
-  const count = members > 1000 ? 2 : 20
+  const count = members > 1000 ? 4 : 20
   broadcasts(count)
   simulator.messages = 0
   simulator.bytes = 0

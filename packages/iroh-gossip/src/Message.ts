@@ -105,7 +105,7 @@ export const contentIn = (size: number): number => size - GOSSIP_OVERHEAD
 
 /** The payload of a frame, preceded by `prefix` bytes that are left zero. */
 export const encode = (message: Message, prefix = 0): Uint8Array => {
-  const writer = new PostcardWriter()
+  const writer = new PostcardWriter(message._tag === "Gossip" ? message.content.length + 64 : 64)
   for (let i = 0; i < prefix; i++) writer.byte(0)
   switch (message._tag) {
     case "Join":

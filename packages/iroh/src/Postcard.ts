@@ -75,8 +75,13 @@ export class PostcardReader {
 
 /** Collects postcard values. */
 export class PostcardWriter {
-  #bytes = new Uint8Array(64)
+  #bytes: Uint8Array
   #length = 0
+
+  /** @param capacity how many bytes to expect; more may come */
+  constructor(capacity = 64) {
+    this.#bytes = new Uint8Array(capacity)
+  }
 
   /** One raw byte. */
   byte(value: number): this {
@@ -93,6 +98,8 @@ export class PostcardWriter {
 
   /** A u64 varint. */
   varint(value: number | bigint): this {
+    // Nearly all there are: lengths, widths, indices.
+    if (typeof value === "number" && value >= 0 && value < 0x80) return this.byte(value)
     let rest = BigInt(value)
     for (; rest > 0x7fn; rest >>= 7n) this.byte(Number(rest & 0x7fn) | 0x80)
     return this.byte(Number(rest))

@@ -12,11 +12,12 @@ const LENGTH = 32
 export const of = (content: Uint8Array): MessageId => fromBytes(blake3(content))
 
 /** The id that is these 32 bytes. */
-export const fromBytes = (bytes: Uint8Array): MessageId => {
-  let text = ""
-  for (let i = 0; i < LENGTH; i++) text += String.fromCharCode(bytes[i]!)
-  return text as MessageId
-}
+export const fromBytes = (bytes: Uint8Array): MessageId =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, LENGTH).toString("latin1") as MessageId
 
 /** The 32 bytes. */
-export const toBytes = (id: MessageId): Uint8Array => Uint8Array.from({ length: LENGTH }, (_, i) => id.charCodeAt(i))
+export const toBytes = (id: MessageId): Uint8Array => {
+  const bytes = new Uint8Array(LENGTH)
+  for (let i = 0; i < LENGTH; i++) bytes[i] = id.charCodeAt(i)
+  return bytes
+}

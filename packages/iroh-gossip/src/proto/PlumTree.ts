@@ -1,6 +1,7 @@
 /** How broadcasts of one topic spread over its neighbours: a tree, and announcements beside it (iroh-gossip wire, Broadcast). */
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Message from "../Message.ts"
+import { Fifo } from "./Fifo.ts"
 import * as MessageId from "./MessageId.ts"
 
 /** Numbers of the broadcast; times in milliseconds. */
@@ -103,9 +104,11 @@ export class PlumTree {
   readonly #broken = new Map<EndpointId, number>()
   /** Until when the announcements of a neighbour are not listened to. */
   readonly #distrusted = new Map<EndpointId, number>()
-  /** Until when a broadcast is known; in the order in which they came. */
-  readonly #seen = new Map<MessageId.MessageId, number>()
+  readonly #seen = new Set<MessageId.MessageId>()
+  /** The known ones in the order in which they came, and until when they are. */
+  readonly #seenOrder = new Fifo<{ readonly id: MessageId.MessageId; readonly until: number }>()
   readonly #cache = new Map<MessageId.MessageId, Cached>()
+  readonly #cacheOrder = new Fifo<Cached>()
   #cachedBytes = 0
   #announcing = false
   #expiring = false
@@ -309,39 +312,41 @@ export class PlumTree {
 
   #remember(now: number, message: Message.Gossip): void {
     const { cacheTime, maxCached, maxCachedBytes, maxSeen, seenTime } = this.#config
-    this.#seen.set(message.id, now + seenTime)
-    this.#cache.set(message.id, { message, expires: now + cacheTime, served: new Map() })
+    this.#seen.add(message.id)
+    this.#seenOrder.push({ id: message.id, until: now + seenTime })
+    const cached = { message, expires: now + cacheTime, served: new Map() }
+    this.#cache.set(message.id, cached)
+    this.#cacheOrder.push(cached)
     this.#cachedBytes += message.content.length
-    if (this.#seen.size > maxSeen) this.#seen.delete(this.#seen.keys().next().value!)
+    if (this.#seen.size > maxSeen) this.#forgetOldest()
     while (this.#cache.size > maxCached || this.#cachedBytes > maxCachedBytes) this.#dropOldest()
     if (!this.#expiring) this.#planExpiry(now)
   }
 
   #expire(now: number): void {
-    for (const [, { expires }] of this.#cache) {
-      if (expires > now) break
-      this.#dropOldest()
-    }
-    for (const [id, expires] of this.#seen) {
-      if (expires > now) break
-      this.#seen.delete(id)
-    }
+    while ((this.#cacheOrder.oldest?.expires ?? Infinity) <= now) this.#dropOldest()
+    while ((this.#seenOrder.oldest?.until ?? Infinity) <= now) this.#forgetOldest()
     if (this.#seen.size > 0) this.#planExpiry(now)
   }
 
   /** The caches are swept at most every second, and when there is something to sweep. */
   #planExpiry(now: number): void {
     this.#expiring = true
-    const oldest = this.#cache.values().next().value?.expires ?? this.#seen.values().next().value ?? now
+    const oldest = this.#cacheOrder.oldest?.expires ?? this.#seenOrder.oldest?.until ?? now
     this.#out.schedule(Math.max(oldest, now + 1000), { _tag: "Expire" })
   }
 
+  #forgetOldest(): void {
+    const oldest = this.#seenOrder.shift()
+    if (oldest !== undefined) this.#seen.delete(oldest.id)
+  }
+
   #dropOldest(): void {
-    for (const [id, { message }] of this.#cache) {
-      this.#cache.delete(id)
-      this.#cachedBytes -= message.content.length
-      return
-    }
+    const oldest = this.#cacheOrder.shift()
+    if (oldest === undefined) return
+    // A content that came again after it was forgotten is kept once more.
+    if (this.#cache.get(oldest.message.id) === oldest) this.#cache.delete(oldest.message.id)
+    this.#cachedBytes -= oldest.message.content.length
   }
 
   #release(announcers: ReadonlyArray<Announcer>): void {
