@@ -4,6 +4,7 @@ import * as Service from "@aster-effect/core/service/Service"
 import { AsterTest } from "@aster-effect/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 
 class Text extends Wire.Class<Text>("demo/Text")({ text: Wire.String }) {}
 
@@ -17,6 +18,6 @@ const program = Effect.gen(function* () {
   console.log((yield* echo.echo(new Text({ text: "there again" }))).text)
 })
 
-await Effect.runPromise(
-  program.pipe(Effect.provide(AsterTest.layer({ services: [Echo] }).pipe(Layer.provide(EchoLive))))
-)
+const live = AsterTest.layer({ services: [Echo] }).pipe(Layer.provide(EchoLive))
+
+await Effect.runPromise(program.pipe(Effect.provide(live), Effect.provide(Logger.layer([]))))

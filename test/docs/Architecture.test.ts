@@ -22,6 +22,15 @@ const table = (head: string): ReadonlyArray<ReadonlyArray<string>> => {
     )
 }
 
+describe("README.md", () => {
+  it("names every package", () => {
+    const readme = readFileSync(`${root}README.md`, "utf8")
+    const named = [...readme.matchAll(/^\| `@aster-effect\/([\w-]+)` \|/gm)].map(([, name]) => name!)
+    const there = Object.keys(packages).filter((name) => existsSync(`${root}packages/${name}/package.json`))
+    assert.sameMembers(named, there)
+  })
+})
+
 describe("docs/architecture.md", () => {
   it("has a row for every package that there is, and what it imports", () => {
     const rows = table("| package | knows | imports |")
