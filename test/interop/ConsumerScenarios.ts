@@ -149,11 +149,6 @@ export const ofReference: Record<string, Check> = {
   version_2: fails(5)
 }
 
-/** What comes of them at a server that has no sessions: it says so. */
-export const withoutSessions: Record<string, Check> = Object.fromEntries(
-  Object.keys(sessions).map((name) => [name, fails(12)])
-)
-
 /** The scenarios of `ofReference` against our server. */
 export const ofOurs: Record<string, Check> = {
   echo_microseconds: returns("2024-02-29T23:59:59.123000+00:00"),

@@ -7,7 +7,7 @@ import { KitchenJsonLive, KitchenSinkLive } from "../../examples/kitchen-sink/Ki
 import { loopback } from "@aster-effect/iroh/NodeOptions"
 import { TaskRunnerLive } from "../../examples/task-runner/TaskRunner.ts"
 import { testScenarios } from "./ConsumerOutcomes.ts"
-import { ofOurs, scenarios, withoutSessions } from "./ConsumerScenarios.ts"
+import { ofOurs, scenarios, sessions } from "./ConsumerScenarios.ts"
 import { KitchenSessionLive } from "./KitchenSession.ts"
 
 const services = Layer.mergeAll(KitchenSinkLive, KitchenJsonLive, KitchenSessionLive, TaskRunnerLive)
@@ -16,6 +16,6 @@ describe("Python consumer, our producer", () => {
   const server = Layer.build(AsterServer.layer({ node: loopback }).pipe(Layer.provide(services)))
   testScenarios(
     Effect.map(server, (context) => Context.get(context, AsterServer).address),
-    { ...scenarios, ...withoutSessions, ...ofOurs }
+    { ...scenarios, ...sessions, ...ofOurs }
   )
 })

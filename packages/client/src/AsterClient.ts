@@ -145,6 +145,23 @@ export class ServiceNotOffered extends Schema.TaggedError<ServiceNotOffered>()("
   }
 }
 
+/**
+ * The service was asked for in the way of the other scope: calls of a session service belong to a session, and shared
+ * services have none.
+ *
+ * @since 0.1.0
+ */
+export class ServiceScopeMismatch extends Schema.TaggedError<ServiceScopeMismatch>()("ServiceScopeMismatch", {
+  service: Schema.String,
+  scope: Schema.Literals(["shared", "session"])
+}) {
+  override get message(): string {
+    return this.scope === "session"
+      ? `service ${this.service} has session scope: open a session, with \`session\` or \`sessionProxy\``
+      : `service ${this.service} is shared and has no sessions: use \`client\` or \`proxy\``
+  }
+}
+
 /** Why a client does not come about. @since 0.1.0 */
 export type ConnectFailure =
   | AdmissionDenied
@@ -254,9 +271,32 @@ export class AsterClient extends Context.Service<
     readonly client: <Methods extends Rpc.Any>(
       service: Service.WithMethods<Methods>,
       options?: ClientOptions
-    ) => Effect.Effect<Caller.Client<Methods>, ServiceNotOffered | ContractDiffers.ContractDiffers>
+    ) => Effect.Effect<
+      Caller.Client<Methods>,
+      ServiceNotOffered | ServiceScopeMismatch | ContractDiffers.ContractDiffers
+    >
+    /**
+     * Opens a session of a service that has session scope: a client whose calls take turns, and which the server keeps state
+     * for. It ends with the scope. See `Caller.session`.
+     */
+    readonly session: <Methods extends Rpc.Any>(
+      service: Service.WithMethods<Methods>,
+      options?: ClientOptions
+    ) => Effect.Effect<
+      Caller.Client<Methods>,
+      ServiceNotOffered | ServiceScopeMismatch | ContractDiffers.ContractDiffers | RpcError,
+      Scope.Scope
+    >
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */
-    readonly proxy: (service: string, version?: number) => Effect.Effect<DynamicClient.DynamicClient, ServiceNotOffered>
+    readonly proxy: (
+      service: string,
+      version?: number
+    ) => Effect.Effect<DynamicClient.DynamicClient, ServiceNotOffered | ServiceScopeMismatch>
+    /** A session without definitions: JSON in, JSON out. Without a version, of the newest that is offered. */
+    readonly sessionProxy: (
+      service: string,
+      version?: number
+    ) => Effect.Effect<DynamicClient.DynamicClient, ServiceNotOffered | ServiceScopeMismatch | RpcError, Scope.Scope>
     /**
      * Blobs at this consumer, those of the producer by hash alone. They are kept in memory, or in `blobs` under the
      * storage path where there is one; nothing is opened before they are used.
@@ -393,6 +433,21 @@ const connect = Effect.fnUntraced(function* (
         )
       : Effect.succeed(found)
   }
+  const scoped = Effect.fnUntraced(function* (name: string, version: number | undefined, scope: "shared" | "session") {
+    const summary = yield* find(name, version)
+    if (summary.pattern === scope) return summary
+    return yield* new ServiceScopeMismatch({ service: name, scope: summary.pattern })
+  })
+  const typed = Effect.fnUntraced(function* (
+    service: Service.Any,
+    scope: "shared" | "session",
+    clientOptions: ClientOptions | undefined
+  ) {
+    const summary = yield* scoped(service.name, service.version, scope)
+    const encoding = clientOptions?.encoding ?? encodingOf(summary)
+    yield* compare(service, summary, encoding, clientOptions?.contractMismatch)
+    return callerOptions(summary, encoding, clientOptions?.interceptors)
+  })
   const warned = new Set<string>()
   const compare = (service: Service.Any, summary: ServiceSummary, encoding: Encoding, own?: ContractDiffers.Policy) => {
     const policy = own ?? options.contractMismatch ?? ContractDiffers.defaultPolicy(summary, encoding)
@@ -418,13 +473,17 @@ const connect = Effect.fnUntraced(function* (
     docs,
     node,
     client: Effect.fnUntraced(function* (service, clientOptions) {
-      const summary = yield* find(service.name, service.version)
-      const encoding = clientOptions?.encoding ?? encodingOf(summary)
-      yield* compare(service, summary, encoding, clientOptions?.contractMismatch)
-      return Caller.make(service, callerOptions(summary, encoding, clientOptions?.interceptors))
+      return Caller.make(service, yield* typed(service, "shared", clientOptions))
     }),
-    proxy: (service, version) =>
-      Effect.map(find(service, version), (summary) => DynamicClient.make(service, callerOptions(summary, "json")))
+    session: Effect.fnUntraced(function* (service, clientOptions) {
+      return yield* Caller.session(service, yield* typed(service, "session", clientOptions))
+    }),
+    proxy: Effect.fnUntraced(function* (service, version) {
+      return DynamicClient.make(service, callerOptions(yield* scoped(service, version, "shared"), "json"))
+    }),
+    sessionProxy: Effect.fnUntraced(function* (service, version) {
+      return yield* DynamicClient.session(service, callerOptions(yield* scoped(service, version, "session"), "json"))
+    })
   })
 })
 

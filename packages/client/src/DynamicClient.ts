@@ -9,7 +9,8 @@ import * as MessageCodec from "@aster-effect/core/message/MessageCodec"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Wire from "@aster-effect/core/message/Wire"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 
 /** A JSON object with the fields of a message. @since 0.1.0 */
@@ -44,9 +45,18 @@ const messages: { readonly request: typeof Wire.Any; readonly response: typeof W
 const [codec] = MessageCodec.compileAll([Wire.Any])
 
 /** @since 0.1.0 */
-export const make = (service: string, options: Caller.Options): DynamicClient => {
-  const call = <P extends Rpc.Any>(method: P): Rpc.Caller<P> =>
-    Caller.makeCall(service, method, codec, codec, { ...options, encoding: "json" }) as Rpc.Caller<P>
+export const make = (service: string, options: Caller.Options): DynamicClient =>
+  from(service, (...method) => Caller.makeCall(...method, { ...options, encoding: "json" }))
+
+/** A session of a service; it ends with the scope. @since 0.1.0 */
+export const session = (
+  service: string,
+  options: Caller.Options
+): Effect.Effect<DynamicClient, RpcError, Scope.Scope> =>
+  Effect.map(Caller.openSession(service, { ...options, encoding: "json" }), (makeCall) => from(service, makeCall))
+
+const from = (service: string, makeCall: Caller.MakeCall): DynamicClient => {
+  const call = <P extends Rpc.Any>(method: P): Rpc.Caller<P> => makeCall(service, method, codec, codec) as Rpc.Caller<P>
   return {
     unary: (method, request, callOptions) => call(Rpc.unary(method, messages))(request ?? {}, callOptions),
     serverStream: (method, request, callOptions) =>

@@ -172,6 +172,8 @@ export interface AsterServerOptions<S extends Service.Any = Service.Any> extends
    * that find no room wait for it, as long as `requestTimeout`. Default 512 MiB.
    */
   readonly maxDecodedBytes?: number | undefined
+  /** How long a session may be without a call before it is ended. Default 30 minutes. */
+  readonly sessionIdleTimeout?: Duration.Input | undefined
   /** For running calls when the server drains or closes. Default 10 seconds. */
   readonly gracePeriod?: Duration.Input | undefined
   /** Connections served at a time. Default 1,024. */

@@ -62,6 +62,7 @@ export const serve = Effect.fnUntraced(function* (
   const peer = {
     id: connection.remoteId,
     budget,
+    draining,
     get attributes() {
       return attributesOf(connection.remoteId)
     }

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { CliFailure, refused } from "../CliFailure.ts"
 import * as Progress from "../Progress.ts"
@@ -85,19 +86,21 @@ const print = <E>(answers: Stream.Stream<unknown, E>, lines: boolean): Effect.Ef
     )
   })
 
-/** Calls once and prints what comes back. */
+/** Calls once, in a session of its own where the service has sessions, and prints what comes back. */
 export const call = Effect.fnUntraced(function* (
   aster: AsterClient["Service"],
   options: Call
-): Effect.fn.Return<void, CliFailure | ServiceNotOffered> {
+): Effect.fn.Return<void, CliFailure | ServiceNotOffered, Scope.Scope> {
   const summary = aster.services.find(({ name }) => name === options.service)
-  if (summary?.pattern === "session") {
-    return yield* refused(`${options.service} is a session service, and aster call cannot open sessions yet`)
-  }
-  const proxy = yield* aster.proxy(options.service)
+  const proxy = yield* (
+    summary?.pattern === "session" ? aster.sessionProxy(options.service) : aster.proxy(options.service)
+  ).pipe(
+    Effect.catchTag("ServiceScopeMismatch", (error) => refused(error.message)),
+    Effect.catchTag("RpcError", (error) => Effect.fail(explained(options, error)))
+  )
   const timeout = Math.max(1, options.deadline - (yield* Clock.currentTimeMillis))
   const answers = answersOf(proxy, options, { timeout, metadata: options.metadata }).pipe(
     Stream.mapError((error) => (error instanceof CliFailure ? error : explained(options, error)))
   )
   yield* Progress.during(`Calling ${options.service}.${options.method}`, print(answers, options.lines))
-})
+}, Effect.scoped)

@@ -7,17 +7,21 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Interceptor from "../interceptor/Interceptor.ts"
+import { MAX_HANDLER_TIMEOUT_S } from "../Limits.ts"
 import * as MessageCodec from "../message/MessageCodec.ts"
 import type { Pattern } from "../message/WireType.ts"
 import type * as Rpc from "../service/Rpc.ts"
 import type * as Service from "../service/Service.ts"
 import type { CallChannel } from "../wire/CallChannel.ts"
 import * as DeclaredError from "../wire/DeclaredError.ts"
-import type { RpcError } from "../wire/RpcError.ts"
+import { RpcError } from "../wire/RpcError.ts"
 import * as clientCall from "./internal/clientCall.ts"
-import { headerFrame } from "./internal/openCall.ts"
+import { callHeader, type CompiledMethod, streamHeaders } from "./internal/openCall.ts"
+import { ClientSession } from "./internal/sessionClient.ts"
 
 /** @since 0.1.0 */
 export interface Options {
@@ -45,13 +49,81 @@ export type Client<Methods extends Rpc.Any> = { readonly [M in Methods as M["nam
 export const make = <Methods extends Rpc.Any>(
   service: Service.WithMethods<Methods>,
   options: Options
+): Client<Methods> => clientOf(service, (...method) => makeCall(...method, options))
+
+const clientOf = <Methods extends Rpc.Any>(
+  service: Service.WithMethods<Methods>,
+  call: (
+    service: string,
+    method: Rpc.Any,
+    request: MessageCodec.MessageCodec<unknown>,
+    response: MessageCodec.MessageCodec<unknown>
+  ) => unknown
 ): Client<Methods> => {
   const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
   const calls = service.methods.map((method, i): readonly [string, unknown] => [
     method.name,
-    makeCall(service.name, method, codecs[2 * i]!, codecs[2 * i + 1]!, options)
+    call(service.name, method, codecs[2 * i]!, codecs[2 * i + 1]!)
   ])
   return Object.fromEntries(calls) as Client<Methods>
+}
+
+/** Calls of a session take turns, so each has an end: what servers of release 0.1.2 allow a handler. */
+const SESSION_CALL_TIMEOUT = Duration.seconds(MAX_HANDLER_TIMEOUT_S)
+
+/**
+ * Opens a session of a service: a client whose calls take turns on one stream, and share what the server's handlers keep.
+ * A call that is given up is cancelled, and the session goes on. Where the server ends the session, or loses it, later calls
+ * fail with UNAVAILABLE. The session ends with the scope.
+ *
+ * @since 0.1.0
+ */
+export const session = Effect.fnUntraced(function* <Methods extends Rpc.Any>(
+  service: Service.WithMethods<Methods>,
+  options: Options
+): Effect.fn.Return<Client<Methods>, RpcError, Scope.Scope> {
+  const open = yield* openSession(service.name, options)
+  return clientOf(service, (...method) => open(...method))
+})
+
+/**
+ * Opens a session of a service by name: answers the function that makes its calls.
+ *
+ * @since 0.1.0
+ */
+export const openSession = Effect.fnUntraced(function* (
+  service: string,
+  options: Options
+): Effect.fn.Return<MakeCall, RpcError, Scope.Scope> {
+  const encoding = options.encoding ?? "xlang"
+  const header = streamHeaders(
+    { service, version: options.version, method: "", pattern: "bidi_stream", idempotent: false },
+    encoding
+  )({ callId: crypto.randomUUID(), metadata: new Map(), deadline: undefined } as never)
+  const { client } = yield* Effect.acquireRelease(
+    Effect.map(options.open("bidi_stream", header.length), (channel) => ({
+      channel,
+      client: new ClientSession(channel, encoding)
+    })),
+    ({ client }) => client.close
+  )
+  yield* Effect.mapError(client.send(header), ({ detail }) => RpcError.of("UNAVAILABLE", detail))
+  return (name, method, request, response) =>
+    compile(name, method, request, response, options, {
+      open: () => client.open(method.pattern),
+      header: callHeader(encoding),
+      timeout: method.timeout ?? SESSION_CALL_TIMEOUT
+    })
+})
+
+/** Makes the function that calls a method. @since 0.1.0 */
+export interface MakeCall {
+  (
+    service: string,
+    method: Rpc.Any,
+    request: MessageCodec.MessageCodec<unknown>,
+    response: MessageCodec.MessageCodec<unknown>
+  ): unknown
 }
 
 /**
@@ -65,6 +137,18 @@ export const makeCall = (
   request: MessageCodec.MessageCodec<unknown>,
   response: MessageCodec.MessageCodec<unknown>,
   options: Options
+): unknown => compile(service, method, request, response, options, undefined)
+
+/** What is different in a session. */
+type InSession = Pick<CompiledMethod, "header" | "open" | "timeout">
+
+const compile = (
+  service: string,
+  method: Rpc.Any,
+  request: MessageCodec.MessageCodec<unknown>,
+  response: MessageCodec.MessageCodec<unknown>,
+  options: Options,
+  session: InSession | undefined
 ): unknown => {
   const encoding = options.encoding ?? "xlang"
   const called = {
@@ -77,14 +161,16 @@ export const makeCall = (
   return clientCall.compile(
     {
       called,
-      timeout: method.timeout,
       request,
       response,
       encoding,
       peer: options.peer,
-      open: (size) => options.open(method.pattern, size),
       declaredError: DeclaredError.decoder(method.error, ...method.interceptors.map(({ error }) => error)),
-      plainHeader: headerFrame(called, encoding, "", new Map(), 0)
+      ...(session ?? {
+        timeout: method.timeout,
+        open: (size) => options.open(method.pattern, size),
+        header: streamHeaders(called, encoding)
+      })
     },
     Interceptor.compose(options.interceptors ?? [], called)
   )

@@ -21,7 +21,14 @@ import { CodecError } from "../message/CodecError.ts"
 import type * as MessageCodec from "../message/MessageCodec.ts"
 import type { Implementation } from "../service/Service.ts"
 import type { CallChannel } from "../wire/CallChannel.ts"
-import { decodeHeader, encodingOf, metadataOf, statusOf, type StreamHeader } from "../wire/Control.ts"
+import {
+  decodeHeader,
+  encodingOf,
+  metadataOf,
+  SERIALIZATION_MODE,
+  statusOf,
+  type StreamHeader
+} from "../wire/Control.ts"
 import * as Frame from "../wire/Frame.ts"
 import { FrameReader } from "../wire/FrameReader.ts"
 import { FrameWriter } from "../wire/FrameWriter.ts"
@@ -32,6 +39,7 @@ import { answer, completedCalls, failure, statusOfCause } from "./internal/callA
 import { CallInFlight, type CallLimits, fail } from "./internal/callInFlight.ts"
 import { compile, type CompiledService } from "./internal/compiledService.ts"
 import { Handlers } from "./internal/handlers.ts"
+import { serveSession, type SessionOptions } from "./internal/sessionServer.ts"
 
 /**
  * Two implementations claim the same service name and version.
@@ -68,6 +76,8 @@ export interface Options {
    * that find no room wait for it, as long as `requestTimeout`. Default 512 MiB.
    */
   readonly maxDecodedBytes?: number | undefined
+  /** How long a session may be without a call before it is ended. Default 30 minutes. */
+  readonly sessionIdleTimeout?: Duration.Input | undefined
 }
 
 /** Who is at the other end of a channel. @since 0.1.0 */
@@ -78,6 +88,8 @@ export interface CallPeer {
   readonly attributes: ReadonlyMap<string, string>
   /** What its requests may take in memory. Default: a share that all peers without one have in common. */
   readonly budget?: PeerBudget | undefined
+  /** Completes when no more calls are to be taken: sessions end at the next moment without a call. Default never. */
+  readonly draining?: Effect.Effect<void> | undefined
 }
 
 /** The process itself, for calls that do not cross a network. @since 0.1.0 */
@@ -147,6 +159,7 @@ export const make = Effect.fnUntraced(function* (
     services,
     versionFallback: options.versionFallback ?? true,
     silent,
+    sessionIdleTimeout: Duration.fromInputUnsafe(options.sessionIdleTimeout ?? "30 minutes"),
     budget: budget.join(""),
     limits: {
       handlers,
@@ -172,6 +185,7 @@ interface Settings {
   readonly versionFallback: boolean
   /** Calls whose peer has not sent its header yet. */
   readonly silent: IdleTimeout
+  readonly sessionIdleTimeout: Duration.Duration
   readonly budget: PeerBudget
   readonly limits: CallLimits
   /** Services whose version fallback has been logged. */
@@ -213,6 +227,7 @@ const handle = Effect.fnUntraced(function* (
     const frames = new FrameWriter(encodingOf(frame.payload), false)
     return yield* answer(settings.limits, channel, frames, statusOfCause(opened.cause))
   }
+  if (!(opened.value instanceof CallInFlight)) return yield* serveSession(opened.value)
   const call = opened.value
   yield* Metric.update(startedCalls, 1)
   yield* Effect.ensuring(
@@ -231,7 +246,7 @@ const open = (
   reader: FrameReader,
   frame: Frame.Frame,
   peer: CallPeer
-): Effect.Effect<CallInFlight, RpcError> => {
+): Effect.Effect<CallInFlight | SessionOptions, RpcError> => {
   if ((frame.flags & Frame.HEADER) === 0) return fail("INTERNAL", "the first frame of a stream has to be a header")
   if (frame.payload.length > MAX_HEADER_SIZE) {
     return fail("RESOURCE_EXHAUSTED", `a header of ${frame.payload.length} bytes, at most ${MAX_HEADER_SIZE}`)
@@ -250,9 +265,23 @@ const open = (
   const { service, fallback } = found
   const { scope, version } = service.implementation.service
   if (scope === "session") {
-    return header.method === ""
-      ? fail("UNIMPLEMENTED", `service '${header.service}' has session scope, which this server does not serve`)
-      : fail("FAILED_PRECONDITION", `service '${header.service}' has session scope; open a session to call it`)
+    if (header.method !== "") {
+      return fail("FAILED_PRECONDITION", `service '${header.service}' has session scope; open a session to call it`)
+    }
+    // Sessions of the reference are opened in either encoding, whatever modes the service declares.
+    const json = encodingOf(frame.payload) === "json" || header.serializationMode === SERIALIZATION_MODE.json
+    return Effect.succeed({
+      limits: settings.limits,
+      channel,
+      reader,
+      service,
+      header,
+      encoding: json ? "json" : "xlang",
+      peer,
+      budget: peer.budget ?? settings.budget,
+      idleTimeout: settings.sessionIdleTimeout,
+      draining: peer.draining ?? Effect.never
+    })
   }
   if (header.method === "")
     return fail("FAILED_PRECONDITION", `service '${header.service}' is shared and has no sessions`)

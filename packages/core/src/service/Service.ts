@@ -82,6 +82,11 @@ type ServicesOf<M, H> =
  */
 export interface Implementation {
   readonly service: Any
+  /**
+   * Makes the handlers of one session, where the service has session scope; `handlers` is empty then. What it acquires
+   * lives as long as the session.
+   */
+  readonly session: Effect.Effect<Implementation["handlers"], unknown, EffectScope.Scope> | undefined
   readonly handlers: { readonly [method: string]: (request: never) => unknown }
   readonly context: Context.Context<never>
 }
@@ -132,7 +137,7 @@ export interface Service<
   ) => Service<Name, Methods | Rpc.Within<Added[number], I>, Version, I>
   /**
    * Handlers as a layer, which a server finds in its context. `build` may be an Effect that acquires what the handlers
-   * share. What a handler needs is taken from the layer's context, and so are the interceptors that the service and its
+   * share; in a service of session scope it runs for each session, and what it acquires is released with the session. What a handler needs is taken from the layer's context, and so are the interceptors that the service and its
    * methods list; `CallContext`, a scope and what the interceptors provide are there per call.
    */
   readonly toLayer: <H extends HandlersOf<Methods>, EX = never, RX = never>(
@@ -287,8 +292,13 @@ const build = <Name extends string, Methods extends Rpc.Any, Version extends num
       Layer.effect(
         key,
         Effect.gen(function* () {
+          const context = yield* Effect.context<never>()
+          if (parts.scope === "session") {
+            const session = Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers)
+            return { service, session: session as NonNullable<Implementation["session"]>, handlers: {}, context }
+          }
           const built = Effect.isEffect(handlers) ? yield* handlers : handlers
-          return { service, handlers: built as Implementation["handlers"], context: yield* Effect.context<never>() }
+          return { service, session: undefined, handlers: built as Implementation["handlers"], context }
         })
       ) as never
   }

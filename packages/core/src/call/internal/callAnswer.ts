@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import type { CallChannel } from "../../wire/CallChannel.ts"
-import { type RpcStatus, statusOf } from "../../wire/Control.ts"
+import { type RpcStatus, SESSION_ALIVE, statusOf } from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import { type FailureName, isRpcError, RpcError } from "../../wire/RpcError.ts"
@@ -19,9 +19,10 @@ export const answer = Effect.fnUntraced(function* (
   limits: CallLimits,
   channel: CallChannel,
   frames: FrameWriter,
-  status: RpcStatus
+  status: RpcStatus,
+  withoutTrailer = false
 ) {
-  frames.trailer(status)
+  if (!withoutTrailer) frames.trailer(status)
   yield* count(status)
   const bytes = frames.take()
   // Small answers fit what the network buffers for a stream; only large ones can be held up by a peer that does not read.
@@ -40,11 +41,18 @@ export const failure = (name: FailureName, message: string): RpcStatus => status
 
 /** The status of a failed call. Undeclared errors and defects are logged here and never leave the process. */
 export const outcome = (call: CallInFlight, cause: Cause.Cause<unknown>): Effect.Effect<RpcStatus> => {
-  const status = declared(call, cause)
-  return status === undefined
-    ? Effect.as(logDefect(call, cause), failure("INTERNAL", "internal error"))
-    : Effect.succeed(statusOf(status))
+  const error = declared(call, cause)
+  const status = error === undefined ? failure("INTERNAL", "internal error") : statusOf(error)
+  const said = call.inSession ? sessionGoesOn(status) : status
+  return error === undefined ? Effect.as(logDefect(call, cause), said) : Effect.succeed(said)
 }
+
+/** The failure of a call after which its session goes on. */
+export const sessionGoesOn = (status: RpcStatus): RpcStatus => ({
+  ...status,
+  detailKeys: [SESSION_ALIVE, ...status.detailKeys],
+  detailValues: ["alive", ...status.detailValues]
+})
 
 /** A failure that callers may see; undefined for defects and what the method does not declare. */
 export const declared = (call: CallInFlight, cause: Cause.Cause<unknown>): RpcError | undefined => {

@@ -34,6 +34,8 @@ export class CallInFlight {
   gone = false
   /** The handler, from when it first waits until it has ended. */
   handler: Fiber.Fiber<unknown, unknown> | undefined
+  /** Within a session a single response stands without a trailer. */
+  inSession = false
   readonly budget: PeerBudget
   /** What the requests that are held take. */
   #held = 0

@@ -1,12 +1,13 @@
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Call } from "../../interceptor/CallContext.ts"
+import { type Call, CallContext } from "../../interceptor/CallContext.ts"
 import { Answer, type Chain, mapMessages, type Messages } from "../../interceptor/Interceptor.ts"
 import { CodecError } from "../../message/CodecError.ts"
 import type * as Rpc from "../../service/Rpc.ts"
@@ -98,7 +99,10 @@ const writeRequest = (
 const NO_METADATA: ReadonlyMap<string, string> = new Map()
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
 
-/** The call as interceptors see it. */
+/**
+ * The call as interceptors see it. A call that a handler makes has no more time than the handler's own: who waits for it
+ * will not wait longer.
+ */
 const prepare = (method: CompiledMethod, options: Rpc.CallOptions | undefined): Effect.Effect<Call, RpcError> => {
   const timeout = options?.timeout === undefined ? method.timeout : Duration.fromInputUnsafe(options.timeout)
   const metadata = options?.metadata === undefined ? NO_METADATA : new Map(Object.entries(options.metadata))
@@ -113,8 +117,13 @@ const prepare = (method: CompiledMethod, options: Rpc.CallOptions | undefined): 
     attributes: NO_ATTRIBUTES,
     deadline
   })
-  if (timeout === undefined || !Duration.isFinite(timeout)) return Effect.succeed(call(undefined))
-  return Effect.map(Clock.currentTimeMillis, (now) => call(Math.trunc(now + Duration.toMillis(timeout))))
+  return Effect.withFiber((fiber) => {
+    const outer = Context.getOrUndefined(fiber.context as Context.Context<CallContext>, CallContext)?.deadline
+    if (timeout === undefined || !Duration.isFinite(timeout)) return Effect.succeed(call(outer))
+    const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    const own = Math.trunc(now + Duration.toMillis(timeout))
+    return Effect.succeed(call(outer === undefined ? own : Math.min(own, outer)))
+  })
 }
 
 /** Bounds an effect by the call's deadline: locally, whatever the server does. */

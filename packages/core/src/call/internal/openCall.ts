@@ -8,7 +8,14 @@ import { CodecError } from "../../message/CodecError.ts"
 import type * as MessageCodec from "../../message/MessageCodec.ts"
 import { type CallChannel, isChannelError } from "../../wire/CallChannel.ts"
 import { decompress, decompressWithin } from "../../wire/Compression.ts"
-import { decodeStatus, encodeHeader, errorOf, pairsOf, SERIALIZATION_MODE } from "../../wire/Control.ts"
+import {
+  decodeStatus,
+  encodeCallHeader,
+  encodeHeader,
+  errorOf,
+  pairsOf,
+  SERIALIZATION_MODE
+} from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import { FrameReader } from "../../wire/FrameReader.ts"
 import { FrameWriter } from "../../wire/FrameWriter.ts"
@@ -28,8 +35,8 @@ export interface CompiledMethod {
   /** Opens a channel, given how many bytes leave at first. */
   readonly open: (size: number) => Effect.Effect<CallChannel, RpcError>
   readonly declaredError: (error: RpcError) => unknown
-  /** Header frame of a call that sets nothing for itself. */
-  readonly plainHeader: Uint8Array
+  /** The frame that a call begins with. */
+  readonly header: (call: Call) => Uint8Array
 }
 
 /** What one call sends: the frames that leave at once, and what follows them. */
@@ -55,40 +62,53 @@ export interface OpenCall {
   metadata: ReadonlyMap<string, string>
 }
 
-export const headerFrame = (
-  { method, service, version }: CalledMethod,
-  encoding: MessageCodec.Encoding,
-  callId: string,
-  metadata: ReadonlyMap<string, string>,
-  deadline: number
-): Uint8Array =>
-  Frame.encode(
-    encodeHeader(
-      {
-        service,
-        method,
-        version,
-        callId,
-        deadlineEpochMs: deadline,
-        serializationMode: SERIALIZATION_MODE[encoding],
-        metadataKeys: [...metadata.keys()],
-        metadataValues: [...metadata.values()]
-      },
-      encoding
-    ),
-    Frame.HEADER
-  )
+/** The header frames of a method's calls; calls that set nothing for themselves share one. */
+export const streamHeaders = (called: CalledMethod, encoding: MessageCodec.Encoding): CompiledMethod["header"] => {
+  const frame = (callId: string, metadata: ReadonlyMap<string, string>, deadline: number) =>
+    Frame.encode(
+      encodeHeader(
+        {
+          service: called.service,
+          method: called.method,
+          version: called.version,
+          callId,
+          deadlineEpochMs: deadline,
+          serializationMode: SERIALIZATION_MODE[encoding],
+          metadataKeys: [...metadata.keys()],
+          metadataValues: [...metadata.values()]
+        },
+        encoding
+      ),
+      Frame.HEADER
+    )
+  const plain = frame("", NO_METADATA, 0)
+  return ({ callId, deadline, metadata }) =>
+    deadline === undefined && callId === "" && metadata.size === 0 ? plain : frame(callId, metadata, deadline ?? 0)
+}
+
+/** The frame that a call in a session begins with. */
+export const callHeader =
+  (encoding: MessageCodec.Encoding): CompiledMethod["header"] =>
+  ({ callId, deadline, metadata, method }) =>
+    Frame.encode(
+      encodeCallHeader(
+        {
+          method,
+          callId,
+          deadlineEpochMs: deadline ?? 0,
+          metadataKeys: [...metadata.keys()],
+          metadataValues: [...metadata.values()]
+        },
+        encoding
+      ),
+      Frame.CALL
+    )
 
 /** Opens a channel for the header and what leaves with it. */
 export const open = (method: CompiledMethod, call: Call, input: Input): Effect.Effect<OpenCall, RpcError> =>
   Effect.suspend(() => {
-    const plain = call.deadline === undefined && call.callId === "" && call.metadata.size === 0
     const frames = new FrameWriter(method.encoding, method.encoding === "xlang")
-    frames.raw(
-      plain
-        ? method.plainHeader
-        : headerFrame(method.called, method.encoding, call.callId, call.metadata, call.deadline ?? 0)
-    )
+    frames.raw(method.header(call))
     // A request that cannot be written must not cost a stream.
     return Effect.andThen(
       input.first(frames),

@@ -93,7 +93,7 @@ const single = (run: Run): Serve =>
     const unwritten = Exit.isSuccess(exit) ? write(call, exit.value) : undefined
     const ended = unwritten === undefined ? exit : yield* Effect.exit(unwritten)
     const status = Exit.isSuccess(ended) ? okWith(call.metadata) : yield* outcome(call, ended.cause)
-    yield* answer(call.limits, call.channel, call.frames, status)
+    yield* answer(call.limits, call.channel, call.frames, status, call.inSession && status.code === 0)
   })
 
 const respondOnce: Respond = (out, messages) => {
