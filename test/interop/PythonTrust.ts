@@ -112,7 +112,10 @@ export const operations = (ask: Ask) => ({
       { path, environment },
       Schema.Struct({
         text: Schema.String,
-        json: Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
+        json: Schema.Record(
+          Schema.String,
+          Schema.Record(Schema.String, Schema.Struct({ value: Schema.Unknown, source: Schema.Unknown }))
+        )
       })
     )
 })

@@ -190,15 +190,16 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
         ]
         const ask = (credential: string) => present({ address, credential, secret_key: own.secret_key })
         for (const [title, credential] of admits) {
-          const { services: offered, ...reply } = yield* ask(credential)
+          const { registry_namespace, services: offered, ...reply } = yield* ask(credential)
           const welcome = {
             admitted: true,
             attributes,
-            registry_namespace: "",
             root_pubkey: root.publicKey,
             reason: ""
           }
           assert.deepStrictEqual(reply, welcome, title)
+          // Where the contracts are published, which nobody is told who is denied.
+          assert.match(String(registry_namespace), /^[0-9a-f]{64}$/, title)
           assert.strictEqual(offered.length, 2)
         }
         const other = { endpointId }
