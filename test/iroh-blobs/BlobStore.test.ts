@@ -105,6 +105,35 @@ const suite = (name: string, layer: Effect.Effect<Layer.Layer<BlobStore, unknown
     )
 
     test(
+      "takes nothing after a blob's end, nor names that have no UTF-8 form",
+      Effect.gen(function* () {
+        const store = yield* BlobStore
+        const writer = yield* store.create
+        yield* writer.write(blobOf(100, 1))
+        yield* writer.finish({ tag: "auto" })
+        assert.strictEqual((yield* Effect.flip(writer.write(blobOf(1, 1))))._tag, "BlobStoreError")
+        assert.strictEqual((yield* Effect.flip(writer.finish()))._tag, "BlobStoreError")
+        const content = raw(hashOf(blobOf(100, 1)))
+        const refused = yield* Effect.flip(store.tags.set("a\ud800", content))
+        assert.include(refused.message, "surrogate")
+        const names = yield* Stream.runCollect(store.tags.list())
+        assert.deepStrictEqual(
+          names.map(({ name }) => name),
+          ["auto"]
+        )
+        for (const [offset, length] of [
+          [NaN, 1],
+          [0, 0.5],
+          [-1, 1],
+          [0, 101]
+        ] as const) {
+          const blob = yield* store.open(content.hash)
+          assert.strictEqual((yield* Effect.flip(blob.read("data", offset, length)))._tag, "BlobStoreError")
+        }
+      })
+    )
+
+    test(
       "takes a blob in pieces, in any order",
       Effect.gen(function* () {
         const store = yield* BlobStore

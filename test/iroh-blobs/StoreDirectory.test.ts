@@ -239,7 +239,7 @@ describe("a store that is not as it was left", () => {
         ),
         { said }
       )
-      assert.match(said.join(), new RegExp(`no file any more.*${firstHash}`))
+      assert.match(said.join(), new RegExp(`file is gone.*${firstHash}`))
     }).pipe(Effect.scoped)
   )
 

@@ -38,7 +38,7 @@ const opening = Effect.fnUntraced(function* (
     )
   if (lost.length > 0) {
     yield* Effect.logWarning(
-      `${lost.length} blobs of the store at ${root} have no file any more (${lost[0]}); they count as missing: put the ` +
+      `Of ${lost.length} blobs of the store at ${root} the file is gone (${lost[0]}); they count as missing: put the ` +
         `files back, or add or download them again`
     )
   }
@@ -89,8 +89,8 @@ const databasePath = async (root: string, readOnly: boolean): Promise<string> =>
 
 const report = (root: string, strays: ReadonlyArray<BlobHash.BlobHash>) =>
   Effect.logWarning(
-    `${strays.length} files of blobs in ${join(root, "data")} have no record in blobs.db, which may be new or an older ` +
-      `copy; they are left alone. Restore blobs.db, or have them verified and recorded again (aster blobs verify)`
+    `In ${join(root, "data")} there are files of blobs (${strays.length}) without a record in blobs.db, which may be new or an ` +
+      `older copy; they are left alone. Restore blobs.db, or have them verified and recorded again (aster blobs verify)`
   )
 
 const recover = Effect.fnUntraced(function* (
