@@ -475,6 +475,94 @@ export const contract = (
       }))
   })
 
+  describe(`${name}: streams of one direction`, () => {
+    /** One that both sides know of. */
+    const uni = Effect.fnUntraced(function* (from: Connection, to: Connection) {
+      const send = yield* from.openUni
+      yield* send.write(text("!"))
+      const recv = yield* to.acceptUni
+      yield* recv.read()
+      const pair = { send, recv }
+      yield* Effect.addFinalizer(() => Effect.succeed(pair))
+      return pair
+    })
+
+    test("both sides open them, and each reads only the other's", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const there = yield* uni(client, server)
+        const back = yield* uni(server, client)
+        const bytes = pattern(300_000)
+        const writing = yield* Effect.forkChild(
+          Effect.andThen(Effect.andThen(there.send.write(bytes), there.send.finish), back.send.finish)
+        )
+        assert.isTrue(Buffer.from(bytes).equals(yield* readAll(there.recv)))
+        assert.isUndefined(yield* back.recv.read())
+        yield* Fiber.join(writing)
+      }))
+
+    test("a reset and a stop reach the other side, and no other stream", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const [one, two, three] = yield* Effect.all([uni(client, server), uni(client, server), uni(client, server)])
+        yield* one.send.reset(42)
+        const seen = yield* reason(one.recv.read())
+        assert.strictEqual(seen._tag === "StreamReset" && seen.code, 42)
+        yield* two.recv.stop(9)
+        const writes = Effect.forever(Effect.andThen(two.send.write(pattern(1000)), Effect.sleep(1)))
+        const stopped = yield* reason(writes)
+        assert.strictEqual(stopped._tag === "StreamStopped" && stopped.code, 9)
+        yield* three.send.write(text("still here"))
+        assert.deepStrictEqual(yield* three.recv.read(), text("still here"))
+      }))
+
+    test("one that nobody reads holds up its writer, and not the next one", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const stuck = yield* uni(client, server)
+        const writing = yield* Effect.forkChild(Effect.exit(stuck.send.write(pattern(8 << 20))))
+        const next = yield* uni(client, server)
+        yield* next.send.write(text("next"))
+        assert.deepStrictEqual(yield* next.recv.read(), text("next"))
+        yield* stuck.send.reset(0)
+        yield* Fiber.join(writing)
+      }))
+
+    test("100 may be open, and each that ends makes room for another", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        let opened = 0
+        const opening = yield* Effect.forkChild(
+          Effect.gen(function* () {
+            for (; opened < 250; opened++) {
+              const send = yield* client.openUni
+              yield* send.write(Uint8Array.of(opened))
+              yield* send.finish
+            }
+          })
+        )
+        for (let before = -1; before < opened; yield* Effect.sleep("200 millis")) before = opened
+        assert.isAtMost(opened, 100)
+        for (let i = 0; i < 250; i++) assert.deepStrictEqual(yield* readAll(yield* server.acceptUni), Uint8Array.of(i))
+        yield* Fiber.join(opening)
+      }))
+
+    test("interrupted opening and accepting lose none", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        for (let i = 0; i < 20; i++) {
+          const accepting = yield* Effect.forkChild(server.acceptUni, { startImmediately: true })
+          yield* Fiber.interrupt(accepting)
+        }
+        for (let i = 0; i < 20; i++) {
+          const { recv, send } = yield* uni(client, server)
+          yield* send.write(Uint8Array.of(i))
+          yield* send.finish
+          assert.deepStrictEqual(yield* readAll(recv), Uint8Array.of(i))
+        }
+      }))
+  })
+
   describe(`${name}: interruption`, () => {
     test("an interrupted read returns at once and loses nothing", () =>
       Effect.gen(function* () {
