@@ -721,17 +721,13 @@ describe("sizes", () => {
     served(
       Effect.fnUntraced(function* (connection) {
         const digits = "9".repeat(10_000_000)
-        for (const [json, code] of [
-          [`{"big":${digits}}`, INVALID_ARGUMENT],
-          [`{"index":{"${digits}":""}}`, INVALID_ARGUMENT],
-          // As an untyped value it is a number, and too large for one.
-          [`{"anything":${digits}}`, OK]
-        ] as const) {
+        // As an untyped value too: it is infinite as a number, which JSON could not give back.
+        for (const json of [`{"big":${digits}}`, `{"index":{"${digits}":""}}`, `{"anything":${digits}}`]) {
           const started = cpuTime()
           const { status } = yield* exchange(connection, {
             bytes: [header({ method: "echo" }), zipped(utf8.encode(json))]
           })
-          assert.strictEqual(status?.code, code)
+          assert.strictEqual(status?.code, INVALID_ARGUMENT)
           assert.isBelow(cpuTime() - started, 2_000)
         }
       })
