@@ -35,6 +35,22 @@ export const Request = Schema.Struct({
   ticket: Schema.optionalKey(Schema.String),
   format: Schema.optionalKey(Schema.Literals(["raw", "hashSeq"])),
   path: Schema.optionalKey(Schema.String),
+  doc: Schema.optionalKey(Schema.String),
+  author: Schema.optionalKey(Schema.String),
+  secret: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Content),
+  value: Schema.optionalKey(Content),
+  prefix: Schema.optionalKey(Content),
+  len: Schema.optionalKey(Schema.Int),
+  write: Schema.optionalKey(Schema.Boolean),
+  latest: Schema.optionalKey(Schema.Boolean),
+  byKey: Schema.optionalKey(Schema.Boolean),
+  descending: Schema.optionalKey(Schema.Boolean),
+  empty: Schema.optionalKey(Schema.Boolean),
+  limit: Schema.optionalKey(Schema.Int),
+  offset: Schema.optionalKey(Schema.Int),
+  only: Schema.optionalKey(Schema.Array(Content)),
+  except: Schema.optionalKey(Schema.Array(Content)),
   from: Schema.optionalKey(Schema.Union([Address, Schema.Array(Address)]))
 })
 export type Request = typeof Request.Type

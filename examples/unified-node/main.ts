@@ -1,5 +1,5 @@
 /**
- * A node on loopback with gossip and blobs, told what to do by JSON lines on standard input, with the commands of the Rust
+ * A node on loopback with gossip, blobs and documents, told what to do by JSON lines on standard input, with the commands of the Rust
  * peer of the tests (test/peers/iroh-rs/README.md) where they mean the same. The end of the input is the shutdown.
  */
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
@@ -11,6 +11,7 @@ import { Gossip } from "@aster-effect/iroh-gossip/Gossip"
 import * as GossipProtocol from "@aster-effect/iroh-gossip/GossipProtocol"
 import type { Received, Topic, TopicEvent } from "@aster-effect/iroh-gossip/Topic"
 import * as TopicId from "@aster-effect/iroh-gossip/TopicId"
+import { Docs } from "@aster-effect/iroh-docs/Docs"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { loopback } from "@aster-effect/iroh/NodeOptions"
@@ -27,7 +28,9 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import * as path from "node:path"
 import { parseArgs } from "node:util"
+import { documentCommands } from "./Documents.ts"
 import { addressOf, bytesOf, need, Request, show } from "./Arguments.ts"
 
 const { values } = parseArgs({ options: { secret: { type: "string" }, store: { type: "string" } } })
@@ -71,7 +74,11 @@ const program = Effect.gen(function* () {
   const gossip = yield* Gossip
   const blobs = yield* Blobs
   const book = yield* AddressBook
-  yield* Router.serve({ protocols: [GossipProtocol.protocol, BlobsProtocol.protocol()], gracePeriod: "1 second" })
+  const docs = yield* Docs
+  yield* Router.serve({
+    protocols: [GossipProtocol.protocol, BlobsProtocol.protocol(), docs.protocol],
+    gracePeriod: "1 second"
+  })
   const topics = new Map<TopicId.TopicId, Subscription>()
   const describe = Effect.map(node.address, (addr) => ({
     id: addr.endpointId,
@@ -109,7 +116,8 @@ const program = Effect.gen(function* () {
     return { topic: id }
   })
 
-  const commands: Readonly<Record<string, (request: Request) => Effect.Effect<unknown, unknown>>> = {
+  const commands: Readonly<Record<string, (request: Request) => Effect.Effect<unknown, unknown, Scope.Scope>>> = {
+    ...documentCommands(docs, print),
     "node.addr": () => describe,
     "node.learn": ({ addr }) => Effect.sync(() => book.add(addressOf(need(addr, "addr")))),
     "gossip.subscribe": subscribe,
@@ -157,7 +165,7 @@ const program = Effect.gen(function* () {
     )
   const read = Schema.decodeUnknownEffect(Schema.fromJsonString(Request))
 
-  yield* print({ event: "ready", addr: yield* describe, protocols: ["gossip", "blobs"] })
+  yield* print({ event: "ready", addr: yield* describe, protocols: ["gossip", "blobs", "docs"] })
   yield* Stream.decodeText((yield* Stdio.Stdio).stdin).pipe(
     Stream.splitLines,
     Stream.filter((line) => line.trim() !== ""),
@@ -171,7 +179,9 @@ const program = Effect.gen(function* () {
 }).pipe(Effect.scoped)
 
 const secretKey = values.secret === undefined ? undefined : SecretKey.fromHex(values.secret)
-const live = Layer.mergeAll(Gossip.layerWith(AddressBook.layerMemory({ hints: "all" })), Blobs.layer).pipe(
+const documents = values.store === undefined ? undefined : path.join(values.store, "docs")
+const live = Docs.layer({ directory: documents }).pipe(
+  Layer.provideMerge(Layer.mergeAll(Gossip.layerWith(AddressBook.layerMemory({ hints: "all" })), Blobs.layer)),
   Layer.provideMerge([BlobStore.layer({ directory: values.store }), IrohNode.layer({ ...loopback, secretKey })]),
   Layer.merge(NodeStdio.layer)
 )

@@ -79,4 +79,24 @@ describe("examples/unified-node", () => {
       yield* until(() => ours.child.exitCode === 0, "the end of the input is the end")
     }).pipe(Effect.scoped)
   )
+
+  it.live.skipIf(!hasCargo)(hasCargo ? "and the Rust peer share a document" : "needs cargo", () =>
+    Effect.gen(function* () {
+      const ours = yield* unifiedNode()
+      const theirs = yield* rustPeer()
+      const { doc } = (yield* ours.run("doc.create"))["ok"] as Json
+      yield* ours.run("doc.set", { doc, key: "a", value: "from here" })
+      const { ticket } = (yield* ours.run("doc.share", { doc, write: true }))["ok"] as Json
+      yield* theirs.run("doc.join", { ticket })
+      const count = Effect.orDie(theirs.run("doc.count", { doc }))
+      yield* eventually(count, ({ count }) => count === 1, "theirs has it")
+      yield* theirs.run("doc.set", { doc, key: "b", value: "from there" })
+      const query = Effect.map(ours.run("doc.query", { doc, latest: true }), ({ ok }) => ok as ReadonlyArray<Json>)
+      const found = yield* eventually(query, (entries) => entries.length === 2, "ours has both")
+      assert.deepStrictEqual(
+        found.map(({ key }) => key),
+        ["a", "b"]
+      )
+    })
+  )
 })

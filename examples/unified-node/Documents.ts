@@ -1,0 +1,165 @@
+/** The commands about documents and authors. */
+import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import * as AuthorId from "@aster-effect/iroh-docs/AuthorId"
+import type { DocEntry } from "@aster-effect/iroh-docs/DocEntry"
+import type { DocEvent } from "@aster-effect/iroh-docs/DocEvent"
+import type { Docs } from "@aster-effect/iroh-docs/Docs"
+import type { Document } from "@aster-effect/iroh-docs/Document"
+import * as DocumentId from "@aster-effect/iroh-docs/DocumentId"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { addressOf, bytesOf, need, type Request } from "./Arguments.ts"
+
+type Commands = Readonly<Record<string, (request: Request) => Effect.Effect<unknown, unknown, Scope.Scope>>>
+
+const showEntry = ({ author, hash, key, keyText, size, timestamp }: DocEntry) => {
+  const hex = Buffer.from(key).toString("hex")
+  return { author, key: Buffer.from(keyText).toString("hex") === hex ? keyText : { hex }, hash, len: size, timestamp }
+}
+
+const showEvent = (event: DocEvent): object | undefined => {
+  switch (event._tag) {
+    case "InsertLocal":
+      return { type: "insertLocal", entry: showEntry(event.entry) }
+    case "InsertRemote":
+      return {
+        type: "insertRemote",
+        from: event.from,
+        entry: showEntry(event.entry),
+        content: event.contentHere ? "Complete" : "Missing"
+      }
+    case "ContentReady":
+      return { type: "contentReady", hash: event.hash }
+    case "PendingContentReady":
+      return { type: "pendingContentReady" }
+    case "NeighborUp":
+      return { type: "neighborUp", peer: event.peer }
+    case "NeighborDown":
+      return { type: "neighborDown", peer: event.peer }
+    case "SyncFinished":
+      return {
+        type: "syncFinished",
+        peer: event.peer,
+        received: event.received,
+        sent: event.sent,
+        error: event.error?.message
+      }
+    default:
+      return undefined
+  }
+}
+
+/** Commands on the documents of the context; `print` shows what happens to those that are followed. */
+export const documentCommands = (docs: Docs["Service"], print: (line: object) => Effect.Effect<void>): Commands => {
+  const opened = ({ doc }: Request) => docs.open(DocumentId.parse(need(doc, "doc")))
+  const author = ({ author }: Request) => (author === undefined ? undefined : AuthorId.parse(author))
+  const on =
+    (use: (document: Document, request: Request) => Effect.Effect<unknown, unknown, Scope.Scope>) =>
+    (request: Request) =>
+      Effect.flatMap(opened(request), (document) => use(document, request))
+  const follow = (events: Stream.Stream<DocEvent>, doc: string) =>
+    Effect.forkScoped(
+      Stream.runForEach(events, (event) => {
+        const data = showEvent(event)
+        return data === undefined ? Effect.void : print({ event: "doc", doc, data })
+      })
+    )
+  const queryOf = (request: Request) => ({
+    author: author(request),
+    key:
+      request.prefix !== undefined
+        ? { prefix: bytesOf(request.prefix) }
+        : request.key !== undefined
+          ? { exact: bytesOf(request.key) }
+          : undefined,
+    latestPerKey: request.latest,
+    sort: request.byKey === true ? ("key" as const) : ("author" as const),
+    direction: request.descending === true ? ("descending" as const) : ("ascending" as const),
+    includeDeleted: request.empty,
+    limit: request.limit,
+    offset: request.offset
+  })
+  const secretOf = ({ secret }: Request) => Redacted.make(bytesOf({ hex: need(secret, "secret") }))
+
+  return {
+    "author.create": () => Effect.map(docs.authors.create, (author) => ({ author })),
+    "author.default": () => Effect.map(docs.authors.default, (author) => ({ author })),
+    "author.setDefault": (request) => docs.authors.setDefault(need(author(request), "author")),
+    "author.import": (request) => Effect.map(docs.authors.import(secretOf(request)), (author) => ({ author })),
+    "author.export": (request) =>
+      Effect.map(docs.authors.export(need(author(request), "author")), (secret) => ({
+        secret: Buffer.from(Redacted.value(secret)).toString("hex")
+      })),
+    "author.delete": (request) => docs.authors.delete(need(author(request), "author")),
+    "author.list": () => docs.authors.list,
+    "doc.create": () => Effect.map(docs.create, ({ id }) => ({ doc: id })),
+    "doc.open": on(({ id }) => Effect.succeed({ doc: id })),
+    "doc.list": () => Effect.map(docs.list, (all) => all.map(({ id, mode }) => ({ doc: id, capability: mode }))),
+    "doc.drop": ({ doc }) => docs.drop(DocumentId.parse(need(doc, "doc"))),
+    "doc.import": (request) =>
+      Effect.map(
+        docs.import(
+          request.secret !== undefined
+            ? { _tag: "Write", secret: secretOf(request) }
+            : { _tag: "Read", document: DocumentId.parse(need(request.doc, "doc")) }
+        ),
+        ({ id }) => ({ doc: id })
+      ),
+    "doc.join": ({ quiet, ticket }) =>
+      Effect.flatMap(docs.joinAndSubscribe(need(ticket, "ticket")), ([{ id }, events]) =>
+        Effect.as(quiet === true ? Effect.void : follow(events, id), { doc: id })
+      ),
+    "doc.share": on((document, { write }) =>
+      Effect.map(document.share(write === true ? "write" : "read"), (ticket) => ({ ticket }))
+    ),
+    "doc.secret": ({ doc }) =>
+      Effect.map(docs.secret(DocumentId.parse(need(doc, "doc"))), (secret) =>
+        secret === undefined ? {} : { secret: Buffer.from(Redacted.value(secret)).toString("hex") }
+      ),
+    "doc.startSync": on((document, { peers }) => document.startSync((peers ?? []).map(addressOf))),
+    "doc.leave": on((document) => document.leave),
+    "doc.subscribe": on((document) =>
+      Effect.flatMap(document.subscribe(), (events) => Effect.asVoid(follow(events, document.id)))
+    ),
+    "doc.status": on((document) => document.status),
+    "doc.setPolicy": on((document, { except, only }) =>
+      document.setDownloadPolicy({
+        _tag: only === undefined ? "EverythingExcept" : "NothingExcept",
+        filters: (only ?? except ?? []).map((prefix) => ({ prefix: bytesOf(prefix) }))
+      })
+    ),
+    "doc.set": on((document, request) =>
+      Effect.map(
+        document.set(bytesOf(need(request.key, "key")), bytesOf(need(request.value, "value")), {
+          author: author(request)
+        }),
+        ({ hash }) => ({ hash })
+      )
+    ),
+    "doc.setHash": on((document, request) =>
+      document.setHash(
+        bytesOf(need(request.key, "key")),
+        BlobHash.parse(need(request.hash, "hash")),
+        need(request.len, "len"),
+        { author: author(request) }
+      )
+    ),
+    "doc.del": on((document, request) =>
+      Effect.map(document.delete(bytesOf(need(request.prefix, "prefix")), { author: author(request) }), (removed) => ({
+        removed
+      }))
+    ),
+    "doc.get": on((document, request) =>
+      Effect.map(document.getOne(queryOf(request)), Option.match({ onNone: () => null, onSome: showEntry }))
+    ),
+    "doc.query": on((document, request) =>
+      Effect.map(Stream.runCollect(document.getMany(queryOf(request))), (all) => all.map(showEntry))
+    ),
+    "doc.count": on((document, request) =>
+      Effect.map(Stream.runCount(document.getMany(queryOf(request))), (count) => ({ count }))
+    )
+  }
+}
