@@ -206,7 +206,7 @@ describe("what the reference does otherwise", () => {
       yield* Effect.sleep("500 millis")
       const us = yield* ours({ node: { secretKey } })
       const topic = yield* us.gossip.subscribe(topicId, { bootstrap: [foreign.addr] })
-      yield* Effect.timeout(topic.joined, "20 seconds")
+      yield* Effect.timeout(Effect.all([topic.joined, foreign.joined(topicId)]), "20 seconds")
       yield* converse(topic, foreign, yield* collect(topic))
     }))
 
