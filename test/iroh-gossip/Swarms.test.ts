@@ -11,17 +11,17 @@ const seeds = chosen === undefined ? Array.from({ length: 194 }, (_, i) => i) : 
 const mean = (reports: ReadonlyArray<Report>, figure: (report: Report) => number): string =>
   (reports.reduce((sum, report) => sum + figure(report), 0) / reports.length).toFixed(2)
 
-describe("80 members, torn, healed and churning", () => {
+describe("100 members, torn, healed and churning", () => {
   it(`${seeds.length} seeds`, () => {
     const reports = seeds.map((seed) => {
-      const report = run({ seed, members: 80, broadcasts: 20 })
+      const report = run({ seed, members: 100, broadcasts: 25 })
       assert.strictEqual(report.calm, 1, `in calm; SEED=${seed} repeats it`)
       assert.isAtLeast(report.healed, 0.999, `after healing; SEED=${seed} repeats it`)
       assert.strictEqual(report.alone, 0, `members without neighbours; SEED=${seed} repeats it`)
       return report
     })
     console.log(
-      `80 members, mean of ${reports.length} seeds: last hop ${mean(reports, (r) => r.lastHop)}, ` +
+      `100 members, mean of ${reports.length} seeds: last hop ${mean(reports, (r) => r.lastHop)}, ` +
         `redundancy ${mean(reports, (r) => r.redundancy)}; with churn and loss ` +
         `${mean(reports, (r) => r.healedLastHop)} and ${mean(reports, (r) => r.healedRedundancy)}`
     )
