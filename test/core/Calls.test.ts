@@ -41,13 +41,13 @@ import { everything } from "./kitchen.ts"
 /** A dispatcher of the services that a layer brings. */
 const dispatcherOf = (
   layer: Layer.Layer<any>,
-  options?: Partial<Dispatcher.Options>
+  options?: Partial<Dispatcher.DispatcherOptions>
 ): Effect.Effect<Dispatcher.Dispatcher, Dispatcher.DuplicateService, Scope.Scope> =>
   Effect.flatMap(Layer.build(layer), (context) =>
     Dispatcher.make({ implementations: Service.implementationsIn(context), ...options })
   )
 
-const kitchen = (encoding: Encoding, options?: Partial<Dispatcher.Options>) =>
+const kitchen = (encoding: Encoding, options?: Partial<Dispatcher.DispatcherOptions>) =>
   Effect.flatMap(dispatcherOf(KitchenSinkLive, options), (dispatcher) =>
     Effect.map(LocalTransport.make(dispatcher, { encoding }), (client) => client(KitchenSink))
   )
@@ -432,7 +432,7 @@ const answers = Effect.fnUntraced(function* (channel: CallChannel) {
 
 const raw = Effect.fnUntraced(function* (
   chunks: ReadonlyArray<Uint8Array>,
-  options?: { readonly finish?: boolean; readonly dispatcher?: Partial<Dispatcher.Options> }
+  options?: { readonly finish?: boolean; readonly dispatcher?: Partial<Dispatcher.DispatcherOptions> }
 ) {
   const dispatcher = yield* dispatcherOf(KitchenSinkLive, options?.dispatcher)
   const [client, server] = LocalTransport.pair()
@@ -534,7 +534,7 @@ describe("version fallback", () => {
     Service.make("Versioned", { version }).add(Rpc.unary("say", { request: Text1, response: Text1 }))
   const live = (version: number) =>
     versioned(version).toLayer({ say: () => Effect.map(CallContext, (call) => text(String(call.version))) })
-  const call = (layer: Layer.Layer<any>, options?: Partial<Dispatcher.Options>) =>
+  const call = (layer: Layer.Layer<any>, options?: Partial<Dispatcher.DispatcherOptions>) =>
     Effect.gen(function* () {
       const dispatcher = yield* Effect.orDie(dispatcherOf(layer, options))
       const client = (yield* LocalTransport.make(dispatcher))(versioned(1))

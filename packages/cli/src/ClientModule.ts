@@ -20,7 +20,7 @@ export interface ClientService extends Described {
 }
 
 /** @since 0.1.0 */
-export interface Options {
+export interface ClientModuleOptions {
   /** Where the services are from, for the first line. */
   readonly source: string
 }
@@ -54,7 +54,7 @@ class Names {
  *
  * @since 0.1.0
  */
-export const render = (services: ReadonlyArray<ClientService>, { source }: Options): string => {
+export const render = (services: ReadonlyArray<ClientService>, { source }: ClientModuleOptions): string => {
   const names = new Names()
   const serviceNames = new Map(services.map((service) => [service, names.make(service.description.name)]))
   const module = new Types(names)

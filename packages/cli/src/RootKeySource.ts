@@ -18,7 +18,7 @@ import * as ProfileStore from "./ProfileStore.ts"
 import * as Progress from "./Progress.ts"
 
 /** What decides where to look. @since 0.1.0 */
-export interface Options {
+export interface RootKeySourceOptions {
   /** The key file named on the command line; it must exist. */
   readonly keyFile: Option.Option<string>
   readonly profile: { readonly name: string; readonly explicit: boolean }
@@ -83,7 +83,11 @@ export const find = Effect.fn("RootKeySource.find")(function* ({
   keyFile,
   profile,
   store
-}: Options): Effect.fn.Return<RootKey.RootKey, CliFailure | AsterConfigError | FileError | KeyringError, Keyring> {
+}: RootKeySourceOptions): Effect.fn.Return<
+  RootKey.RootKey,
+  CliFailure | AsterConfigError | FileError | KeyringError,
+  Keyring
+> {
   const expected = yield* ProfileStore.rootPublicKey(store, profile.name)
   if (Option.isSome(keyFile)) {
     const key = yield* readFile(resolve(yield* Locations, keyFile.value))

@@ -416,7 +416,7 @@ const connect = Effect.fnUntraced(function* (
     summary: ServiceSummary,
     encoding: Encoding,
     interceptors: ReadonlyArray<Interceptor> = []
-  ): Caller.Options => ({
+  ): Caller.CallerOptions => ({
     open: dialer.open(addressOf(summary, producer)),
     peer: producer.endpointId,
     version: summary.version,

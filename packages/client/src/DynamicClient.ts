@@ -45,13 +45,13 @@ const messages: { readonly request: typeof Wire.Any; readonly response: typeof W
 const [codec] = MessageCodec.compileAll([Wire.Any])
 
 /** @since 0.1.0 */
-export const make = (service: string, options: Caller.Options): DynamicClient =>
+export const make = (service: string, options: Caller.CallerOptions): DynamicClient =>
   from(service, (...method) => Caller.makeCall(...method, { ...options, encoding: "json" }))
 
 /** A session of a service; it ends with the scope. @since 0.1.0 */
 export const session = (
   service: string,
-  options: Caller.Options
+  options: Caller.CallerOptions
 ): Effect.Effect<DynamicClient, RpcError, Scope.Scope> =>
   Effect.map(Caller.openSession(service, { ...options, encoding: "json" }), (makeCall) => from(service, makeCall))
 

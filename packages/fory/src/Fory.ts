@@ -57,7 +57,7 @@ export interface Registry {
 }
 
 /** What `make` takes. */
-export interface Options {
+export interface ForyOptions {
   /** Structs and enums that may arrive in untyped places, and everything they mention. */
   readonly types?: ReadonlyArray<Type> | undefined
   readonly limits?: Partial<Limits> | undefined
@@ -74,7 +74,7 @@ export interface Options {
 }
 
 /** Makes a registry. Throws ForyError `InvalidDefinition` for two types of one name. */
-export const make = (options: Options = {}): Registry => {
+export const make = (options: ForyOptions = {}): Registry => {
   const limits = makeLimits(options.limits ?? {})
   const named = new Map<string, Map<string, Type>>()
   const prototypes = new Map<object, Type>()

@@ -159,7 +159,7 @@ export interface AsterServerOptions<S extends Service.Any = Service.Any> extends
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** A span for every call, around everything else, where a tracer is installed when the server starts. Default true. */
   readonly tracing?: boolean | undefined
-  /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.Options`. */
+  /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.DispatcherOptions`. */
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
   readonly handlerTimeout?: Duration.Input | undefined

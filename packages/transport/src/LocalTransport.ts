@@ -18,7 +18,7 @@ import type * as Service from "@aster-effect/core/service/Service"
 /** @since 0.1.0 */
 export interface LocalTransportOptions {
   readonly encoding?: MessageCodec.Encoding | undefined
-  readonly interceptors?: Caller.Options["interceptors"]
+  readonly interceptors?: Caller.CallerOptions["interceptors"]
   /** Who the handlers see. Default: `Dispatcher.LOCAL`. */
   readonly peer?: Dispatcher.CallPeer | undefined
 }

@@ -26,7 +26,7 @@ import type * as Scope from "effect/Scope"
 /** @since 0.1.0 */
 export interface RpcDialer {
   /** Opens channels for calls on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. */
-  readonly open: (address: NodeAddr) => Caller.Options["open"]
+  readonly open: (address: NodeAddr) => Caller.CallerOptions["open"]
 }
 
 /** @since 0.1.0 */

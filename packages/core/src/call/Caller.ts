@@ -24,7 +24,7 @@ import { callHeader, type CompiledMethod, streamHeaders } from "./internal/openC
 import { ClientSession } from "./internal/sessionClient.ts"
 
 /** @since 0.1.0 */
-export interface Options {
+export interface CallerOptions {
   /** Opens a channel for one call, given how many bytes it sends at first. */
   readonly open: (pattern: Pattern, size: number) => Effect.Effect<CallChannel, RpcError>
   /** Endpoint id of the server, or `local`. */
@@ -48,7 +48,7 @@ export type Client<Methods extends Rpc.Any> = { readonly [M in Methods as M["nam
  */
 export const make = <Methods extends Rpc.Any>(
   service: Service.WithMethods<Methods>,
-  options: Options
+  options: CallerOptions
 ): Client<Methods> => clientOf(service, (...method) => makeCall(...method, options))
 
 const clientOf = <Methods extends Rpc.Any>(
@@ -80,7 +80,7 @@ const SESSION_CALL_TIMEOUT = Duration.seconds(MAX_HANDLER_TIMEOUT_S)
  */
 export const session = Effect.fnUntraced(function* <Methods extends Rpc.Any>(
   service: Service.WithMethods<Methods>,
-  options: Options
+  options: CallerOptions
 ): Effect.fn.Return<Client<Methods>, RpcError, Scope.Scope> {
   const open = yield* openSession(service.name, options)
   return clientOf(service, (...method) => open(...method))
@@ -93,7 +93,7 @@ export const session = Effect.fnUntraced(function* <Methods extends Rpc.Any>(
  */
 export const openSession = Effect.fnUntraced(function* (
   service: string,
-  options: Options
+  options: CallerOptions
 ): Effect.fn.Return<MakeCall, RpcError, Scope.Scope> {
   const encoding = options.encoding ?? "xlang"
   const header = streamHeaders(
@@ -136,7 +136,7 @@ export const makeCall = (
   method: Rpc.Any,
   request: MessageCodec.MessageCodec<unknown>,
   response: MessageCodec.MessageCodec<unknown>,
-  options: Options
+  options: CallerOptions
 ): unknown => compile(service, method, request, response, options, undefined)
 
 /** What is different in a session. */
@@ -147,7 +147,7 @@ const compile = (
   method: Rpc.Any,
   request: MessageCodec.MessageCodec<unknown>,
   response: MessageCodec.MessageCodec<unknown>,
-  options: Options,
+  options: CallerOptions,
   session: InSession | undefined
 ): unknown => {
   const encoding = options.encoding ?? "xlang"

@@ -56,7 +56,7 @@ export class DuplicateService extends Schema.TaggedError<DuplicateService>()("Du
 }
 
 /** @since 0.1.0 */
-export interface Options {
+export interface DispatcherOptions {
   readonly implementations: ReadonlyArray<Implementation>
   /** Around every call, the first outermost. Default: `Deadline.make()`. */
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
@@ -138,7 +138,7 @@ export const versionFallbacks = Metric.counter("aster_rpc_version_fallback_total
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
-  options: Options
+  options: DispatcherOptions
 ): Effect.fn.Return<Dispatcher, DuplicateService, Scope.Scope> {
   const interceptors = options.interceptors ?? [Deadline.make()]
   const services = new Map<string, Map<number, CompiledService>>()

@@ -58,7 +58,7 @@ export interface Contract {
 }
 
 /** @since 0.1.0 */
-export interface Options {
+export interface ContractOptions {
   /**
    * The Python service to match was declared under `from __future__ import annotations`, which changes its id: only
    * request messages are looked at, and a response has a hash only when it is a class of the same simple name as one
@@ -88,7 +88,7 @@ const primitives: { readonly [Name in ScalarName]?: string } = {
  *
  * @since 0.1.0
  */
-export const fromDescription = (service: ServiceDescription, options?: Options): Contract => {
+export const fromDescription = (service: ServiceDescription, options?: ContractOptions): Contract => {
   requireService(service)
   const postponed = options?.postponedAnnotations ?? service.postponedAnnotations ?? false
   const roots = service.methods.flatMap((method) => {

@@ -87,7 +87,7 @@ export interface ManifestMethod {
 }
 
 /** @since 0.1.0 */
-export interface Options {
+export interface ManifestOptions {
   /** Say exactly what travels, beside the fields that release 0.1.2 knows. Default false. */
   readonly wireTypes?: boolean | undefined
 }
@@ -103,7 +103,7 @@ const CANONICAL_ENCODING = "fory-xlang/0.15"
 export const fromDescription = (
   service: ServiceDescription,
   contract: Contract.Contract = Contract.fromDescription(service),
-  options?: Options
+  options?: ManifestOptions
 ): Manifest => {
   const modes = contract.contract.serialization_modes
   const xlang = modes.includes("xlang")

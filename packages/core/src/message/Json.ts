@@ -43,7 +43,7 @@ export interface JsonCodec {
 }
 
 /** @since 0.1.0 */
-export interface Options {
+export interface JsonOptions {
   /** Whether decoded messages are instances of their classes. Default true. */
   readonly prototypes?: boolean | undefined
   /** Classes whose instances may stand in untyped places. Default none. */
@@ -53,7 +53,7 @@ export interface Options {
 const utf8 = new TextEncoder()
 
 /** @since 0.1.0 */
-export const compile = (type: WireType, options?: Options): JsonCodec => {
+export const compile = (type: WireType, options?: JsonOptions): JsonCodec => {
   const compiler = new Compiler(options)
   const part = compiler.part(type)
   const root = type._tag === "Struct" ? type.name.name : ""
@@ -97,7 +97,7 @@ class Compiler {
   readonly structs = new Map<StructType, JsonPart>()
   readonly any: JsonPart
 
-  constructor(options: Options | undefined) {
+  constructor(options: JsonOptions | undefined) {
     this.prototypes = options?.prototypes ?? true
     this.messages = new Map(
       options?.messages?.flatMap((type) => (type.prototype === undefined ? [] : [[type.prototype, type]]))

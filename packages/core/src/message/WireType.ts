@@ -193,7 +193,7 @@ export interface ServiceDescription extends Documentation {
   readonly version: number
   readonly scope: Scope
   readonly serializationModes: ReadonlyArray<SerializationMode>
-  /** The contract is that of a Python service whose annotations stayed text; see `Contract.Options`. Default false. */
+  /** The contract is that of a Python service whose annotations stayed text; see `Contract.ContractOptions`. Default false. */
   readonly postponedAnnotations?: boolean | undefined
   readonly methods: ReadonlyArray<MethodDescription>
 }

@@ -53,7 +53,7 @@ export interface Any extends Rpc<
 > {}
 
 /** @since 0.1.0 */
-export interface Options<
+export interface RpcOptions<
   Request extends Schema.Constraint,
   Response extends Schema.Constraint,
   Failure extends Schema.Constraint,
@@ -76,7 +76,7 @@ export interface IdempotentOptions<
   Response extends Schema.Constraint,
   Failure extends Schema.Constraint,
   I extends Interceptor.AnyService = never
-> extends Options<Request, Response, Failure, I> {
+> extends RpcOptions<Request, Response, Failure, I> {
   /** Calling twice does no more than calling once: a client may retry. Default false. */
   readonly idempotent?: boolean | undefined
 }
@@ -91,7 +91,7 @@ export interface Constructor<P extends Pattern> {
     I extends Interceptor.AnyService = never
   >(
     name: Name,
-    options: Options<Request, Response, Failure, I>
+    options: RpcOptions<Request, Response, Failure, I>
   ): Rpc<Name, P, Request, Response, Failure, I>
 }
 

@@ -148,7 +148,7 @@ export interface Service<
 const KEY_PREFIX = "@aster-effect/core/Service/"
 
 /** @since 0.1.0 */
-export interface Options<
+export interface ServiceOptions<
   Version extends number = number,
   I extends Interceptor.AnyService = never
 > extends Documentation {
@@ -188,7 +188,7 @@ export const make = <
   I extends Interceptor.AnyService = never
 >(
   name: Name,
-  options?: Options<Version, I>
+  options?: ServiceOptions<Version, I>
 ): Service<Name, never, Version, I> => {
   const version = options?.version ?? (1 as Version)
   if (name === "" || name.length > MAX_SERVICE_NAME_LENGTH || !name.isWellFormed()) {

@@ -9,7 +9,7 @@ import { type DeletionRule, put, type PutResult } from "./Replica.ts"
 import type { ContentStatus, Part, Range, RangeFingerprint, RangeItem, Value } from "./SyncMessage.ts"
 
 /** What a session works with. */
-export interface Options {
+export interface ReconcilerOptions {
   readonly set: EntrySet
   readonly deletions: DeletionRule
   /** What is here of an entry's content. */
@@ -52,7 +52,7 @@ export const initialMessage = (set: EntrySet): ReadonlyArray<Part> => {
  * Processes a message. Its entries must be checked already: wrong ones left out. What a part with `haveLocal` false asks
  * for is determined before anything of that part is put into the set.
  */
-export const process = (options: Options, parts: ReadonlyArray<Part>): Processed => {
+export const process = (options: ReconcilerOptions, parts: ReadonlyArray<Part>): Processed => {
   const answer = new Answer(options)
   const received: Array<Received> = []
   for (const part of parts) {
@@ -70,7 +70,7 @@ export const process = (options: Options, parts: ReadonlyArray<Part>): Processed
   return { reply: answer.parts, received, sent: answer.sent }
 }
 
-const store = ({ deletions, set }: Options, { values }: RangeItem, received: Array<Received>): void => {
+const store = ({ deletions, set }: ReconcilerOptions, { values }: RangeItem, received: Array<Received>): void => {
   for (const value of values) received.push({ value, result: put(set, value.entry, deletions) })
 }
 
@@ -92,7 +92,11 @@ const nameOf = ({ id }: Entry.Entry): string => {
 }
 
 /** Answers a fingerprint: with nothing when it is ours too, with entries when there are few, else with finer questions. */
-const compare = ({ set, ...options }: Options, { fingerprint, range }: RangeFingerprint, answer: Answer): void => {
+const compare = (
+  { set, ...options }: ReconcilerOptions,
+  { fingerprint, range }: RangeFingerprint,
+  answer: Answer
+): void => {
   const own = summary(set, range)
   if (Bytes.equal(own.fingerprint, fingerprint)) return
   if (own.count <= 1 || Bytes.equal(fingerprint, Entry.EMPTY_HASH)) {
@@ -134,9 +138,9 @@ class Answer {
   /** Bytes that further entries may take. */
   left: number
   #bytes = 0
-  readonly #options: Options
+  readonly #options: ReconcilerOptions
 
-  constructor(options: Options) {
+  constructor(options: ReconcilerOptions) {
     this.#options = options
     this.left = options.maxBytes
   }
@@ -177,7 +181,7 @@ class Slice {
   readonly entries: ReadonlyArray<Entry.SignedEntry>
   readonly rest: Uint8Array | undefined
 
-  constructor({ set }: Options, range: Range, maxBytes: number) {
+  constructor({ set }: ReconcilerOptions, range: Range, maxBytes: number) {
     const { x, y } = range
     const order = Bytes.compare(x, y)
     const begin = new Uint8Array()
