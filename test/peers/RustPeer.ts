@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { cache } from "../../tools/native/cargo.ts"
 
 const project = fileURLToPath(new URL("iroh-rs", import.meta.url))
 
@@ -20,6 +21,7 @@ const build = Effect.sync(() => {
   if (built !== undefined) return built
   const run = spawnSync("cargo", ["build", "--locked", "--message-format=json-render-diagnostics"], {
     cwd: project,
+    env: { ...process.env, CARGO_TARGET_DIR: cache },
     maxBuffer: 1 << 28,
     encoding: "utf8"
   })
