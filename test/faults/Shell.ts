@@ -41,6 +41,8 @@ export const shell: Effect.Effect<Shell, never, Scope.Scope> = Effect.gen(functi
     DBUS_SESSION_BUS_ADDRESS: `unix:path=${place}/none`
   }
   for (const name of Object.keys(process.env)) if (name.startsWith("ASTER_")) environment[name] = undefined
+  // Which binding is chosen is not what is walked through, and one that is chosen by itself says so.
+  environment["ASTER_IROH_BINDING"] = process.env["ASTER_IROH_BINDING"]
   const run = (line: string, below = ""): Effect.Effect<Child, never, Scope.Scope> => {
     const [...rest] = words(line, variables)
     const own = { ...environment }

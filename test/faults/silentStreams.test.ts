@@ -170,7 +170,11 @@ describe("a server", () => {
         // Two seconds and one for each 128 KiB, two and those of their handlers for the endless ones. Nothing is read.
         yield* recovers
         yield* serves
-        yield* reset(answers)
+        const ends = yield* read(answers)
+        assert.isTrue(ends.some(({ end }) => end === "reset"))
+        // While an answer waits to be read there is no room to decode all of the others, which are refused.
+        for (const { end, status } of ends)
+          assert.isTrue(end === "reset" || status?.code === 8, `${end}, ${status?.code}`)
         for (const { end, status } of yield* read(endless)) {
           // On a busy machine they have not come as far as a stream takes, so that there was room for the status.
           assert.isTrue(end === "reset" || status?.code === 4, `${end}, status ${status?.code}`)
