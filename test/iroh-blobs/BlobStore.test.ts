@@ -105,6 +105,23 @@ const suite = (name: string, layer: Effect.Effect<Layer.Layer<BlobStore, unknown
     )
 
     test(
+      "keeps what was written, whatever its memory is used for next",
+      Effect.gen(function* () {
+        const store = yield* BlobStore
+        const blob = blobOf(700_000, 9)
+        const writer = yield* store.create
+        const room = Buffer.alloc(50_000)
+        for (let at = 0; at < blob.length; at += room.length) {
+          room.set(blob.subarray(at, at + room.length))
+          yield* writer.write(room.subarray(0, Math.min(room.length, blob.length - at)))
+        }
+        const { hash } = yield* writer.finish()
+        assert.strictEqual(hash, hashOf(blob))
+        assert.isTrue(Buffer.from(blob).equals(yield* readAll(hash)))
+      })
+    )
+
+    test(
       "takes nothing after a blob's end, nor names that have no UTF-8 form",
       Effect.gen(function* () {
         const store = yield* BlobStore

@@ -35,6 +35,19 @@ layer(MemoryNetwork.layer(), { excludeTestServices: true })("documents of two no
     })
   )
 
+  it.effect("entries that arrive in many pieces stay under their keys", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* peer(), yield* peer()]
+      const notes = yield* alice.docs.create
+      const keys = Array.from({ length: 400 }, (_, i) => `note/${String(i).padStart(3, "0")}`)
+      for (const key of keys) yield* notes.set(key, `about ${key}`)
+      const [joined, events] = yield* bob.docs.joinAndSubscribe(yield* notes.share("write"))
+      const heard = yield* listener(events)
+      yield* heard(is("PendingContentReady"))
+      for (const key of keys) assert.deepStrictEqual(yield* joined.getText(key), Option.some(`about ${key}`))
+    })
+  )
+
   it.effect("values of a schema", () =>
     Effect.gen(function* () {
       const { docs } = yield* peer()

@@ -1,3 +1,4 @@
+import * as Bytes from "../../packages/iroh-docs/src/proto/Bytes.ts"
 import * as Entry from "../../packages/iroh-docs/src/proto/Entry.ts"
 import * as EntryTree from "../../packages/iroh-docs/src/proto/EntryTree.ts"
 import * as Reconciler from "../../packages/iroh-docs/src/proto/Reconciler.ts"
@@ -14,9 +15,9 @@ const authors = new Map([
   [reference.keys.author2Id, "2"]
 ])
 
-const load = (set: ReadonlyArray<{ readonly signed: string }>) => {
+const load = (set: ReadonlyArray<{ readonly signed: string }>, read = bytes) => {
   const tree = EntryTree.make(Math.random)
-  for (const { signed } of set) put(tree, Entry.read(new PostcardReader(bytes(signed))), "reference")
+  for (const { signed } of set) put(tree, Entry.compact(Entry.read(new PostcardReader(read(signed)))), "reference")
   return tree
 }
 
@@ -28,6 +29,22 @@ const encode = (parts: ReadonlyArray<SyncMessage.Part>): string => {
 
 const spell = (entry: Entry.Entry): string =>
   `${authors.get(hex(Entry.authorOf(entry)))}:${Buffer.from(Entry.keyOf(entry))}@${entry.timestamp - 1_700_000_000_000_000}`
+
+describe("entries that arrive in Buffers, whose slices are views", () => {
+  for (const name of Object.keys(reference.sets) as Array<keyof typeof reference.sets>) {
+    it(`${name} stay what they are`, () => {
+      const spelt = (tree: ReturnType<typeof load>) => [...tree.scan(new Uint8Array())].map(spell)
+      const set = reference.sets[name]
+      assert.deepStrictEqual(spelt(load(set, (text) => Buffer.from(text, "hex"))), spelt(load(set)))
+    })
+  }
+
+  it("finding the end of a prefix changes nothing", () => {
+    const prefix = Buffer.from("early/48")
+    assert.strictEqual(String(Buffer.from(Bytes.afterPrefix(prefix)!)), "early/49")
+    assert.strictEqual(String(prefix), "early/48")
+  })
+})
 
 describe("answers of iroh-docs 0.101", () => {
   for (const known of reference.reconciliation) {

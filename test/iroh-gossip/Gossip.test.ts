@@ -57,6 +57,17 @@ describe("Gossip", () => {
       }
     }))
 
+  test("what was said stays, whatever its memory is used for next", () =>
+    Effect.gen(function* () {
+      const { topics } = yield* swarm(2)
+      const heard = yield* collect(topics[1]!)
+      const room = Buffer.from("first")
+      yield* topics[0]!.broadcast(room)
+      room.write("other")
+      yield* until(() => heard.length >= 1, "it comes")
+      assert.deepStrictEqual(heard, ["first"])
+    }))
+
   test("the first reader hears what was said before it came", () =>
     Effect.gen(function* () {
       const { topics } = yield* swarm(2)

@@ -6,6 +6,7 @@
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as AuthorId from "./AuthorId.ts"
 import * as DocumentId from "./DocumentId.ts"
+import * as Bytes from "./proto/Bytes.ts"
 import * as Entry from "./proto/Entry.ts"
 
 /** Who wrote what under which key, and when. @since 0.1.0 */
@@ -23,7 +24,7 @@ export class DocEntry {
   constructor(entry: Entry.Entry) {
     this.document = DocumentId.fromBytes(Entry.namespaceOf(entry))
     this.author = AuthorId.fromBytes(Entry.authorOf(entry))
-    this.key = Entry.keyOf(entry).slice()
+    this.key = Bytes.copy(Entry.keyOf(entry))
     this.hash = BlobHash.fromBytes(entry.hash)
     this.size = entry.length
     this.timestamp = entry.timestamp

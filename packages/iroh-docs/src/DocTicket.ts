@@ -101,7 +101,7 @@ const readCapability = (reader: PostcardReader): Capability => {
   const kind = reader.varint()
   if (kind === 1) return { _tag: "Read", document: DocumentId.fromBytes(reader.take(32)) }
   if (kind !== 0 || reader.varint() !== 32) throw new Malformed("it permits something unknown")
-  return { _tag: "Write", secret: Redacted.make(reader.take(32).slice(), { label: "document secret" }) }
+  return { _tag: "Write", secret: Redacted.make(new Uint8Array(reader.take(32)), { label: "document secret" }) }
 }
 
 const readNode = (reader: PostcardReader): NodeAddr.NodeAddr => {

@@ -46,8 +46,9 @@ export const createBlob = Effect.fnUntraced(function* (
       const part = bytes.subarray(at, at + BATCH)
       builder.update(part)
       size += part.length
-      batch.push(part)
       batched += part.length
+      // What waits is copied: the caller may fill the same memory again.
+      batch.push(batched < BATCH ? new Uint8Array(part) : part)
       if (batched < BATCH) continue
       yield* flush
       // Hashing took a millisecond or two: let others have theirs.

@@ -71,8 +71,18 @@ export class BaoChecker {
     if (!equal(parentCv(stored, isRoot), node.expected)) return false
     const middle = node.start + leftOf(node.end - node.start)
     const right = node.pair + (middle - node.start) / GROUP_CHUNKS
-    this.#pending.push({ start: middle, end: node.end, pair: right, expected: stored.slice(HASH_SIZE) })
-    this.#pending.push({ start: node.start, end: middle, pair: node.pair + 1, expected: stored.slice(0, HASH_SIZE) })
+    this.#pending.push({
+      start: middle,
+      end: node.end,
+      pair: right,
+      expected: new Uint8Array(stored.subarray(HASH_SIZE))
+    })
+    this.#pending.push({
+      start: node.start,
+      end: middle,
+      pair: node.pair + 1,
+      expected: new Uint8Array(stored.subarray(0, HASH_SIZE))
+    })
     return undefined
   }
 

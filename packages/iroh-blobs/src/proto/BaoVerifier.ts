@@ -45,7 +45,7 @@ export class BaoVerifier {
       )
     }
     if (isLeaf) return
-    if (node.right) this.#expected.push(content.slice(HASH_SIZE))
-    if (node.left) this.#expected.push(content.slice(0, HASH_SIZE))
+    if (node.right) this.#expected.push(new Uint8Array(content.subarray(HASH_SIZE)))
+    if (node.left) this.#expected.push(new Uint8Array(content.subarray(0, HASH_SIZE)))
   }
 }

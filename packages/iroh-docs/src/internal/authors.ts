@@ -45,10 +45,10 @@ export const makeAuthors = (engine: WithEngine, newSecret: Effect.Effect<Uint8Ar
         const detail = `the secret of an author has 32 bytes, not ${seed.length}`
         return yield* new InvalidEntry({ reason: "Malformed", detail })
       }
-      return yield* put(seed.slice())
+      return yield* put(new Uint8Array(seed))
     }),
     export: Effect.fn("Authors.export")((author) =>
-      Effect.map(requireKnown(author), (secret) => Redacted.make(secret.slice(), { label: "author secret" }))
+      Effect.map(requireKnown(author), (secret) => Redacted.make(new Uint8Array(secret), { label: "author secret" }))
     ),
     delete: Effect.fn("Authors.delete")(function* (author) {
       yield* requireKnown(author)

@@ -6,6 +6,7 @@ import { Malformed } from "@aster-effect/iroh/Malformed"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { SyncFailed } from "../DocsError.ts"
+import * as Bytes from "../proto/Bytes.ts"
 import * as SyncMessage from "../proto/SyncMessage.ts"
 
 /** Bounds of a session. */
@@ -100,7 +101,7 @@ export class Session {
         parts.push(part)
         held += part.length
       }
-      return parts.length === 1 ? parts[0] : Buffer.concat(parts)
+      return parts.length === 1 ? parts[0] : Bytes.concat(...parts)
     }.bind(this)
   )
 

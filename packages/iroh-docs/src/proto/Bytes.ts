@@ -16,12 +16,15 @@ export const commonPrefix = (a: Uint8Array, b: Uint8Array): number => {
 export const startsWith = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
   prefix.length <= bytes.length && commonPrefix(bytes, prefix) === prefix.length
 
+/** The same bytes in memory of their own: of a Buffer, `slice` would be a view. */
+export const copy = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
+
 /** The smallest byte string greater than all that start with `prefix`; undefined when there is none. */
 export const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
   let last = prefix.length - 1
   while (last >= 0 && prefix[last] === 0xff) last--
   if (last < 0) return undefined
-  const after = prefix.slice(0, last + 1)
+  const after = copy(prefix.subarray(0, last + 1))
   after[last]! += 1
   return after
 }

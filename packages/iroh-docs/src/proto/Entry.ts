@@ -112,10 +112,10 @@ const exact = (value: bigint): number => (value > BigInt(Number.MAX_SAFE_INTEGER
 
 /** The same entry, holding on to no larger buffer. */
 export const compact = (entry: SignedEntry): SignedEntry => ({
-  id: entry.id.slice(),
+  id: Bytes.copy(entry.id),
   length: entry.length,
-  hash: entry.hash.slice(),
+  hash: Bytes.copy(entry.hash),
   timestamp: entry.timestamp,
-  authorSignature: entry.authorSignature.slice(),
-  namespaceSignature: entry.namespaceSignature.slice()
+  authorSignature: Bytes.copy(entry.authorSignature),
+  namespaceSignature: Bytes.copy(entry.namespaceSignature)
 })

@@ -19,7 +19,7 @@ interface Node {
 type Tree = Node | undefined
 
 const WORDS = ID_SIZE / 4
-const wordsOf = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.slice().buffer)
+const wordsOf = (bytes: Uint8Array): Int32Array => new Int32Array(Bytes.copy(bytes).buffer)
 
 const countOf = (tree: Tree): number => tree?.count ?? 0
 

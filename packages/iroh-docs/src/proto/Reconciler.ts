@@ -222,7 +222,7 @@ export const summary = (
   { x, y }: Range
 ): { readonly count: number; readonly fingerprint: Uint8Array } => {
   const order = Bytes.compare(x, y)
-  const fingerprint = Entry.EMPTY_HASH.slice()
+  const fingerprint = Bytes.copy(Entry.EMPTY_HASH)
   let count = 0
   if (order >= 0) {
     const all = set.before()

@@ -94,7 +94,7 @@ export class TopicMember {
 
   broadcast(content: Uint8Array, scope: "Swarm" | "Neighbors"): void {
     this.broadcasts++
-    this.#do(this.#state.broadcast(this.#host.now(), content.slice(), scope))
+    this.#do(this.#state.broadcast(this.#host.now(), new Uint8Array(content), scope))
   }
 
   connectionLost(peer: EndpointId): void {
@@ -159,7 +159,7 @@ export class TopicMember {
       case "Deliver":
         this.received++
         return this.messages.push({
-          content: command.content.slice(),
+          content: new Uint8Array(command.content),
           from: command.from,
           scope: command.scope,
           missed: 0

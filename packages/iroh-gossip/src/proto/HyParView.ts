@@ -623,7 +623,8 @@ export class HyParView {
     // What a peer says about itself stands.
     if (from !== info.id && this.#active.has(info.id) && this.#data.has(info.id)) return
     this.#out.learn(info, from)
-    if (info.data.length <= this.#config.maxData && this.#isKnown(info.id)) this.#data.set(info.id, info.data.slice())
+    if (info.data.length <= this.#config.maxData && this.#isKnown(info.id))
+      this.#data.set(info.id, new Uint8Array(info.data))
   }
 
   #isKnown(peer: EndpointId): boolean {

@@ -206,7 +206,7 @@ export class PlumTree {
     }
     if (MessageId.of(content) !== id) return
     // Views of a stream's buffer must not stay.
-    const kept = content.slice()
+    const kept = new Uint8Array(content)
     if (scope._tag === "Neighbors") return this.#out.deliver(kept, from, scope)
     const round = Math.min(scope.round + 1, 0xffff)
     this.#spread(now, { _tag: "Gossip", id, content: kept, scope: { _tag: "Swarm", round } }, from)

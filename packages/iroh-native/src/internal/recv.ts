@@ -86,7 +86,7 @@ export class NativeRecv implements RecvStream {
     if (this.#closed) return
     const waits = this.#readers.length === 0 || this.#chunks.length > 0
     // What waits to be read keeps no more memory than a few times its own.
-    this.#chunks.push(waits && bytes.length * 8 < bytes.buffer.byteLength ? bytes.slice() : bytes)
+    this.#chunks.push(waits && bytes.length * 8 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes)
     this.#serve()
   }
 

@@ -92,7 +92,7 @@ export class MemorySend implements RawSend {
     if (write === undefined) return
     const length = Math.min(this.#credit, write.bytes.length - write.offset)
     if (length > 0) {
-      const piece = write.bytes.slice(write.offset, write.offset + length)
+      const piece = new Uint8Array(write.bytes.subarray(write.offset, write.offset + length))
       this.#credit -= length
       write.offset += length
       this.#owner.link(() => this.#peer.onData(piece))

@@ -260,7 +260,7 @@ export class Multiplexer {
     while (at < bytes.length) {
       const behind = this.#receiveFrame(bytes, at)
       if (behind === undefined) {
-        this.#rest = bytes.slice(at)
+        this.#rest = new Uint8Array(bytes.subarray(at))
         return
       }
       at = behind
@@ -352,7 +352,7 @@ export class Multiplexer {
     if (opening) this.#opened?.(call)
     else if (part.length > 0) call.onReadable()
     // What nobody has taken at once is copied: the chunk may be large, and what it belongs to as well.
-    if (call.incoming === part) call.incoming = part.slice()
+    if (call.incoming === part) call.incoming = new Uint8Array(part)
     return end
   }
 
