@@ -17,8 +17,8 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   config: ["iroh"],
   trust: ["config", "iroh"],
   admission: ["trust", "config", "core", "iroh"],
-  mesh: ["trust", "admission", "config", "iroh", "iroh-gossip"],
-  registry: ["core", "iroh-docs", "iroh-blobs", "trust"],
+  mesh: ["trust", "admission", "config", "transport", "iroh", "iroh-gossip"],
+  registry: ["transport", "core", "iroh", "iroh-docs", "iroh-blobs", "trust"],
   "effect-rpc": ["iroh"],
   observability: ["core", "transport", "iroh"],
   server: [
