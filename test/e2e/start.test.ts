@@ -58,7 +58,7 @@ describe("npm start", () => {
 })
 
 describe("the examples", () => {
-  it.live("effect-rpc says the same over a WebSocket and over iroh", () =>
+  it.live("effect-rpc says the same over a WebSocket and over iroh, and serves a group as a service", () =>
     Effect.gen(function* () {
       for (const transport of ["websocket", "iroh"]) {
         const child = yield* start("examples/effect-rpc/index.js", [transport])
@@ -67,6 +67,12 @@ describe("the examples", () => {
         assert.deepStrictEqual(lines, ["doubled: 42", "counted: 1", "counted: 2", "counted: 3", "too far: 5000"])
         assert.strictEqual((yield* Effect.timeout(child.ended, "10 seconds")).code, 0)
       }
+      const child = yield* start("examples/effect-rpc/index.js", ["service"])
+      // The server has something to say in between.
+      for (const expected of ["1: buy tea", "2: drink it", "there is no note 3"]) {
+        while ((yield* child.line) !== expected);
+      }
+      assert.strictEqual((yield* Effect.timeout(child.ended, "30 seconds")).code, 0)
     })
   )
 

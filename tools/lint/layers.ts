@@ -19,7 +19,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   admission: ["trust", "config", "core", "iroh"],
   mesh: ["trust", "admission", "config", "transport", "iroh", "iroh-gossip"],
   registry: ["transport", "core", "iroh", "iroh-docs", "iroh-blobs", "trust"],
-  "effect-rpc": ["iroh"],
+  "effect-rpc": ["core", "iroh"],
   observability: ["core", "transport", "iroh"],
   server: [
     "registry",

@@ -325,6 +325,28 @@ export const Class =
     return base as never
   }
 
+/**
+ * A message without a class: what arrives is a plain object. Takes the fields, or a struct with its checks. Names and
+ * fields are as those of `Class`.
+ *
+ * @since 0.1.0
+ */
+export const Struct = <const Fields extends Schema.Struct.Fields>(
+  tag: string,
+  of: Fields | Schema.Struct<Fields>,
+  options?: NameOptions
+): Schema.Struct<Fields> => {
+  const struct = Schema.isSchema(of) ? (of as Schema.Struct<Fields>) : Schema.Struct(of as Fields)
+  const name = typeName(tag, options)
+  const type: StructType = {
+    _tag: "Struct",
+    name,
+    fields: memo(() => fieldsOf(tag, struct.fields), tag),
+    prototype: undefined
+  }
+  return struct.annotate({ wireType: { type: () => type, checks: undefined } })
+}
+
 const fieldsOf = (owner: string, fields: Schema.Struct.Fields): ReadonlyArray<Field> =>
   Object.entries(fields).map(([name, schema]) => {
     const path = `${owner}.${name}`
