@@ -78,9 +78,15 @@ describe("Wire", () => {
   })
 
   it("a schema without a wire form is named by its field", () => {
-    class Wrong extends Wire.Class<Wrong>("shop/Wrong")({ inner: Wire.List(Schema.String) }) {}
-    class Outer extends Wire.Class<Outer>("shop/Outer")({ wrong: Wrong, at: Schema.Struct({}) }) {}
-    assert.throws(() => Wire.resolve(Outer, "request"), /shop\/Outer\.at: a plain struct or record has no wire form/)
+    // With these types the compiler does not see that they have none.
+    const text: Schema.Codec<string> = Schema.String
+    const struct: Schema.Codec<{}> = Schema.Struct({})
+    class Wrong extends Wire.Class<Wrong>("shop/Wrong")({ inner: Wire.List(text) }) {}
+    class Outer extends Wire.Class<Outer>("shop/Outer")({ wrong: Wrong, at: struct }) {}
+    assert.throws(
+      () => Wire.resolve(Outer, "request"),
+      /shop\/Outer\.at: a plain struct, class or record has no wire form/
+    )
     assert.throws(
       () => Service.make("S").add(Rpc.unary("m", { request: Wire.Int, response: Wrong })),
       /^shop\/Wrong\.inner\[\]: plain text has no wire form: use Wire\.String/

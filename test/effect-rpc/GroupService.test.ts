@@ -53,13 +53,16 @@ describe("the service of a group", () => {
   })
 
   it("is refused where a schema has no wire form, naming the field", () => {
+    // With these types the compiler does not see that they have none.
+    const text: Schema.Codec<string> = Schema.String
+    const struct: Schema.Codec<{ readonly n: number }> = Schema.Struct({ n: Wire.Int })
     const cases = [
       [Rpc.make("a", { payload: { n: Schema.Int } }), "S.a payload.n: a plain number has no wire form: use Wire.Int"],
-      [Rpc.make("b", { payload: Schema.Struct({ in: Wire.List(Schema.String) }) }), "S.b payload.in[]: plain text"],
+      [Rpc.make("b", { payload: Schema.Struct({ in: Wire.List(text) }) }), "S.b payload.in[]: plain text"],
       [Rpc.make("c", { success: Schema.Struct({ at: Schema.Date }) }), "S.c success.at: "],
       [Rpc.make("d", { success: Schema.Number, stream: true }), "S.d success: a plain number"],
       [Rpc.make("e", { payload: { n: Schema.optional(Wire.Int) } }), "S.e payload.n: a field is always there"],
-      [Rpc.make("f", { success: Wire.List(Schema.Struct({ n: Wire.Int })) }), "S.f success[]: a plain struct"],
+      [Rpc.make("f", { success: Wire.List(struct) }), "S.f success[]: a plain struct"],
       [Rpc.make("g", { payload: { id: Wire.Int }, primaryKey: ({ id }) => `${id}` }), "S.g payload: a plain struct"]
     ] as const
     for (const [rpc, expected] of cases) assert.include(refusalOf(RpcGroup.make(rpc as Rpc.Any)), expected)

@@ -8,6 +8,12 @@ interface Node {
   readonly source: { readonly value: unknown } | null
 }
 
+/** As much of what is exported: a class, function or type, or a constant. */
+interface Declaration {
+  readonly id?: { readonly name?: string }
+  readonly declarations?: ReadonlyArray<{ readonly id: { readonly name?: string } }>
+}
+
 /** As much of a comment as they look at: without its delimiters. */
 interface Comment {
   readonly type: string
@@ -76,9 +82,10 @@ const documented = {
     const dated = head !== undefined && isDoc(head) && head.value.includes("@since")
     const described = new Set<string>()
     return {
-      ExportNamedDeclaration: (node: { readonly declaration: { readonly id?: { readonly name: string } } | null }) => {
+      ExportNamedDeclaration: (node: { readonly declaration: Declaration | null }) => {
         if (node.declaration === null) return
-        const name = node.declaration.id?.name ?? ""
+        const { declarations: [variable] = [], id = variable?.id } = node.declaration
+        const name = id?.name ?? ""
         const doc = context.sourceCode.getCommentsBefore(node).findLast(isDoc)
         // Overloads and a type of the same name share one description.
         if (doc === undefined && described.has(name)) return

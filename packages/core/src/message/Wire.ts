@@ -29,8 +29,19 @@ import type * as SchemaAST from "effect/SchemaAST"
 import { isPlainObject } from "./internal/jsonAny.ts"
 import { copyValue } from "./internal/copyValue.ts"
 import { initialize, initializerOf, takingFinished } from "./internal/messageClass.ts"
-import { withoutWireForm } from "./internal/withoutWireForm.ts"
-import type { Documentation, EnumType, Field, ScalarName, StructType, TypeName, WireType } from "./WireType.ts"
+import {
+  fieldsOf,
+  isPlain,
+  memo,
+  resolve,
+  type WireAnnotation,
+  WireTypeError,
+  wireTypeOf
+} from "./internal/schemaWireType.ts"
+import type { Checked, CheckedFields, HasWireForm } from "./WireForm.ts"
+import type { EnumType, ScalarName, StructType, TypeName, WireType } from "./WireType.ts"
+
+export { isPlain, resolve, type WireAnnotation, WireTypeError }
 
 declare module "effect/Schema" {
   namespace Annotations {
@@ -40,27 +51,6 @@ declare module "effect/Schema" {
       /** On a field: it is to be used no longer, and why or what to use instead. No part of the contract. */
       readonly deprecated?: string | true | undefined
     }
-  }
-}
-
-/** What a wire schema carries in its annotations. @since 0.1.0 */
-export interface WireAnnotation {
-  readonly type: () => WireType
-  /** Checks that belong to the wire type itself; a schema that has others needs validation on top of decoding. */
-  readonly checks: SchemaAST.Checks | undefined
-}
-
-/**
- * A schema without a wire form stands in a message. `path` names the field, `reason` says what to use instead.
- *
- * @since 0.1.0
- */
-export class WireTypeError extends Schema.TaggedError<WireTypeError>()("WireTypeError", {
-  path: Schema.String,
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `${this.path}: ${this.reason}`
   }
 }
 
@@ -79,7 +69,10 @@ const bigInteger = (name: ScalarName, minimum: bigint, maximum: bigint) =>
   scalar(Schema.BigInt.check(Schema.isBetweenBigInt({ minimum, maximum })), name)
 
 /** `bool`. @since 0.1.0 */
-export const Bool = scalar(Schema.Boolean, "bool")
+export interface Bool extends Schema.Boolean, HasWireForm {
+  readonly Rebuild: Bool
+}
+export const Bool: Bool = scalar(Schema.Boolean, "bool")
 
 /**
  * Python `int` as a JavaScript number: safe integers (±(2^53-1)). A peer that sends a larger one gets INVALID_ARGUMENT;
@@ -87,43 +80,82 @@ export const Bool = scalar(Schema.Boolean, "bool")
  *
  * @since 0.1.0
  */
-export const Int = scalar(Schema.Int, "int")
+export interface Int extends Schema.Int, HasWireForm {
+  readonly Rebuild: Int
+}
+export const Int: Int = scalar(Schema.Int, "int")
 
 /** Python `int` as a bigint, 64 bits signed. @since 0.1.0 */
-export const Int64 = bigInteger("int64", -(2n ** 63n), 2n ** 63n - 1n)
+export interface Int64 extends Schema.BigInt, HasWireForm {
+  readonly Rebuild: Int64
+}
+export const Int64: Int64 = bigInteger("int64", -(2n ** 63n), 2n ** 63n - 1n)
 
 /** `pyfory.int8`. @since 0.1.0 */
-export const Int8 = integer("int8", -128, 127)
+export interface Int8 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Int8
+}
+export const Int8: Int8 = integer("int8", -128, 127)
 
 /** `pyfory.int16`. @since 0.1.0 */
-export const Int16 = integer("int16", -32_768, 32_767)
+export interface Int16 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Int16
+}
+export const Int16: Int16 = integer("int16", -32_768, 32_767)
 
 /** `pyfory.int32`. @since 0.1.0 */
-export const Int32 = integer("int32", -2_147_483_648, 2_147_483_647)
+export interface Int32 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Int32
+}
+export const Int32: Int32 = integer("int32", -2_147_483_648, 2_147_483_647)
 
 /** `pyfory.uint8`. @since 0.1.0 */
-export const Uint8 = integer("uint8", 0, 255)
+export interface Uint8 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Uint8
+}
+export const Uint8: Uint8 = integer("uint8", 0, 255)
 
 /** `pyfory.uint16`. @since 0.1.0 */
-export const Uint16 = integer("uint16", 0, 65_535)
+export interface Uint16 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Uint16
+}
+export const Uint16: Uint16 = integer("uint16", 0, 65_535)
 
 /** `pyfory.uint32`. @since 0.1.0 */
-export const Uint32 = integer("uint32", 0, 4_294_967_295)
+export interface Uint32 extends Schema.Int, HasWireForm {
+  readonly Rebuild: Uint32
+}
+export const Uint32: Uint32 = integer("uint32", 0, 4_294_967_295)
 
 /** `pyfory.uint64` as a bigint. @since 0.1.0 */
-export const Uint64 = bigInteger("uint64", 0n, 2n ** 64n - 1n)
+export interface Uint64 extends Schema.BigInt, HasWireForm {
+  readonly Rebuild: Uint64
+}
+export const Uint64: Uint64 = bigInteger("uint64", 0n, 2n ** 64n - 1n)
 
 /** `pyfory.float32`; values are rounded to single precision when they travel. @since 0.1.0 */
-export const Float32 = scalar(Schema.Number, "float32")
+export interface Float32 extends Schema.Number, HasWireForm {
+  readonly Rebuild: Float32
+}
+export const Float32: Float32 = scalar(Schema.Number, "float32")
 
 /** Python `float`. NaN and infinities travel in XLANG; JSON has no form for them. @since 0.1.0 */
-export const Float64 = scalar(Schema.Number, "float64")
+export interface Float64 extends Schema.Number, HasWireForm {
+  readonly Rebuild: Float64
+}
+export const Float64: Float64 = scalar(Schema.Number, "float64")
 
 /** `str`. Unpaired surrogates cannot travel. @since 0.1.0 */
-export const String = scalar(Schema.String, "string")
+export interface String extends Schema.String, HasWireForm {
+  readonly Rebuild: String
+}
+export const String: String = scalar(Schema.String, "string")
 
 /** `bytes`. In JSON, where the reference has no form for bytes, standard base64. @since 0.1.0 */
-export const Bytes = scalar(Schema.Uint8Array, "bytes")
+export interface Bytes extends Schema.Uint8Array, HasWireForm {
+  readonly Rebuild: Bytes
+}
+export const Bytes: Bytes = scalar(Schema.Uint8Array, "bytes")
 
 /**
  * `datetime` as a valid `Date` (milliseconds; finer digits of a peer are rounded). In JSON an ISO 8601 string with a
@@ -131,7 +163,10 @@ export const Bytes = scalar(Schema.Uint8Array, "bytes")
  *
  * @since 0.1.0
  */
-export const Timestamp = scalar(
+export interface Timestamp extends Schema.Date, HasWireForm {
+  readonly Rebuild: Timestamp
+}
+export const Timestamp: Timestamp = scalar(
   Schema.Date.check(Schema.makeFilter((value) => !Number.isNaN(value.getTime()) || "expected a valid Date")),
   "timestamp"
 )
@@ -144,7 +179,10 @@ const MILLISECONDS_PER_DAY = 86_400_000
  *
  * @since 0.1.0
  */
-export const Date = scalar(
+export interface Date extends Schema.Date, HasWireForm {
+  readonly Rebuild: Date
+}
+export const Date: Date = scalar(
   Schema.Date.check(
     Schema.makeFilter(
       (value) => value.getTime() % MILLISECONDS_PER_DAY === 0 || "expected a Date at midnight UTC, as Date.UTC makes it"
@@ -161,50 +199,72 @@ export const Date = scalar(
  *
  * @since 0.1.0
  */
-export const Any = annotate(Schema.Unknown, () => ({ _tag: "Any" }))
+export interface Any extends Schema.Unknown, HasWireForm {
+  readonly Rebuild: Any
+}
+export const Any: Any = annotate(Schema.Unknown, () => ({ _tag: "Any" }))
 
 /**
  * A bare `dict`: a plain object whose values are of any type. A `dict` with keys that are not strings takes `Any`.
  *
  * @since 0.1.0
  */
-export const AnyRecord = annotate(
+export interface AnyRecord extends Schema.declare<{ readonly [key: string]: unknown }>, HasWireForm {
+  readonly Rebuild: AnyRecord
+}
+export const AnyRecord: AnyRecord = annotate(
   Schema.declare<{ readonly [key: string]: unknown }>(isPlainObject, { expected: "a plain object" }),
   () => ({ _tag: "AnyRecord" })
 )
 
 /** A bare `list`: an array whose elements are of any type. @since 0.1.0 */
-export const AnyList = annotate(
+export interface AnyList extends Schema.declare<ReadonlyArray<unknown>>, HasWireForm {
+  readonly Rebuild: AnyList
+}
+export const AnyList: AnyList = annotate(
   Schema.declare<ReadonlyArray<unknown>>(globalThis.Array.isArray, { expected: "an array" }),
   () => ({ _tag: "AnyList" })
 )
 
 /** `list[T]` as a readonly array. @since 0.1.0 */
-export const List = <S extends Schema.Constraint>(element: S): Schema.$Array<S> =>
+export interface List<S extends Schema.Constraint> extends Schema.$Array<S>, HasWireForm {
+  readonly Rebuild: List<S>
+}
+export const List = <S extends Schema.Constraint>(element: S & Checked<S>): List<S> =>
   annotate(
     Schema.Array(element),
     memo(() => ({ _tag: "List", element: wireTypeOf(element) }))
   )
 
 /** `set[T]` as a `ReadonlySet`. @since 0.1.0 */
-export const Set = <S extends Schema.Constraint>(element: S): Schema.$ReadonlySet<S> =>
+export interface Set<S extends Schema.Constraint> extends Schema.$ReadonlySet<S>, HasWireForm {
+  readonly Rebuild: Set<S>
+}
+export const Set = <S extends Schema.Constraint>(element: S & Checked<S>): Set<S> =>
   annotate(
     Schema.ReadonlySet(element),
     memo(() => ({ _tag: "Set", element: wireTypeOf(element) }))
   )
 
 /** `dict[K, V]` as a `ReadonlyMap`. JSON needs string, integer or boolean keys. @since 0.1.0 */
+export interface Map<K extends Schema.Constraint, V extends Schema.Constraint>
+  extends Schema.$ReadonlyMap<K, V>, HasWireForm {
+  readonly Rebuild: Map<K, V>
+}
 export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
-  key: K,
-  value: V
-): Schema.$ReadonlyMap<K, V> =>
+  key: K & Checked<K>,
+  value: V & Checked<V>
+): Map<K, V> =>
   annotate(
     Schema.ReadonlyMap(key, value),
     memo(() => ({ _tag: "Map", form: "map", key: wireTypeOf(key), value: wireTypeOf(value) }))
   )
 
 /** `dict[str, V]` as a plain object. @since 0.1.0 */
-export const Record = <V extends Schema.Constraint>(value: V): Schema.$Record<Schema.String, V> =>
+export interface Record<V extends Schema.Constraint> extends Schema.$Record<Schema.String, V>, HasWireForm {
+  readonly Rebuild: Record<V>
+}
+export const Record = <V extends Schema.Constraint>(value: V & Checked<V>): Record<V> =>
   annotate(
     Schema.Record(Schema.String, value),
     memo(() => ({
@@ -216,7 +276,11 @@ export const Record = <V extends Schema.Constraint>(value: V): Schema.$Record<Sc
   )
 
 /** `Optional[T]`: the value or null. Constructors take an absent property for null. @since 0.1.0 */
-export const Optional = <S extends Schema.Constraint>(schema: S): Schema.withConstructorDefault<Schema.NullOr<S>> =>
+export interface Optional<S extends Schema.Constraint>
+  extends Schema.withConstructorDefault<Schema.NullOr<S>>, HasWireForm {
+  readonly Rebuild: Optional<S>
+}
+export const Optional = <S extends Schema.Constraint>(schema: S & Checked<S>): Optional<S> =>
   annotate(
     Schema.NullOr(schema),
     memo(() => ({ _tag: "Optional", of: wireTypeOf(schema) }))
@@ -249,11 +313,14 @@ export const withDefault = <S extends Schema.Top & Schema.WithoutConstructorDefa
  *
  * @since 0.1.0
  */
+export interface Enum<V extends string | number> extends Schema.Literals<ReadonlyArray<V>>, HasWireForm {
+  readonly Rebuild: Enum<V>
+}
 export const Enum = <const V extends string | number>(
   tag: string,
   members: { readonly [member: string]: V },
   options?: NameOptions
-): Schema.Literals<ReadonlyArray<V>> => {
+): Enum<V> => {
   const entries = Object.entries(members)
   const problem = enumProblem(Object.values(members))
   if (problem !== undefined) throw new WireTypeError({ path: tag, reason: problem })
@@ -293,11 +360,15 @@ export interface NameOptions {
  *
  * @since 0.1.0
  */
+export interface Class<Self, Fields extends Schema.Struct.Fields>
+  extends Schema.Class<Self, Schema.Struct<Fields>, {}>, HasWireForm {
+  readonly Rebuild: Annotated<Self, Fields>
+}
 export const Class =
   <Self = never>(tag: string, options?: NameOptions) =>
   <const Fields extends Schema.Struct.Fields>(
-    fields: Fields
-  ): [Self] extends [never] ? never : Schema.Class<Self, Schema.Struct<Fields>, {}> => {
+    fields: Fields & CheckedFields<Fields>
+  ): [Self] extends [never] ? never : Class<Self, Fields> => {
     const name = typeName(tag, options)
     const wireFields = memo(() => fieldsOf(tag, fields), tag)
     const base = takingFinished(Schema.Class<any>(tag)(fields) as never)
@@ -325,17 +396,36 @@ export const Class =
     return base as never
   }
 
+/** A message class with annotations of its own: a schema, and no constructor. @since 0.1.0 */
+export interface Annotated<Self, Fields extends Schema.Struct.Fields>
+  extends
+    Schema.decodeTo<
+      Schema.declareConstructor<
+        Self,
+        Schema.Struct<Fields>["Encoded"],
+        readonly [Schema.Struct<Fields>],
+        Schema.Struct<Fields>["Iso"]
+      >,
+      Schema.Struct<Fields>
+    >,
+    HasWireForm {
+  readonly Rebuild: Annotated<Self, Fields>
+}
+
 /**
  * A message without a class: what arrives is a plain object. Takes the fields, or a struct with its checks. Names and
  * fields are as those of `Class`.
  *
  * @since 0.1.0
  */
+export interface Struct<Fields extends Schema.Struct.Fields> extends Schema.Struct<Fields>, HasWireForm {
+  readonly Rebuild: Struct<Fields>
+}
 export const Struct = <const Fields extends Schema.Struct.Fields>(
   tag: string,
-  of: Fields | Schema.Struct<Fields>,
+  of: (Fields & CheckedFields<Fields>) | (Schema.Struct<Fields> & { readonly fields: CheckedFields<Fields> }),
   options?: NameOptions
-): Schema.Struct<Fields> => {
+): Struct<Fields> => {
   const struct = Schema.isSchema(of) ? (of as Schema.Struct<Fields>) : Schema.Struct(of as Fields)
   const name = typeName(tag, options)
   const type: StructType = {
@@ -345,44 +435,6 @@ export const Struct = <const Fields extends Schema.Struct.Fields>(
     prototype: undefined
   }
   return struct.annotate({ wireType: { type: () => type, checks: undefined } })
-}
-
-const fieldsOf = (owner: string, fields: Schema.Struct.Fields): ReadonlyArray<Field> =>
-  Object.entries(fields).map(([name, schema]) => {
-    const path = `${owner}.${name}`
-    if (schema.ast.context?.isOptional === true) {
-      const reason = "a field is always there: use Wire.Optional for null, or Wire.withDefault for what may be left out"
-      throw new WireTypeError({ path, reason })
-    }
-    const fallback = annotationOf(schema.ast, "wireDefault")
-    return {
-      name,
-      type: wireTypeOfAst(schema.ast, path),
-      ...(fallback === undefined ? undefined : { defaultValue: travelling(schema, fallback) }),
-      ...documentationOf(schema.ast)
-    }
-  })
-
-/** What a key or its schema says about the field. Classes that are described are so wherever they stand. */
-const documentationOf = (ast: SchemaAST.AST): Documentation => {
-  const key: Annotations | undefined = ast.context?.annotations
-  const description = key?.description ?? annotationOf(ast, "description")
-  const deprecated = key?.deprecated ?? annotationOf(ast, "deprecated")
-  return {
-    ...(description === undefined ? undefined : { description }),
-    ...(deprecated === undefined ? undefined : { deprecated })
-  }
-}
-
-/** The default as it would travel. */
-const travelling = (schema: Schema.Constraint, fallback: { readonly value: unknown }): { readonly value: unknown } => {
-  if (isPlain(schema)) return fallback
-  const encode = Schema.encodeUnknownSync(schema as Schema.Codec<unknown, unknown>)
-  return {
-    get value() {
-      return encode(fallback.value)
-    }
-  }
 }
 
 const typeName = (tag: string, options: NameOptions | undefined): TypeName => {
@@ -399,145 +451,4 @@ const typeName = (tag: string, options: NameOptions | undefined): TypeName => {
     name: tag.slice(slash + 1),
     qualifiedName: options?.qualifiedName ?? tag.replaceAll("/", ".")
   }
-}
-
-/** @param path what is made, for the error when it needs itself */
-const memo = <A>(make: () => A, path = ELEMENT): (() => A) => {
-  let value: A | undefined
-  let making = false
-  return () => {
-    if (value !== undefined) return value
-    if (making) {
-      throw new WireTypeError({ path, reason: "a type that contains itself needs a message class in between" })
-    }
-    making = true
-    try {
-      return (value = make())
-    } finally {
-      making = false
-    }
-  }
-}
-
-/** The wire type of a schema, with its nested types still to be looked at. */
-const wireTypeOf = (schema: Schema.Constraint): WireType => wireTypeOfAst(schema.ast, ELEMENT)
-
-/** Stands for the place of a list, set, map or optional in the paths of what is inside. */
-const ELEMENT = "(element)"
-
-/**
- * The wire type of a schema, every nested type included.
- *
- * @param path what the schema is, for the error
- * @throws WireTypeError naming the field when a part of the schema has no wire form
- * @since 0.1.0
- */
-export const resolve = (schema: Schema.Constraint, path: string): WireType => {
-  const type = wireTypeOfAst(schema.ast, path)
-  const seen = new globalThis.Set<WireType>()
-  const visit = (part: WireType): void => {
-    if (seen.has(part)) return
-    seen.add(part)
-    switch (part._tag) {
-      case "List":
-      case "Set":
-        return visit(part.element)
-      case "Map":
-        visit(part.key)
-        return visit(part.value)
-      case "Optional":
-        return visit(part.of)
-      case "Struct":
-        return part.fields().forEach((field) => visit(field.type))
-      default:
-        return
-    }
-  }
-  visit(type)
-  return type
-}
-
-const wireTypeOfAst = (ast: SchemaAST.AST, path: string): WireType => {
-  const annotation = annotationOf(ast, "wireType")
-  // A class is annotated itself; anything else that has an encoding travels in its encoded form.
-  if (
-    ast.encoding !== undefined &&
-    !(annotation !== undefined && ast._tag === "Declaration" && ast.encoding.length === 1)
-  ) {
-    return wireTypeOfAst(ast.encoding[ast.encoding.length - 1]!.to, path)
-  }
-  if (annotation !== undefined) return typeOf(annotation, path)
-  if (ast._tag === "Suspend") return wireTypeOfAst(ast.thunk(), path)
-  throw new WireTypeError({ path, reason: withoutWireForm(ast) })
-}
-
-/** Types inside do not know where they stand. */
-const typeOf = (annotation: WireAnnotation, path: string): WireType => {
-  try {
-    return annotation.type()
-  } catch (error) {
-    if (!(error instanceof WireTypeError) || !error.path.startsWith(ELEMENT)) throw error
-    throw new WireTypeError({ path: `${path}[]${error.path.slice(ELEMENT.length)}`, reason: error.reason })
-  }
-}
-
-/**
- * Whether decoding the wire form alone yields valid values: no checks, brands with checks or transformations stand on
- * top of the wire types.
- *
- * @since 0.1.0
- */
-export const isPlain = (schema: Schema.Constraint): boolean => plain(schema.ast, new globalThis.Set())
-
-const plain = (ast: SchemaAST.AST, seen: globalThis.Set<SchemaAST.AST>): boolean => {
-  if (seen.has(ast)) return true
-  seen.add(ast)
-  if (ast._tag === "Suspend") return plain(ast.thunk(), seen)
-  const annotation = annotationOf(ast, "wireType")
-  if (annotation === undefined || annotation.checks?.length !== ast.checks?.length) return false
-  switch (ast._tag) {
-    case "Declaration":
-      return (
-        (ast.encoding === undefined || ast.encoding.length === 1) &&
-        ast.typeParameters.every((child) => plainPart(child, seen))
-      )
-    default:
-      return ast.encoding === undefined && children(ast).every((child) => plainPart(child, seen))
-  }
-}
-
-/** The struct below a class and the null of an optional are not annotated themselves. */
-const plainPart = (ast: SchemaAST.AST, seen: globalThis.Set<SchemaAST.AST>): boolean =>
-  ast._tag === "Objects" && annotationOf(ast, "wireType") === undefined
-    ? ast.checks === undefined && children(ast).every((child) => plain(child, seen))
-    : plain(ast, seen)
-
-const children = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
-  switch (ast._tag) {
-    case "Objects":
-      return [...ast.propertySignatures.map((p) => p.type), ...ast.indexSignatures.map((s) => s.type)]
-    case "Arrays":
-      return [...ast.elements, ...ast.rest]
-    case "Union":
-      return ast.types.filter((type) => type._tag !== "Null" && type._tag !== "Literal")
-    default:
-      return []
-  }
-}
-
-interface Annotations {
-  readonly wireType?: WireAnnotation | undefined
-  readonly wireDefault?: { readonly value: unknown } | undefined
-  readonly description?: string | undefined
-  readonly deprecated?: string | true | undefined
-}
-
-/** Annotations written after a check live on that check, so those come first. */
-const annotationOf = <K extends keyof Annotations>(ast: SchemaAST.AST, key: K): Annotations[K] => {
-  for (const check of ast.checks?.toReversed() ?? []) {
-    const annotations: Annotations | undefined = check.annotations
-    if (annotations?.[key] !== undefined) return annotations[key]
-  }
-  const annotations: Annotations | undefined = ast.annotations
-  return annotations?.[key]
 }

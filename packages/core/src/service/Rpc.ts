@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type * as Interceptor from "../interceptor/Interceptor.ts"
+import type { Checked } from "../message/WireForm.ts"
 import type { Documentation, Pattern } from "../message/WireType.ts"
 import type { RpcError } from "../wire/RpcError.ts"
 import type { Requirement } from "./Requirement.ts"
@@ -70,33 +71,20 @@ export interface RpcOptions<
   readonly interceptors?: ReadonlyArray<I> | undefined
 }
 
-/** @since 0.1.0 */
-export interface IdempotentOptions<
-  Request extends Schema.Constraint,
-  Response extends Schema.Constraint,
-  Failure extends Schema.Constraint,
-  I extends Interceptor.AnyService = never
-> extends RpcOptions<Request, Response, Failure, I> {
+/** For methods that clients may be allowed to retry. @since 0.1.0 */
+export interface Idempotency {
   /** Calling twice does no more than calling once: a client may retry. Default false. */
   readonly idempotent?: boolean | undefined
 }
 
-/** Makes methods of one pattern. @since 0.1.0 */
-export interface Constructor<P extends Pattern> {
-  <
-    const Name extends string,
-    Request extends Schema.Constraint,
-    Response extends Schema.Constraint,
-    Failure extends Schema.Constraint = Schema.Never,
-    I extends Interceptor.AnyService = never
-  >(
-    name: Name,
-    options: RpcOptions<Request, Response, Failure, I>
-  ): Rpc<Name, P, Request, Response, Failure, I>
+/** Messages without a wire form are refused by the compiler, as far as it can tell. @since 0.1.0 */
+export interface CheckedMessages<Request, Response> {
+  readonly request: Checked<Request>
+  readonly response: Checked<Response>
 }
 
-/** Makes methods of one pattern, which clients may be allowed to retry. @since 0.1.0 */
-export interface IdempotentConstructor<P extends Pattern> {
+/** Makes methods of one pattern, with options beyond those of all. @since 0.1.0 */
+export interface Constructor<P extends Pattern, Options extends Idempotency = {}> {
   <
     const Name extends string,
     Request extends Schema.Constraint,
@@ -105,12 +93,12 @@ export interface IdempotentConstructor<P extends Pattern> {
     I extends Interceptor.AnyService = never
   >(
     name: Name,
-    options: IdempotentOptions<Request, Response, Failure, I>
+    options: RpcOptions<Request, Response, Failure, I> & Options & CheckedMessages<Request, Response>
   ): Rpc<Name, P, Request, Response, Failure, I>
 }
 
 const constructor =
-  <P extends Pattern>(pattern: P): IdempotentConstructor<P> =>
+  <P extends Pattern>(pattern: P): Constructor<P, Idempotency> =>
   (name, { deprecated, description, error, idempotent, interceptors, request, requires, response, timeout }) => ({
     name,
     pattern,
@@ -125,13 +113,13 @@ const constructor =
   })
 
 /** One request, one response. @since 0.1.0 */
-export const unary: IdempotentConstructor<"unary"> = constructor("unary")
+export const unary: Constructor<"unary", Idempotency> = constructor("unary")
 
 /** One request, any number of responses. @since 0.1.0 */
 export const serverStream: Constructor<"server_stream"> = constructor("server_stream")
 
 /** Any number of requests, one response. @since 0.1.0 */
-export const clientStream: IdempotentConstructor<"client_stream"> = constructor("client_stream")
+export const clientStream: Constructor<"client_stream", Idempotency> = constructor("client_stream")
 
 /** Any number of requests and of responses, interleaved as both sides like. @since 0.1.0 */
 export const bidi: Constructor<"bidi_stream"> = constructor("bidi_stream")
