@@ -19,7 +19,7 @@ const rows = [...page.matchAll(/^\| `(\w+)` \| `(ASTER_\w+)` \| (?:`\[(\w+)\] (\
 /** A value for a setting, as text. */
 const sample = (name: string): string => {
   if (name.startsWith("allow_all")) return "true"
-  if (name === "hook_timeout_ms") return "7"
+  if (name === "hook_timeout_ms" || name === "health_port") return "7"
   return { root_pubkey: rootA, secret_key: nodeA.secret, relay_mode: "staging", bind_addr: "127.0.0.1:0" }[name] ?? "x"
 }
 
@@ -39,7 +39,7 @@ describe("docs/configuration.md", () => {
           const printed = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
           assert.match(page, new RegExp(`\`(${printed}|${printed.replace(/^(log|health)_/, "")})\``), name)
         }
-        assert.lengthOf(rows, 13)
+        assert.lengthOf(rows, 15)
       })
     ))
 

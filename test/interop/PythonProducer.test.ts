@@ -379,7 +379,7 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
       const connection = yield* node.connect(NodeAddr.parse(services[0]!.channels["rpc"]!), RpcConnection.ALPN)
       const call = (service: string, method: string, version: number) => {
         const definition = Service.make(service).add(Rpc.unary("call", { request: Number, response: Number }))
-        const open = Effect.map(Effect.orDie(connection.openBi), IrohChannel.make)
+        const open = Effect.map(Effect.orDie(connection.openBi), (stream) => IrohChannel.make(stream, "client"))
         const rpc = { ...definition.methods[0]!, name: method }
         return Effect.map(
           failure(

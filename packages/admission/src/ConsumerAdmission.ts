@@ -14,9 +14,9 @@ import { Gates } from "@aster-effect/trust/Gates"
 import { NonceStore } from "@aster-effect/trust/NonceStore"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import { type AdmissionRequest, decode } from "./AdmissionRequest.ts"
+import * as AdmissionMetrics from "./AdmissionMetrics.ts"
 import type * as Router from "@aster-effect/iroh/Router"
 import * as Handshake from "./Handshake.ts"
 import { HandshakeSlots } from "./HandshakeSlots.ts"
@@ -171,10 +171,8 @@ const refusals = {
 const refused = (error: { readonly _tag: keyof typeof refusals; readonly message: string }): Effect.Effect<Decision> =>
   Effect.as(Effect.logWarning(error.message), Result.fail(refusals[error._tag]))
 
-/** Consumers by outcome. @since 0.1.0 */
-export const admittedConsumers = Metric.counter("aster_admission_consumer_admitted_total", { incremental: true })
-/** @since 0.1.0 */
-export const deniedConsumers = Metric.counter("aster_admission_consumer_denied_total", { incremental: true })
+/** Consumers by outcome, for what reasons they were refused, and how long it took. @since 0.1.0 */
+export const metrics = AdmissionMetrics.make("consumer")
 
 /** What an admitted consumer is told beside that it is. @since 0.1.0 */
 export type Offer = Pick<AdmissionReply, "services" | "registryNamespace" | "gossipTopic">
@@ -215,22 +213,22 @@ export const serve = <R>(
         const rootPubkey = (yield* Gates).root ?? ""
         const request = decode(bytes)
         const decision: Decision = Result.isSuccess(request)
-          ? yield* decide(request.success, remoteId)
+          ? yield* metrics.timed(decide(request.success, remoteId))
           : Result.fail("Malformed")
         if (Result.isSuccess(decision)) {
           // Where nothing has to be shown there is nothing to try out: consumers may come back as often as they like.
           if (Result.isSuccess(request) && request.success.credential === "") {
             yield* (yield* HandshakeSlots).refund(remoteId)
           }
-          yield* Metric.update(admittedConsumers, 1)
+          yield* metrics.admitted
           const offer = yield* options.offer(remoteId)
           return encodeReply({ ...offer, admitted: true, attributes: decision.success, rootPubkey })
         }
-        yield* Metric.update(deniedConsumers, 1)
+        yield* metrics.denied(decision.failure)
         yield* Effect.logInfo("A consumer is not admitted", { peer: remoteId, reason: decision.failure })
         return encodeReply(denied(rootPubkey))
       }),
-      { ...options, known: peers.isKnown(connection.remoteId) }
+      { ...options, known: peers.isKnown(connection.remoteId), failed: metrics.failed }
     )
   )
 

@@ -48,6 +48,8 @@ export interface ServeOptions {
   readonly closeTimeout?: Duration.Input | undefined
   /** Whether the peer has shown a credential before: it then keeps its slot before newcomers. Default: no. */
   readonly known?: Effect.Effect<boolean> | undefined
+  /** Run when a handshake gets no answer. Default: nothing is done. */
+  readonly failed?: Effect.Effect<void> | undefined
 }
 
 const outOfTime = (detail: string) => () => Effect.fail(new HandshakeError({ reason: "TimedOut", detail }))
@@ -76,6 +78,7 @@ export const serve = Effect.fnUntraced(function* <R>(
 ): Effect.fn.Return<void, never, R | HandshakeSlots> {
   const slots = yield* HandshakeSlots
   const timeout = options.requestTimeout ?? "10 seconds"
+  const failed = options.failed ?? Effect.void
   const request = receive(connection).pipe(
     Effect.timeoutOrElse({ duration: timeout, orElse: outOfTime("no complete admission request arrived in time") })
   )
@@ -83,10 +86,13 @@ export const serve = Effect.fnUntraced(function* <R>(
     Result.match(request, {
       onFailure: (problem) =>
         Effect.as(
-          Effect.logInfo("An admission request gets no answer", {
-            peer: connection.remoteId,
-            reason: unanswered[problem]
-          }),
+          Effect.andThen(
+            failed,
+            Effect.logInfo("An admission request gets no answer", {
+              peer: connection.remoteId,
+              reason: unanswered[problem]
+            })
+          ),
           { stream, answer: Option.none<Uint8Array>() }
         ),
       onSuccess: (bytes) => Effect.map(reply(bytes), (answer) => ({ stream, answer: Option.some(answer) }))
@@ -101,17 +107,22 @@ export const serve = Effect.fnUntraced(function* <R>(
     )
   const refuse = (refusal: SlotRefusal) =>
     Effect.andThen(
-      Effect.logInfo("An admission handshake is turned away", { peer: connection.remoteId, reason: refusal }),
+      Effect.andThen(
+        failed,
+        Effect.logInfo("An admission handshake is turned away", { peer: connection.remoteId, reason: refusal })
+      ),
       refusal === "PeerLimit" ? connection.close(403, "not admitted") : connection.close(503, "too many handshakes")
     )
   const exchange = slots.run(connection.remoteId, { known: options.known, request, decide, tell, refuse }).pipe(
     Effect.catchTag("HandshakeError", ({ detail }) =>
-      Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow"))
+      Effect.andThen(Effect.logInfo(detail, { peer: connection.remoteId }), connection.close(408, "too slow")).pipe(
+        Effect.andThen(failed)
+      )
     ),
-    Effect.catch((error) => Effect.logInfo("An admission handshake broke off", error.message))
+    Effect.catch((error) => Effect.andThen(failed, Effect.logInfo("An admission handshake broke off", error.message)))
   )
   yield* exchange.pipe(
-    Effect.raceFirst(Effect.andThen(flood(connection), connection.close(413, "too much"))),
+    Effect.raceFirst(Effect.andThen(flood(connection), Effect.andThen(failed, connection.close(413, "too much")))),
     Effect.andThen(connection.close(0, "done"))
   )
 })

@@ -12,9 +12,9 @@ import * as Credential from "@aster-effect/trust/Credential"
 import type { Gates } from "@aster-effect/trust/Gates"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import { type AdmissionRequest, decode } from "./AdmissionRequest.ts"
+import * as AdmissionMetrics from "./AdmissionMetrics.ts"
 import type * as Router from "@aster-effect/iroh/Router"
 import * as Handshake from "./Handshake.ts"
 import type { HandshakeSlots } from "./HandshakeSlots.ts"
@@ -119,10 +119,8 @@ export const decide = Effect.fnUntraced(function* (
 
 const refusals = { AdmittedPeersFull: "Full", PeerRevoked: "Revoked", Mesh: "Mesh" } as const
 
-/** Producers by outcome. @since 0.1.0 */
-export const admittedProducers = Metric.counter("aster_admission_producer_admitted_total", { incremental: true })
-/** @since 0.1.0 */
-export const deniedProducers = Metric.counter("aster_admission_producer_denied_total", { incremental: true })
+/** Producers by outcome, for what reasons they were refused, and how long it took. @since 0.1.0 */
+export const metrics = AdmissionMetrics.make("producer")
 
 /** What a handshake is served with. @since 0.1.0 */
 export interface ServeOptions extends Handshake.ServeOptions {
@@ -147,17 +145,17 @@ export const serve = (
       Effect.fnUntraced(function* (bytes) {
         const request = decode(bytes)
         const decision: Result.Result<ProducerReply, Refusal> = Result.isSuccess(request)
-          ? yield* decide(request.success, connection.remoteId, options.join)
+          ? yield* metrics.timed(decide(request.success, connection.remoteId, options.join))
           : Result.fail("Malformed")
         if (Result.isSuccess(decision)) {
-          yield* Metric.update(admittedProducers, 1)
+          yield* metrics.admitted
           return encodeReply(decision.success)
         }
-        yield* Metric.update(deniedProducers, 1)
+        yield* metrics.denied(decision.failure)
         yield* Effect.logInfo("A producer is refused", { peer: connection.remoteId, reason: decision.failure })
         return encodeReply(refused)
       }),
-      { ...options, known: peers.isKnown(connection.remoteId) }
+      { ...options, known: peers.isKnown(connection.remoteId), failed: metrics.failed }
     )
   )
 

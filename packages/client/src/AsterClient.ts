@@ -21,6 +21,7 @@ import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import * as Caller from "@aster-effect/core/call/Caller"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
+import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
 import * as Tracing from "@aster-effect/core/interceptor/Tracing"
 import type { Encoding } from "@aster-effect/core/message/MessageCodec"
 import type * as Rpc from "@aster-effect/core/service/Rpc"
@@ -209,6 +210,11 @@ export interface AsterClientOptions extends NodeConfig.ConfigOptions {
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** A span for every attempt, inside all interceptors, where a tracer is installed when the client is made. Default true. */
   readonly tracing?: boolean | undefined
+  /**
+   * Calls in numbers, by method, status and duration (`CallMetrics`, without messages): a call counts once, whatever its
+   * attempts. Default false.
+   */
+  readonly metrics?: boolean | undefined
   /**
    * Put small unary calls on one stream where the producer knows how to, which takes a fraction of the time and lets one
    * lost packet delay several of them. Default true.
@@ -412,6 +418,8 @@ const connect = Effect.fnUntraced(function* (
   const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, provider)), Blobs)
 
   const tracing = (options.tracing ?? true) && (yield* Tracing.isInstalled) ? [Tracing.client] : []
+  const counting = options.metrics === true && !CallMetrics.isAmong(options.interceptors ?? [])
+  const metrics = counting ? [CallMetrics.make("client", { messages: false })] : []
   const callerOptions = (
     summary: ServiceSummary,
     encoding: Encoding,
@@ -421,7 +429,7 @@ const connect = Effect.fnUntraced(function* (
     peer: producer.endpointId,
     version: summary.version,
     encoding,
-    interceptors: [...(options.interceptors ?? []), ...interceptors, ...tracing]
+    interceptors: [...metrics, ...(options.interceptors ?? []), ...interceptors, ...tracing]
   })
   const find = (service: string, version: number | undefined): Effect.Effect<ServiceSummary, ServiceNotOffered> => {
     const found = services

@@ -60,7 +60,7 @@ const loaded = Effect.fnUntraced(function* (
   return identity === undefined ? config : yield* AsterConfig.withIdentity(config, identity)
 })
 
-/** Settings that servers and clients have no use for: logging is the program's, and there is no health server. */
+/** Settings that servers and clients have no use for. */
 const unused: ReadonlyArray<SettingName> = [
   "enableMonitoring",
   "clearIpTransports",
@@ -71,9 +71,7 @@ const unused: ReadonlyArray<SettingName> = [
   "localDiscovery",
   "logFormat",
   "logLevel",
-  "logMask",
-  "healthPort",
-  "healthHost"
+  "logMask"
 ]
 
 /** Users know settings by their names in files. */

@@ -9,6 +9,7 @@ import * as Router from "@aster-effect/iroh/Router"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -37,6 +38,27 @@ export interface ServedRequest {
   /** Bytes of the response. */
   readonly sent: number
 }
+
+const requests = (outcome: ServedRequest["outcome"]) =>
+  Metric.counter("iroh_blobs_requests_total", {
+    description: "Requests for blobs, by outcome",
+    attributes: { outcome },
+    incremental: true
+  })
+
+const requestsBy = {
+  completed: requests("completed"),
+  missing: requests("missing"),
+  refused: requests("refused"),
+  malformed: requests("malformed"),
+  aborted: requests("aborted")
+} as const
+
+/** Bytes of blobs, and of the proofs beside them, that were sent to peers. */
+export const sentBytes = Metric.counter("iroh_blobs_sent_bytes_total", {
+  description: "Bytes of blobs and their proofs that were sent to peers",
+  incremental: true
+})
 
 /** Settings of the providing side. */
 export interface BlobsProtocolOptions {
@@ -199,6 +221,9 @@ const serveStream = (session: Session, stream: BiStream): Effect.Effect<void> =>
     Effect.catchTag("StreamError", () => refuse(Request.ErrorCode.Internal, "aborted")),
     Effect.catchCause((cause) =>
       Effect.andThen(Effect.logError("Serving blobs failed", cause), refuse(Request.ErrorCode.Internal, "aborted"))
+    ),
+    Effect.tap((outcome) =>
+      Effect.andThen(Metric.update(requestsBy[outcome], 1), Metric.update(sentBytes, writer.total))
     ),
     Effect.flatMap((outcome) => options.onServed?.({ peer, request, outcome, sent: writer.total }) ?? Effect.void),
     Effect.catchCause((cause) => Effect.logError("Hearing of a served request failed", cause)),

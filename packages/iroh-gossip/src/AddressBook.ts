@@ -8,6 +8,7 @@
  */
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import { supervise } from "@aster-effect/iroh/Supervisor"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
@@ -127,7 +128,8 @@ export class AddressBook extends Context.Service<
           await addressFile.write(path, Schema.encodeSync(File)({ version: 1, hints: book.hints() }))
         }
         yield* Effect.addFinalizer(() => save)
-        yield* save.pipe(Effect.schedule(Schedule.spaced(options.saveInterval ?? "30 seconds")), Effect.forkScoped)
+        const saving = Effect.schedule(save, Schedule.spaced(options.saveInterval ?? "30 seconds"))
+        yield* Effect.forkScoped(supervise("the address book of gossip", Effect.asVoid(saving)))
         return book.service
       })
     )

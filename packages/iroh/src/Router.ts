@@ -9,11 +9,13 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import { type Connection, refuseUni } from "./Connection.ts"
 import { ConnectionGate } from "./ConnectionGate.ts"
 import type { EndpointId } from "./EndpointId.ts"
 import { IrohNode } from "./IrohNode.ts"
+import { supervise, Supervisor } from "./Supervisor.ts"
 
 /**
  * Serves one connection. The connection lives as long as this runs: returning closes it (after the peer has had time to
@@ -67,6 +69,37 @@ export interface Router {
    * waits for the same end. The node stays open.
    */
   readonly drain: Effect.Effect<void>
+}
+
+/** What stands for a protocol that the router does not serve. */
+const OTHER = "other"
+
+/** The connections of one protocol, in numbers. */
+interface Counts {
+  readonly active: Metric.Gauge<number>
+  readonly served: Metric.Counter<number>
+  readonly denied: Metric.Counter<number>
+  readonly unknown: Metric.Counter<number>
+  readonly full: Metric.Counter<number>
+}
+
+const countsOf = (alpn: string): Counts => {
+  const total = (outcome: string) =>
+    Metric.counter("iroh_connections_total", {
+      description: "Connections that came in, by protocol and what became of them",
+      attributes: { alpn, outcome },
+      incremental: true
+    })
+  return {
+    active: Metric.gauge("iroh_connections_active", {
+      description: "Connections that are served now, by protocol",
+      attributes: { alpn }
+    }),
+    served: total("served"),
+    denied: total("denied"),
+    unknown: total("unknown_protocol"),
+    full: total("full")
+  }
 }
 
 /** What handlers need, apart from the scope that each connection brings. */
@@ -131,20 +164,39 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
       Effect.ensuring(connection.close(0, "server closed"))
     )
 
+  const counts = new Map([...handlers.keys(), OTHER].map((alpn) => [alpn, countsOf(alpn)]))
+  const countsFor = ({ alpn }: Connection): Counts => counts.get(alpn) ?? counts.get(OTHER)!
+
   const serveOne = Effect.fnUntraced(function* (connection: Connection) {
-    if (!(yield* admitted(connection))) return yield* connection.close(403, "not admitted")
+    const { active, denied, served, unknown } = countsFor(connection)
+    if (!(yield* admitted(connection))) {
+      yield* Metric.update(denied, 1)
+      return yield* connection.close(403, "not admitted")
+    }
     const handler = handlers.get(connection.alpn)
-    if (handler === undefined) return yield* connection.close(400, "no handler for this protocol")
-    yield* Effect.annotateLogs(handle(connection, handler), { peer: connection.remoteId, alpn: connection.alpn })
+    if (handler === undefined) {
+      yield* Metric.update(unknown, 1)
+      return yield* connection.close(400, "no handler for this protocol")
+    }
+    yield* Metric.update(served, 1)
+    yield* Metric.modify(active, 1)
+    yield* Effect.ensuring(
+      Effect.annotateLogs(handle(connection, handler), { peer: connection.remoteId, alpn: connection.alpn }),
+      Metric.modify(active, -1)
+    )
   })
 
   /** Says that a limit turns peers away, at most once a minute. */
   let saidAt = -Infinity
-  const full = (what: string) =>
+  const full = (connection: Connection, what: string) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < saidAt + 60_000) return Effect.void
+      const counted = Metric.update(countsFor(connection).full, 1)
+      if (now < saidAt + 60_000) return counted
       saidAt = now
-      return Effect.logWarning(`connections are refused: ${what} (maxConnections, maxConnectionsPerPeer)`)
+      return Effect.andThen(
+        Effect.logWarning(`connections are refused: ${what} (maxConnections, maxConnectionsPerPeer)`),
+        counted
+      )
     })
 
   /** Counts a connection of a peer while it is served. */
@@ -161,20 +213,21 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
   }
 
   yield* node.advertise(handlers.keys())
-  yield* node.accept.pipe(
+  const supervisor = yield* Supervisor
+  const accepting = node.accept.pipe(
     Effect.flatMap((connection) => {
       if (Deferred.isDoneUnsafe(draining)) return connection.close(0, "server closed")
       const peer = connection.remoteId
       return Effect.flatMap(FiberSet.size(serving), (count) => {
         if (count >= maxConnections) {
           return Effect.andThen(
-            full(`all ${maxConnections} connections are taken`),
+            full(connection, `all ${maxConnections} connections are taken`),
             connection.close(503, "too many connections")
           )
         }
         if ((perPeer.get(peer) ?? 0) >= maxConnectionsPerPeer) {
           return Effect.andThen(
-            full(`peer ${peer} has ${maxConnectionsPerPeer} connections, the limit for one`),
+            full(connection, `peer ${peer} has ${maxConnectionsPerPeer} connections, the limit for one`),
             connection.close(503, "too many connections of one peer")
           )
         }
@@ -182,9 +235,12 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
       })
     }),
     Effect.forever,
-    Effect.catchTag("NodeClosed", () => Effect.void),
-    Effect.tapDefect((defect) => Effect.logError("The router has ended", defect)),
-    Effect.forkScoped
+    Effect.catchTag("NodeClosed", () =>
+      Effect.sync(() => {
+        if (!Deferred.isDoneUnsafe(draining)) supervisor.giveUp("the router, whose node is closed")
+      })
+    )
   )
+  yield* Effect.forkScoped(supervise("the accept loop of the router", accepting))
   return { connections: FiberSet.size(serving), drain }
 })

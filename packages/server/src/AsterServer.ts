@@ -25,6 +25,7 @@ import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
+import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
 import * as Deadline from "@aster-effect/core/interceptor/Deadline"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import * as Tracing from "@aster-effect/core/interceptor/Tracing"
@@ -45,7 +46,10 @@ import type { BindError } from "@aster-effect/iroh/NodeError"
 import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { PeerAttributes } from "@aster-effect/iroh/PeerAttributes"
 import * as Router from "@aster-effect/iroh/Router"
+import * as Supervisor from "@aster-effect/iroh/Supervisor"
 import * as ProducerMesh from "@aster-effect/mesh/ProducerMesh"
+import type { Health } from "@aster-effect/observability/Health"
+import type { HealthServerError } from "@aster-effect/observability/HealthServer"
 import { AdmittedPeers } from "@aster-effect/trust/AdmittedPeers"
 import { Gates } from "@aster-effect/trust/Gates"
 import type { NonceStore } from "@aster-effect/trust/NonceStore"
@@ -61,11 +65,13 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as metrics from "./internal/metrics.ts"
 import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as ServerBlobs from "./ServerBlobs.ts"
 import * as ServerGossip from "./ServerGossip.ts"
+import * as ServerHealth from "./ServerHealth.ts"
 import * as ServerDocs from "./ServerDocs.ts"
 import * as ServerRegistry from "./ServerRegistry.ts"
 
@@ -119,6 +125,7 @@ export type StartError =
   | AsterConfigError
   | Config.ConfigError
   | ProducerMesh.MeshError
+  | HealthServerError
 
 /**
  * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
@@ -159,6 +166,10 @@ export interface AsterServerOptions<S extends Service.Any = Service.Any> extends
   readonly interceptors?: ReadonlyArray<Interceptor> | undefined
   /** A span for every call, around everything else, where a tracer is installed when the server starts. Default true. */
   readonly tracing?: boolean | undefined
+  /** Calls in numbers, by method, status and duration (`CallMetrics`, without messages). Default true. */
+  readonly metrics?: boolean | undefined
+  /** Probes and metrics over HTTP, health as a service, and what the server needs to be ready. */
+  readonly health?: ServerHealth.HealthOptions | undefined
   /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.DispatcherOptions`. */
   readonly versionFallback?: boolean | undefined
   /** Longest run of a handler, whatever the deadline. Default 300 seconds. */
@@ -253,9 +264,14 @@ export class AsterServer extends Context.Service<
     /** Topics of this node, open to whoever may come in. */
     readonly gossip: Gossip["Service"]
     readonly node: IrohNode["Service"]
+    /** Whether it lives and is ready, and why not. */
+    readonly health: Health["Service"]
     /** Waits until the server is drained or closed. Serving itself begins with the server. */
     readonly serve: Effect.Effect<void>
-    /** Takes no new connections and calls, lets running ones finish within the grace period, interrupts the rest. */
+    /**
+     * Takes no new connections and calls, lets running ones finish within the grace period, interrupts the rest. Before
+     * anything else the server stops being ready.
+     */
     readonly drain: Effect.Effect<void>
     /** Drains and closes the node. Closing the scope does the same. */
     readonly close: Effect.Effect<void>
@@ -273,7 +289,10 @@ export class AsterServer extends Context.Service<
         const resolved = yield* trust.resolve(options, options.node?.secretKey)
         const node = yield* NodeConfig.nodeOptions(resolved.config, resolved.trust.secretKey, options.node)
         const relayWait = node.relayMode === "disabled" ? Duration.zero : RELAY_WAIT
-        return Layer.provide(serverLayer(options, resolved, relayWait), IrohNode.layer(node))
+        return serverLayer(options, resolved, relayWait).pipe(
+          Layer.provide(IrohNode.layer(node)),
+          Layer.provide(ownSupervisor())
+        )
       })
     )
 
@@ -282,9 +301,14 @@ export class AsterServer extends Context.Service<
     options: AsterServerOptions<S> = {}
   ): Layer.Layer<AsterServer, StartError, IrohNode | Service.HandlersFor<S>> =>
     Layer.unwrap(
-      Effect.map(trust.resolve(options, undefined), (resolved) => serverLayer(options, resolved, Duration.zero))
+      Effect.map(trust.resolve(options, undefined), (resolved) =>
+        Layer.provide(serverLayer(options, resolved, Duration.zero), ownSupervisor())
+      )
     )
 }
+
+/** One for all that the server is made of. */
+const ownSupervisor = () => Layer.sync(Supervisor.Supervisor, Supervisor.make)
 
 /** Starting never takes longer than this because of a relay that cannot be reached. */
 const RELAY_WAIT = Duration.millis(1500)
@@ -310,25 +334,47 @@ const make = Effect.fnUntraced(function* (
   relayWait: Duration.Duration
 ): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {
   const node = yield* IrohNode
-  yield* Effect.addFinalizer(() => node.close)
+  const supervisor = yield* Supervisor.Supervisor
+  const state: ServerHealth.State = { phase: "starting", registry: false, relayGiven: false }
+  const closeNode = Effect.ensuring(
+    node.close,
+    Effect.sync(() => (state.phase = "closed"))
+  )
+  yield* Effect.addFinalizer(() => closeNode)
   const gates = yield* Gates
   const mesh = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
   const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
-  const implementations = yield* select(options.services)
+  const selected = yield* select(options.services)
+  const health = yield* ServerHealth.make(
+    options.health ?? {},
+    state,
+    selected.map(({ service }) => service),
+    node,
+    [Effect.sync(() => lost(supervisor))]
+  )
+  // Before everything that takes time to begin and to end, so that there is an answer meanwhile.
+  yield* ServerHealth.listen(options.health ?? {}, config, health)
+  yield* metrics.touch
+  const implementations =
+    options.health?.service === true ? [...selected, ...(yield* ServerHealth.implementation(health))] : selected
   const offered = implementations.map(({ service }) => service)
   yield* PublishedManifest.check(options.manifest ?? ".aster/manifest.json", offered)
   const guarded = mode === "trusted" || offered.some(Role.isGuarded)
   const traced = (options.tracing ?? true) && (yield* Tracing.isInstalled)
+  const interceptors = options.interceptors ?? [Deadline.make()]
+  const counted = (options.metrics ?? true) && !CallMetrics.isAmong(interceptors)
   const dispatcher = yield* Dispatcher.make({
     ...options,
     implementations,
     interceptors: [
       ...(traced ? [Tracing.server] : []),
+      ...(counted ? [CallMetrics.make("server", { messages: false })] : []),
       ...(guarded ? [Role.enforce(offered)] : []),
-      ...(options.interceptors ?? [Deadline.make()])
+      ...interceptors
     ]
   })
   const address = yield* settledAddress(node, relayWait)
+  state.relayGiven = address.relayUrl !== undefined
 
   const messageDigests = digestsOf(offered)
   const summaries = (at: NodeAddr.NodeAddr): ReadonlyArray<ServiceSummary> =>
@@ -370,6 +416,7 @@ const make = Effect.fnUntraced(function* (
     Docs
   )
   const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
+  state.registry = registry !== undefined
   const root: string | undefined = gates.root
   const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
@@ -409,12 +456,17 @@ const make = Effect.fnUntraced(function* (
     Effect.forkDetach(Effect.delay(dispatcher.abandon, gracePeriod)),
     () =>
       Effect.andThen(
-        sayDraining,
+        Effect.andThen(
+          Effect.sync(() => {
+            if (state.phase !== "closed") state.phase = "draining"
+          }),
+          sayDraining
+        ),
         Effect.all([gossip.close, router.drain], { concurrency: "unbounded", discard: true })
       ),
     (abandoning) => Effect.andThen(Fiber.interrupt(abandoning), Deferred.succeed(ended, undefined))
   )
-  const close = Effect.ensuring(drain, node.close)
+  const close = Effect.ensuring(drain, closeNode)
   yield* Effect.addFinalizer(() => drain)
   yield* Effect.logInfo("server starting", {
     runtime: "typescript",
@@ -422,6 +474,7 @@ const make = Effect.fnUntraced(function* (
     endpointId: node.endpointId,
     services: services.map((service) => `${service.name} v${service.version}`)
   })
+  state.phase = "serving"
   return AsterServer.of({
     address: NodeAddr.toTicket(address),
     endpointAddrB64: NodeAddr.toBase64(address),
@@ -438,11 +491,18 @@ const make = Effect.fnUntraced(function* (
     registry,
     gossip,
     node,
+    health,
     serve: Deferred.await(ended),
     drain,
     close
   })
 })
+
+/** What is to be said of loops that are no more. */
+const lost = (supervisor: Supervisor.Supervisor): string | undefined => {
+  const loops = supervisor.givenUp()
+  return loops.length === 0 ? undefined : `given up: ${loops.join(", ")}`
+}
 
 /** A protocol of others, for as long as the peer is admitted. */
 const behindGates = (

@@ -6,22 +6,54 @@
 import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
 import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 
 /** Code of the reset that gives up a call. @since 0.1.0 */
 export const CANCELLED = 1
+
+/** Who uses the channel: the side that serves calls, or the one that makes them. @since 0.1.0 */
+export type Side = "server" | "client"
+
+const bytesOf = (side: Side, direction: "received" | "sent") =>
+  Metric.counter("aster_rpc_bytes_total", {
+    description: "Bytes of calls on streams, by side and direction",
+    attributes: { side, direction },
+    incremental: true
+  })
+
+/** Bytes of calls that came and left, on each side. @since 0.1.0 */
+export const bytes = {
+  server: { received: bytesOf("server", "received"), sent: bytesOf("server", "sent") },
+  client: { received: bytesOf("client", "received"), sent: bytesOf("client", "sent") }
+} as const
 
 /**
  * A stream as a channel. Both halves belong to the channel from now on.
  *
  * @since 0.1.0
  */
-export const make = ({ recv, send }: BiStream): CallChannel => ({
-  receive: Effect.mapError(recv.read(), channelError),
-  send: (bytes) => Effect.mapError(send.write(bytes), channelError),
-  finish: Effect.mapError(send.finish, channelError),
-  abort: Effect.andThen(send.reset(CANCELLED), recv.stop(CANCELLED)),
-  release: Effect.andThen(Effect.ignore(send.finish), recv.discard)
-})
+export const make = ({ recv, send }: BiStream, side: Side): CallChannel => {
+  const { received, sent } = bytes[side]
+  return {
+    receive: Effect.withFiber(({ context }) =>
+      Effect.mapError(
+        Effect.map(recv.read(), (chunk) => {
+          if (chunk !== undefined) received.updateUnsafe(chunk.length, context)
+          return chunk
+        }),
+        channelError
+      )
+    ),
+    send: (chunk) =>
+      Effect.withFiber(({ context }) => {
+        sent.updateUnsafe(chunk.length, context)
+        return Effect.mapError(send.write(chunk), channelError)
+      }),
+    finish: Effect.mapError(send.finish, channelError),
+    abort: Effect.andThen(send.reset(CANCELLED), recv.stop(CANCELLED)),
+    release: Effect.andThen(Effect.ignore(send.finish), recv.discard)
+  }
+}
 
 const channelError = (error: StreamError): ChannelError =>
   new ChannelError({ reason: error.reason._tag === "ConnectionLost" ? "Lost" : "Reset", detail: error.message })

@@ -63,7 +63,10 @@ export class PeerConnection {
   readonly open: Effect.Effect<CallChannel, ConnectionLost> = Effect.suspend(() => {
     this.#streams++
     return Effect.onError(
-      Effect.map(this.connection.openBi, (stream): CallChannel => new StreamChannel(IrohChannel.make(stream), this)),
+      Effect.map(
+        this.connection.openBi,
+        (stream): CallChannel => new StreamChannel(IrohChannel.make(stream, "client"), this)
+      ),
       () => this.left
     )
   })
@@ -77,7 +80,7 @@ export class PeerConnection {
 
   /** Asks for a shared stream and keeps it as long as it lasts. Calls meanwhile have streams of their own. */
   readonly #share: Effect.Effect<void> = Effect.suspend(() => this.connection.openBi).pipe(
-    Effect.flatMap((stream) => Multiplex.connect(IrohChannel.make(stream), { givenUp: this.givenUp })),
+    Effect.flatMap((stream) => Multiplex.connect(IrohChannel.make(stream, "client"), { givenUp: this.givenUp })),
     Effect.flatMap((shared) => {
       if (shared === undefined) {
         this.#producer.asks = false

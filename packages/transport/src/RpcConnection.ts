@@ -10,13 +10,27 @@ import * as Multiplex from "./Multiplex.ts"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Router from "@aster-effect/iroh/Router"
+import { counted } from "./internal/counted.ts"
 import * as IrohChannel from "./IrohChannel.ts"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 
 /** The ALPN of calls (Aster RPC wire, ALPNs). @since 0.1.0 */
 export const ALPN = "aster/1"
+
+/** Connections that calls come on. @since 0.1.0 */
+export const connections = {
+  active: Metric.gauge("aster_connections_active", { description: "Connections that calls come on, now" }),
+  total: Metric.counter("aster_connections_total", { description: "Connections that calls came on", incremental: true })
+} as const
+
+/** Streams of calls that peers opened. Small calls of a client of ours share one. @since 0.1.0 */
+export const streams = {
+  active: Metric.gauge("aster_streams_active", { description: "Streams of calls that are open" }),
+  total: Metric.counter("aster_streams_total", { description: "Streams of calls that peers opened", incremental: true })
+} as const
 
 /**
  * Calls as a protocol of a router.
@@ -36,7 +50,10 @@ export const protocol = (
 ): Router.Protocol<Scope.Scope> => ({
   alpn: ALPN,
   handler: Router.bidirectional((connection, draining) =>
-    options.whileAdmitted(connection, serve(dispatcher, connection, options.attributesOf, draining))
+    counted(
+      connections,
+      options.whileAdmitted(connection, serve(dispatcher, connection, options.attributesOf, draining))
+    )
   )
 })
 
@@ -74,9 +91,11 @@ export const serve = Effect.fnUntraced(function* (
   ): Effect.Effect<void> =>
     Effect.forever(
       Effect.flatMap(connection.acceptBi, (stream) =>
-        FiberSet.run(fibers, Effect.catchCause(serving(IrohChannel.make(stream)), logFailure), {
-          startImmediately: true
-        })
+        FiberSet.run(
+          fibers,
+          counted(streams, Effect.catchCause(serving(IrohChannel.make(stream, "server")), logFailure)),
+          { startImmediately: true }
+        )
       ),
       { disableYield: true }
     ).pipe(Effect.catchTag("ConnectionLost", () => Effect.void))

@@ -12,6 +12,7 @@ import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
+import { counted } from "./internal/counted.ts"
 import * as RpcConnection from "./RpcConnection.ts"
 import { MAX_STREAMS, PeerConnection, type Producer } from "./PeerConnection.ts"
 import * as Cause from "effect/Cause"
@@ -21,7 +22,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
+
+/** Connections of the clients of this process. @since 0.1.0 */
+export const connections = {
+  active: Metric.gauge("aster_client_connections_active", { description: "Connections of clients to producers, now" }),
+  total: Metric.counter("aster_client_connections_total", {
+    description: "Connections that clients opened to producers",
+    incremental: true
+  })
+} as const
 
 /** @since 0.1.0 */
 export interface RpcDialer {
@@ -225,8 +236,9 @@ class Peer {
     this.#last = connection
     const added = new PeerConnection(connection, this.#producer)
     this.#connections.push(added)
-    // Producers open no streams.
-    return Effect.asVoid(FiberSet.run(this.#producer.background, Effect.ignore(refuseStreams(connection))))
+    // Producers open no streams. Refusing them lasts as long as the connection, so that is what is counted.
+    const open = counted(connections, Effect.ignore(refuseStreams(connection)))
+    return Effect.asVoid(FiberSet.run(this.#producer.background, open))
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import { supervise } from "@aster-effect/iroh/Supervisor"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -278,7 +279,8 @@ const make = Effect.fnUntraced(function* ({
     }
   })
 
-  yield* Clock.currentTimeMillis.pipe(Effect.map(sweep), Effect.delay(sweepInterval), Effect.forever, Effect.forkScoped)
+  const sweeping = Clock.currentTimeMillis.pipe(Effect.map(sweep), Effect.delay(sweepInterval), Effect.forever)
+  yield* Effect.forkScoped(supervise("the sweep of admitted peers", sweeping))
 
   return AdmittedPeers.of({
     admit,

@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as CallMetrics from "../interceptor/CallMetrics.ts"
 import * as Deadline from "../interceptor/Deadline.ts"
 import type { Interceptor } from "../interceptor/Interceptor.ts"
 import { DEFAULT_FRAME_READ_TIMEOUT_S, MAX_HANDLER_TIMEOUT_S } from "../Limits.ts"
@@ -33,9 +34,18 @@ import * as Frame from "../wire/Frame.ts"
 import { FrameReader } from "../wire/FrameReader.ts"
 import { FrameWriter } from "../wire/FrameWriter.ts"
 import { isRpcError, type RpcError } from "../wire/RpcError.ts"
+import { nameOf } from "../wire/Status.ts"
 import { DecodeBudget, type PeerBudget } from "./DecodeBudget.ts"
 import { IdleTimeout } from "./IdleTimeout.ts"
-import { answer, completedCalls, failure, statusOfCause } from "./internal/callAnswer.ts"
+import { answer, failure, statusOfCause } from "./internal/callAnswer.ts"
+import {
+  completedCalls,
+  counted,
+  failedCalls,
+  runningCalls,
+  startedCalls,
+  succeededCalls
+} from "./internal/callCounts.ts"
 import { CallInFlight, type CallLimits, fail } from "./internal/callInFlight.ts"
 import { compile, type CompiledService } from "./internal/compiledService.ts"
 import { Handlers } from "./internal/handlers.ts"
@@ -123,13 +133,13 @@ export interface Dispatcher {
   readonly refuse: (channel: CallChannel, error: RpcError) => Effect.Effect<void>
 }
 
-export { completedCalls }
-
-/** Calls whose header was read. @since 0.1.0 */
-export const startedCalls = Metric.counter("aster_rpc_started_total", { incremental: true })
+export { completedCalls, failedCalls, runningCalls, startedCalls, succeededCalls }
 
 /** Calls for version 1 that were served by another version. @since 0.1.0 */
-export const versionFallbacks = Metric.counter("aster_rpc_version_fallback_total", { incremental: true })
+export const versionFallbacks = Metric.counter("aster_rpc_version_fallback_total", {
+  description: "Calls for version 1 that were served by another version",
+  incremental: true
+})
 
 /**
  * Compiles the codecs of all services. The dispatcher watches over its calls until the scope closes.
@@ -196,6 +206,7 @@ const refuse = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
   const first = yield* Effect.exit(settings.silent.guard(new FrameReader(channel).next))
   if (Exit.isFailure(first) || first.value === undefined) return yield* channel.abort
   const frames = new FrameWriter(encodingOf(first.value.payload), false)
+  yield* CallMetrics.refused(nameOf(error.code))
   yield* answer(settings.limits, channel, frames, statusOf(error))
 })
 
@@ -225,12 +236,13 @@ const handle = Effect.fnUntraced(function* (
   if (Exit.isFailure(opened)) {
     if (Cause.hasDies(opened.cause)) yield* Effect.logError("reading the header of a call failed", opened.cause)
     const frames = new FrameWriter(encodingOf(frame.payload), false)
-    return yield* answer(settings.limits, channel, frames, statusOfCause(opened.cause))
+    const status = statusOfCause(opened.cause)
+    yield* CallMetrics.refused(nameOf(status.code))
+    return yield* answer(settings.limits, channel, frames, status)
   }
   if (!(opened.value instanceof CallInFlight)) return yield* serveSession(opened.value)
   const call = opened.value
-  yield* Metric.update(startedCalls, 1)
-  yield* Effect.ensuring(
+  yield* counted(
     call.method.serve(call),
     Effect.suspend(() => {
       call.release()
@@ -322,12 +334,12 @@ const open = (
     peer.budget ?? settings.budget
   )
   if (!fallback) return Effect.succeed(call)
-  const counted = Effect.as(Metric.update(versionFallbacks, 1), call)
-  if (settings.warned.has(header.service)) return counted
+  const served = Effect.as(Metric.update(versionFallbacks, 1), call)
+  if (settings.warned.has(header.service)) return served
   settings.warned.add(header.service)
   return Effect.andThen(
     Effect.logInfo(`calls for ${header.service} v1 are served by v${version}, its only version`),
-    counted
+    served
   )
 }
 

@@ -4,6 +4,7 @@ import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStoreError } from "@aster-effect/iroh-blobs/BlobError"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import { supervise } from "@aster-effect/iroh/Supervisor"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
@@ -71,7 +72,8 @@ export const make = Effect.fnUntraced(function* ({
     released.clear()
     return Effect.ignore(blobs.remove(hashes), { log: true })
   })
-  yield* sweep.pipe(Effect.schedule(Schedule.spaced(SWEEP_INTERVAL)), Effect.forkScoped)
+  const sweeping = Effect.asVoid(Effect.schedule(sweep, Schedule.spaced(SWEEP_INTERVAL)))
+  yield* Effect.forkScoped(supervise("the sweep of document contents", sweeping))
 
   const keeping: Contents["keeping"] = (document, hashes, change) => {
     const names = new Map([...hashes].map((hash) => [document.tag(hash), BlobHash.fromBytes(hash)]))

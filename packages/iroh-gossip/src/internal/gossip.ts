@@ -8,6 +8,7 @@ import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
 import { secureBytes } from "@aster-effect/iroh/SecureBytes"
+import { supervise } from "@aster-effect/iroh/Supervisor"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -399,11 +400,8 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
   })
 
   yield* Effect.addFinalizer(() => close)
-  yield* sweep.pipe(
-    Effect.catchCause((cause) => Effect.logError("Sweeping gossip connections failed", cause)),
-    Effect.schedule(Schedule.spaced(sweepInterval)),
-    Effect.forkScoped
-  )
+  const sweeping = Effect.asVoid(Effect.schedule(sweep, Schedule.spaced(sweepInterval)))
+  yield* Effect.forkScoped(supervise("the sweep of gossip connections", sweeping))
   const service: Gossip["Service"] = {
     subscribe,
     accept,

@@ -12,6 +12,7 @@ import type { IrohNode } from "../IrohNode.ts"
 import type { NodeAddr } from "../NodeAddr.ts"
 import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
+import { supervise } from "../Supervisor.ts"
 
 const closeTimeout = "3 seconds"
 
@@ -29,8 +30,7 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
     ({ close }) => close
   )
   const alpns = new Set(options.alpns)
-  yield* acceptLoop(endpoint, incoming, options).pipe(
-    Effect.tapDefect((defect) => Effect.logError("The node has stopped accepting", defect)),
+  yield* supervise("the accept loop of the node", acceptLoop(endpoint, incoming, options)).pipe(
     Effect.ensuring(Queue.end(incoming)),
     Effect.forkScoped
   )

@@ -7,12 +7,8 @@ import { type RpcStatus, SESSION_ALIVE, statusOf } from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import { type FailureName, isRpcError, RpcError } from "../../wire/RpcError.ts"
+import { failedCalls, succeededCalls } from "./callCounts.ts"
 import type { CallInFlight, CallLimits } from "./callInFlight.ts"
-
-/** Calls by outcome: the attribute `status` is `ok` or `error`. */
-export const completedCalls = Metric.counter("aster_rpc_completed_total", { incremental: true })
-const succeededCalls = Metric.withAttributes(completedCalls, { status: "ok" })
-const failedCalls = Metric.withAttributes(completedCalls, { status: "error" })
 
 /** Sends what has been collected and the trailer, and gives the stream back. */
 export const answer = Effect.fnUntraced(function* (

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
+import * as CallMetrics from "../../interceptor/CallMetrics.ts"
 import { CodecError } from "../../message/CodecError.ts"
 import type { Encoding } from "../../message/MessageCodec.ts"
 import { type CallChannel, ChannelError } from "../../wire/CallChannel.ts"
@@ -14,9 +15,11 @@ import * as Frame from "../../wire/Frame.ts"
 import { FrameReader } from "../../wire/FrameReader.ts"
 import { FrameWriter } from "../../wire/FrameWriter.ts"
 import { isRpcError, RpcError } from "../../wire/RpcError.ts"
+import { nameOf } from "../../wire/Status.ts"
 import type { PeerBudget } from "../DecodeBudget.ts"
 import { ServerSession } from "../proto/ServerSession.ts"
 import { failure, sessionGoesOn, statusOfCause } from "./callAnswer.ts"
+import { counted } from "./callCounts.ts"
 import { CallInFlight, type CallLimits } from "./callInFlight.ts"
 import type { CompiledMethod, CompiledService } from "./compiledService.ts"
 
@@ -185,7 +188,7 @@ class Session {
         budget
       )
       call.inSession = true
-      const serving = Effect.ensuring(
+      const serving = counted(
         method.serve(call),
         Effect.suspend(() => {
           call.release()
@@ -198,10 +201,14 @@ class Session {
       })
     } catch (error) {
       this.#protocol.refuse(method?.called.pattern)
-      if (isRpcError(error)) return this.#say(sessionGoesOn(statusOfCause(Cause.fail(error))))
+      if (isRpcError(error)) return this.#refuse(statusOfCause(Cause.fail(error)))
       if (!(error instanceof CodecError)) throw error
-      return this.#say(sessionGoesOn(failure("INTERNAL", `invalid CallHeader: ${error.detail}`)))
+      return this.#refuse(failure("INTERNAL", `invalid CallHeader: ${error.detail}`))
     }
+  }
+
+  #refuse(status: RpcStatus): Effect.Effect<void> {
+    return Effect.andThen(CallMetrics.refused(nameOf(status.code)), this.#say(sessionGoesOn(status)))
   }
 
   #say(status: RpcStatus): Effect.Effect<void> {

@@ -1,0 +1,5 @@
+export * as Health from "./Health.ts"
+export * as HealthServer from "./HealthServer.ts"
+export * as HealthService from "./HealthService.ts"
+export * as MetricsReport from "./MetricsReport.ts"
+export * as Otlp from "./Otlp.ts"
