@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Report, run } from "../../bench/gossip/Scenario.ts"
 
 const chosen = process.env["SEED"]
-const seeds = chosen === undefined ? Array.from({ length: 194 }, (_, i) => i) : [Number(chosen)]
+const seeds = chosen === undefined ? Array.from({ length: 200 }, (_, i) => i) : [Number(chosen)]
 
 const mean = (reports: ReadonlyArray<Report>, figure: (report: Report) => number): string =>
   (reports.reduce((sum, report) => sum + figure(report), 0) / reports.length).toFixed(2)

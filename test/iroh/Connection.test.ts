@@ -180,7 +180,7 @@ describe("IrohNode.close", () => {
         acceptNext: never,
         close: never
       }
-      const node = yield* makeNode(Effect.succeed(endpointOf(stuck)), {})
+      const node = yield* makeNode(() => Effect.succeed(endpointOf(stuck)), {})
       const closing = yield* Effect.forkChild(Effect.all([node.close, node.close], { concurrency: 2 }))
       yield* TestClock.adjust("2900 millis")
       assert.isUndefined(closing.pollUnsafe())

@@ -33,7 +33,10 @@ export interface Membership {
 }
 
 /** Takes a producer into the mesh, or says in an error why that cannot be. @since 0.1.0 */
-export type Join = (producer: EndpointId.EndpointId) => Effect.Effect<Membership, { readonly message: string }>
+export type Join = (
+  producer: EndpointId.EndpointId,
+  credential: Credential.EnrollmentCredential
+) => Effect.Effect<Membership, { readonly message: string }>
 
 /** What a producer is answered. @since 0.1.0 */
 export interface ProducerReply {
@@ -100,7 +103,7 @@ export const decide = Effect.fnUntraced(function* (
   const { attributes, expiresAt } = verified.success
   const membership = guests.has(attributes.get("aster.role"))
     ? Effect.succeed<Membership>({ salt: "", acceptedProducers: [] })
-    : Effect.mapError(join(producer), ({ message }) => ({ _tag: "Mesh" as const, message }))
+    : Effect.mapError(join(producer, verified.success), ({ message }) => ({ _tag: "Mesh" as const, message }))
   return yield* peers.admissible({ endpointId: producer, proof: { _tag: "Own" } }).pipe(
     Effect.andThen(membership),
     Effect.tap(() =>

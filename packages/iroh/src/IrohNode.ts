@@ -33,6 +33,11 @@ export class IrohNode extends Context.Service<
     readonly address: Effect.Effect<NodeAddr>
     /** The `ip:port` of each open socket. */
     readonly boundSockets: ReadonlyArray<string>
+    /**
+     * The 64-byte Ed25519 signature of the key behind the endpoint id. The handshakes of connections are signed by the same
+     * key: what is signed has to begin in a way that nobody else chooses.
+     */
+    readonly sign: (message: Uint8Array) => Uint8Array
     /** Takes connections for these protocols too, from now on. */
     readonly advertise: (alpns: Iterable<string>) => Effect.Effect<void>
     /** Connects to a peer for one protocol. The peer is who the address says, or this fails. */
@@ -49,17 +54,21 @@ export class IrohNode extends Context.Service<
 >()("@aster-effect/iroh/IrohNode") {
   /** A node on UDP sockets of this machine, closed with the layer's scope. */
   static readonly layer = (options: IrohNodeOptions = {}): Layer.Layer<IrohNode, BindError> =>
-    Layer.effect(IrohNode, makeNode(bindChosen(options), options))
+    Layer.effect(
+      IrohNode,
+      makeNode((secretKey) => bindChosen({ ...options, secretKey }), options)
+    )
 
   /** A node in a `MemoryNetwork`: the same semantics without sockets, deterministic and under the test clock. */
   static readonly layerMemory = (options: NodeOptions = {}): Layer.Layer<IrohNode, never, MemoryNetwork> =>
     Layer.effect(
       IrohNode,
       makeNode(
-        Effect.map(
-          MemoryNetwork.use(({ fabric }) => memory.bind(fabric, options)),
-          endpointOf
-        ),
+        (secretKey) =>
+          Effect.map(
+            MemoryNetwork.use(({ fabric }) => memory.bind(fabric, { ...options, secretKey })),
+            endpointOf
+          ),
         options
       )
     )

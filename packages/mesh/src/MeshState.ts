@@ -31,20 +31,40 @@ export const MAX_PRODUCERS = 900
 const HexId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))
 const Millis = Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
 
-/** `peer_offsets` to `mesh_joined_at_epoch_ms` are gossip's and only kept; `mesh_dead` is never brought back to life. */
+const Numbers = Schema.Record(Schema.String, Schema.Int).pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
+const Ids = Schema.Array(HexId).pipe(Schema.withDecodingDefaultKey(Effect.succeed([])))
+
+/** What release 0.1.2 has, and from `producer_expiry` on what is ours, which it ignores. `mesh_dead` is never restored. */
 const StateFile = Schema.fromJsonString(
   Schema.Struct({
     accepted_producers: Schema.Array(HexId),
     salt: HexId,
     topic_id: HexId,
-    peer_offsets: Schema.Record(Schema.String, Schema.Int).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
-    drift_isolated: Schema.Array(HexId).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
+    peer_offsets: Numbers,
+    drift_isolated: Ids,
     last_heartbeat_epoch_ms: Millis,
-    mesh_joined_at_epoch_ms: Millis
+    mesh_joined_at_epoch_ms: Millis,
+    producer_expiry: Numbers,
+    producer_addresses: Schema.Record(Schema.String, Schema.String).pipe(
+      Schema.withDecodingDefaultKey(Effect.succeed({}))
+    ),
+    removed_producers: Ids,
+    rotated_at_epoch_ms: Millis
   })
 )
 
-/** Ids are 64 lower-case hex digits, times milliseconds since the Unix epoch. @since 0.1.0 */
+/**
+ * Ids are 64 lower-case hex digits, times milliseconds since the Unix epoch.
+ *
+ * | key | |
+ * |---|---|
+ * | `producer_expiry` | until when each producer is accepted, where that is known |
+ * | `producer_addresses` | where some of them were reached last, as node addresses in base64 |
+ * | `removed_producers` | who was put out, and is let in by nobody who has this state |
+ * | `rotated_at_epoch_ms` | when the salt was made, if it is not the first one |
+ *
+ * @since 0.1.0
+ */
 export type MeshState = typeof StateFile.Type
 
 const decodeState = Schema.decodeUnknownOption(StateFile)
@@ -62,8 +82,46 @@ export const found = (
   peer_offsets: {},
   drift_isolated: [],
   last_heartbeat_epoch_ms: 0,
-  mesh_joined_at_epoch_ms: nowMillis
+  mesh_joined_at_epoch_ms: nowMillis,
+  producer_expiry: {},
+  producer_addresses: {},
+  removed_producers: [],
+  rotated_at_epoch_ms: 0
 })
+
+/** The same producers under another salt, and so on another topic. @since 0.1.0 */
+export const withSalt = (state: MeshState, root: RootPublicKey, salt: Uint8Array, atMillis: number): MeshState => ({
+  ...state,
+  salt: Hex.encode(salt),
+  topic_id: topicId(root, salt),
+  rotated_at_epoch_ms: atMillis
+})
+
+/** Most producers that are kept out. @since 0.1.0 */
+export const MAX_REMOVED = 10_000
+
+/** The state without these, and with nobody letting them in again. @since 0.1.0 */
+export const without = (state: MeshState, removed: ReadonlyArray<string>): MeshState => {
+  const gone = new Set(removed)
+  return {
+    ...onlyWith(state, (id) => !gone.has(id)),
+    removed_producers: [...new Set([...state.removed_producers, ...removed])].toSorted().slice(0, MAX_REMOVED)
+  }
+}
+
+/** The state with those producers only that are kept. @since 0.1.0 */
+export const onlyWith = (state: MeshState, isKept: (id: string) => boolean): MeshState => {
+  const filtered = <A>(record: Readonly<Record<string, A>>): Record<string, A> =>
+    Object.fromEntries(Object.entries(record).filter(([id]) => isKept(id)))
+  return {
+    ...state,
+    accepted_producers: state.accepted_producers.filter(isKept),
+    drift_isolated: state.drift_isolated.filter(isKept),
+    peer_offsets: filtered(state.peer_offsets),
+    producer_expiry: filtered(state.producer_expiry),
+    producer_addresses: filtered(state.producer_addresses)
+  }
+}
 
 /** The state with another member; the same state when it is one. @since 0.1.0 */
 export const withMember = (state: MeshState, id: EndpointId.EndpointId): MeshState =>

@@ -1,6 +1,6 @@
 /**
- * The producers of one deployment: who is accepted, and the salt from which their gossip topic follows (Aster admission,
- * producer mesh). Joining the topic is not done here.
+ * What lasts of a mesh: who is accepted, and the salt from which the topic follows (Aster admission, producer mesh). What
+ * happens on the topic is `Mesh`.
  *
  * @since 0.1.0
  */
@@ -12,6 +12,7 @@ import type { FileError } from "@aster-effect/config/FileError"
 import { expandHome } from "@aster-effect/config/HomeDirectory"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import type * as EndpointId from "@aster-effect/iroh/EndpointId"
+import { Latest } from "@aster-effect/iroh-gossip/Latest"
 import { secureBytes } from "@aster-effect/iroh/SecureBytes"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -19,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import type * as Stream from "effect/Stream"
 import * as nodePath from "node:path"
 import * as MeshState from "./MeshState.ts"
 
@@ -30,11 +32,12 @@ import * as MeshState from "./MeshState.ts"
  * | `Damaged` | the file is not what this writes, or its topic does not follow from root key and salt |
  * | `Unavailable` | the file could not be read or written |
  * | `Full` | as many producers as a reply can name |
+ * | `Removed` | the producer was put out of the mesh |
  *
  * @since 0.1.0
  */
 export class MeshError extends Schema.TaggedError<MeshError>()("MeshError", {
-  reason: Schema.Literals(["Damaged", "Unavailable", "Full"]),
+  reason: Schema.Literals(["Damaged", "Unavailable", "Full", "Removed"]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -53,19 +56,35 @@ export interface MeshOptions {
 export class ProducerMesh extends Context.Service<
   ProducerMesh,
   {
-    /** 64 hex digits; whoever has it can find the topic, so it is for accepted producers only. */
+    /** 64 hex digits, as of now; whoever has it can find the topic, so it is for accepted producers only. */
     readonly salt: string
-    /** 64 hex digits. */
+    /** 64 hex digits, as of now. */
     readonly topicId: string
+    /** Whether a producer is accepted now. */
+    readonly accepts: (id: EndpointId.EndpointId) => boolean
     /** Takes a producer in, durably where there is a directory; answers everybody in the mesh, in ascending order. */
     readonly accept: (id: EndpointId.EndpointId) => Effect.Effect<ReadonlyArray<EndpointId.EndpointId>, MeshError>
     /** Everybody in the mesh, in ascending order. */
     readonly acceptedProducers: Effect.Effect<ReadonlyArray<EndpointId.EndpointId>>
+    /** Everything, as of now. */
+    readonly state: Effect.Effect<MeshState.MeshState>
+    /** The state now, and each that it changes to. */
+    readonly changes: Stream.Stream<MeshState.MeshState>
+    /**
+     * Changes the state, durably where there is a directory. Others may have changed it since: `change` gets what holds now.
+     * This node stays part of it.
+     */
+    readonly update: (
+      change: (state: MeshState.MeshState) => MeshState.MeshState
+    ) => Effect.Effect<MeshState.MeshState, MeshError>
   }
 >()("@aster-effect/mesh/ProducerMesh") {
   /** A new mesh that ends with the process. */
   static readonly layerMemory = (options: MeshOptions): Layer.Layer<ProducerMesh> =>
-    Layer.effect(this, Effect.map(newState(options), inMemory))
+    Layer.effect(
+      this,
+      Effect.map(newState(options), (state) => inMemory(state, options.self))
+    )
 
   /**
    * The mesh whose state is in `mesh_state.json` of a directory, else a new one that is kept there, in the form that
@@ -75,11 +94,11 @@ export class ProducerMesh extends Context.Service<
     Layer.effect(this, open(directory, options))
 }
 
-/** What the producer admission handshake does with a newcomer. @since 0.1.0 */
+/** What the producer admission handshake does with a newcomer where the mesh has no topic. @since 0.1.0 */
 export const joining =
-  ({ accept, salt }: ProducerMesh["Service"]): Join =>
+  (mesh: ProducerMesh["Service"]): Join =>
   (producer) =>
-    Effect.map(accept(producer), (acceptedProducers) => ({ salt, acceptedProducers }))
+    Effect.map(mesh.accept(producer), (acceptedProducers) => ({ salt: mesh.salt, acceptedProducers }))
 
 const newState = ({ root, self }: MeshOptions): Effect.Effect<MeshState.MeshState> =>
   Effect.zipWith(secureBytes(32), Clock.currentTimeMillis, (salt, now) => MeshState.found(root, self, salt, now))
@@ -89,32 +108,51 @@ type Update = (
   change: (state: MeshState.MeshState) => Effect.Effect<MeshState.MeshState, MeshError>
 ) => Effect.Effect<MeshState.MeshState, MeshError>
 
-const make = (initial: MeshState.MeshState, update: Update): ProducerMesh["Service"] => {
+const make = (initial: MeshState.MeshState, self: EndpointId.EndpointId, update: Update): ProducerMesh["Service"] => {
   const turn = Semaphore.makeUnsafe(1)
-  let state = initial
+  const latest = new Latest(initial)
+  let accepted: ReadonlySet<string> = new Set(initial.accepted_producers)
+  const changing = (change: Parameters<Update>[0]) =>
+    Effect.tap(
+      update((state) => Effect.map(change(state), (next) => MeshState.withMember(next, self))),
+      (next) =>
+        Effect.sync(() => {
+          accepted = new Set(next.accepted_producers)
+          latest.set(next)
+        })
+    ).pipe(Effect.uninterruptible, Semaphore.withPermit(turn))
   const taking = (id: EndpointId.EndpointId) => (now: MeshState.MeshState) => {
+    const refuse = (reason: MeshError["reason"], detail: string) => Effect.fail(new MeshError({ reason, detail }))
+    if (now.removed_producers.includes(id))
+      return refuse("Removed", `${id} was put out; reinstate it to let it in again`)
     const next = MeshState.withMember(now, id)
-    const detail = `it has ${MeshState.MAX_PRODUCERS} producers already`
     return next !== now && next.accepted_producers.length > MeshState.MAX_PRODUCERS
-      ? Effect.fail(new MeshError({ reason: "Full", detail }))
+      ? refuse("Full", `it has ${MeshState.MAX_PRODUCERS} producers already`)
       : Effect.succeed(next)
   }
-  const accept = Effect.fnUntraced(function* (id: EndpointId.EndpointId) {
-    if (!state.accepted_producers.includes(id)) state = yield* update(taking(id))
-    return MeshState.members(state)
-  })
   return {
-    salt: initial.salt,
-    topicId: initial.topic_id,
-    accept: (id) => Semaphore.withPermit(turn, Effect.uninterruptible(accept(id))),
-    acceptedProducers: Effect.sync(() => MeshState.members(state))
+    get salt() {
+      return latest.value.salt
+    },
+    get topicId() {
+      return latest.value.topic_id
+    },
+    accepts: (id) => accepted.has(id),
+    accept: (id) =>
+      Effect.suspend(() => (accepted.has(id) ? Effect.succeed(latest.value) : changing(taking(id)))).pipe(
+        Effect.map(MeshState.members)
+      ),
+    acceptedProducers: Effect.sync(() => MeshState.members(latest.value)),
+    state: Effect.sync(() => latest.value),
+    changes: latest.changes,
+    update: (change) => changing((state) => Effect.sync(() => change(state)))
   }
 }
 
 /** One at a time: nobody else knows the state. */
-const inMemory = (initial: MeshState.MeshState): ProducerMesh["Service"] => {
+const inMemory = (initial: MeshState.MeshState, self: EndpointId.EndpointId): ProducerMesh["Service"] => {
   let state = initial
-  return make(initial, (change) =>
+  return make(initial, self, (change) =>
     Effect.tap(
       Effect.suspend(() => change(state)),
       (next) =>
@@ -148,7 +186,7 @@ const open = Effect.fnUntraced(function* (
         Effect.mapError(AtomicFile.write(file, MeshState.format(next)), unavailable)
       )
     ).pipe(Effect.catchTag("FileError", (error) => Effect.fail(unavailable(error))))
-  return make(yield* update(Effect.succeed), update)
+  return make(yield* update(Effect.succeed), options.self, update)
 })
 
 const restored = (

@@ -20,7 +20,6 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import type { HandshakeSlots } from "@aster-effect/admission/HandshakeSlots"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import * as Role from "@aster-effect/admission/Role"
-import type { Resolved } from "@aster-effect/config/AsterConfig"
 import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
@@ -37,6 +36,7 @@ import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { Gossip } from "@aster-effect/iroh-gossip/Gossip"
 import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
+import * as GossipProtocol from "@aster-effect/iroh-gossip/GossipProtocol"
 import { Docs } from "@aster-effect/iroh-docs/Docs"
 import type { DocumentId } from "@aster-effect/iroh-docs/DocumentId"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
@@ -47,6 +47,8 @@ import type { IrohNodeOptions } from "@aster-effect/iroh/NodeOptions"
 import { PeerAttributes } from "@aster-effect/iroh/PeerAttributes"
 import * as Router from "@aster-effect/iroh/Router"
 import * as Supervisor from "@aster-effect/iroh/Supervisor"
+import type { Mesh } from "@aster-effect/mesh/Mesh"
+import type { TicketError } from "@aster-effect/iroh/Ticket"
 import * as ProducerMesh from "@aster-effect/mesh/ProducerMesh"
 import type { Health } from "@aster-effect/observability/Health"
 import type { HealthServerError } from "@aster-effect/observability/HealthServer"
@@ -73,6 +75,7 @@ import * as ServerBlobs from "./ServerBlobs.ts"
 import * as ServerGossip from "./ServerGossip.ts"
 import * as ServerHealth from "./ServerHealth.ts"
 import * as ServerDocs from "./ServerDocs.ts"
+import * as ServerMesh from "./ServerMesh.ts"
 import * as ServerRegistry from "./ServerRegistry.ts"
 
 /**
@@ -126,6 +129,7 @@ export type StartError =
   | Config.ConfigError
   | ProducerMesh.MeshError
   | HealthServerError
+  | TicketError
 
 /**
  * What a server is told. Who may come in follows from the configuration, the identity file and the options here, which
@@ -200,6 +204,11 @@ export interface AsterServerOptions<S extends Service.Any = Service.Any> extends
   readonly blobs?: ServerBlobs.BlobsOptions | undefined
   /** Gossip: who may take part, and its limits. */
   readonly gossip?: ServerGossip.GossipOptions | undefined
+  /**
+   * The mesh of the deployment's producers: whom to ask to be let in. It exists where other producers need a credential,
+   * which `allowAllProducers: false` says. False: admit other producers, and do not meet them.
+   */
+  readonly mesh?: ServerMesh.MeshOptions | false | undefined
   /** Documents: how they are kept and shared. */
   readonly docs?: ServerDocs.DocsOptions | undefined
   /**
@@ -246,8 +255,8 @@ export class AsterServer extends Context.Service<
     readonly mode: "open-gate" | "trusted"
     /** Who is admitted, and how to put somebody out: `admittedPeers.revoke(id)` closes its connections. */
     readonly admittedPeers: AdmittedPeers["Service"]
-    /** The producers of this deployment; undefined without a root key. */
-    readonly mesh: ProducerMesh.ProducerMesh["Service"] | undefined
+    /** The producers of this deployment; undefined where all are let in, and where the option `mesh` is false. */
+    readonly mesh: Mesh["Service"] | undefined
     readonly services: ReadonlyArray<ServiceSummary>
     /**
      * Blobs of this node, served by it to whoever may come in. They are kept in memory, or in `blobs` under the storage
@@ -318,7 +327,7 @@ const serverLayer = (
   resolved: trust.ResolvedTrust,
   relayWait: Duration.Duration
 ): Layer.Layer<AsterServer, StartError, IrohNode> =>
-  Layer.effect(AsterServer, make(options, resolved.config, relayWait)).pipe(
+  Layer.effect(AsterServer, make(options, resolved, relayWait)).pipe(
     Layer.provide([trust.layer(options, resolved), ServerBlobs.layer(options.blobs ?? {}, resolved.config)])
   )
 
@@ -330,7 +339,7 @@ const admissionProtocols: ReadonlySet<string> = new Set([ConsumerAdmission.ALPN,
 
 const make = Effect.fnUntraced(function* (
   options: AsterServerOptions,
-  config: Resolved,
+  { config, trust: { peer } }: trust.ResolvedTrust,
   relayWait: Duration.Duration
 ): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {
   const node = yield* IrohNode
@@ -342,7 +351,8 @@ const make = Effect.fnUntraced(function* (
   )
   yield* Effect.addFinalizer(() => closeNode)
   const gates = yield* Gates
-  const mesh = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
+  const membership = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
+  const members = ServerMesh.members(options.mesh, gates, membership)
   const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
   const selected = yield* select(options.services)
   const health = yield* ServerHealth.make(
@@ -396,12 +406,14 @@ const make = Effect.fnUntraced(function* (
     admit: (id: EndpointId, alpn: string) =>
       Effect.flatMap(gate.admit(id, alpn), (admitted) => {
         if (!admitted) return Effect.succeed(false)
-        return admissionProtocols.has(alpn) ? Effect.succeed(true) : gates.admit(id, alpn)
+        if (admissionProtocols.has(alpn)) return Effect.succeed(true)
+        if (alpn !== GossipProtocol.ALPN) return gates.admit(id, alpn)
+        return Effect.flatMap(members.admits(id), (member) => (member ? Effect.succeed(true) : gates.admit(id, alpn)))
       })
   }
   const gossip = Context.get(
     yield* Effect.provideService(
-      Layer.build(ServerGossip.layer(options.gossip ?? {}, config, gates)),
+      Layer.build(ServerGossip.layer(options.gossip ?? {}, config, gates, members)),
       ConnectionGate,
       admission
     ),
@@ -417,12 +429,16 @@ const make = Effect.fnUntraced(function* (
   )
   const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
   state.registry = registry !== undefined
+  const mesh =
+    membership === undefined || !members.active
+      ? undefined
+      : yield* ServerMesh.join(options.mesh || {}, { config, gates, gossip, membership, peer, services: offered })
   const root: string | undefined = gates.root
   const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
       services: summaries(NodeAddr.union(now, address)),
       registryNamespace: registry ?? "",
-      gossipTopic: consumer === root ? (mesh?.topicId ?? "") : ""
+      gossipTopic: consumer === root ? (membership?.topicId ?? "") : ""
     }))
   yield* warnIfTooLarge(yield* offer(node.endpointId))
   if (mode === "open-gate") yield* warnOfOpenServices(offered)
@@ -433,11 +449,11 @@ const make = Effect.fnUntraced(function* (
       RpcConnection.protocol(dispatcher, gates),
       ServerBlobs.protocol(options.blobs ?? {}, gates),
       ServerDocs.protocol(docs, gates),
-      ServerGossip.protocol(options.gossip ?? {}, gossip, gates),
+      ServerGossip.protocol(options.gossip ?? {}, gossip, gates, members),
       ConsumerAdmission.protocol({ offer }),
       ...(options.protocols ?? []).map((protocol) => behindGates(protocol, gates)),
-      ...(gates.producers === "closed" && mesh !== undefined
-        ? [ProducerAdmission.protocol({ join: ProducerMesh.joining(mesh) })]
+      ...(gates.producers === "closed" && membership !== undefined
+        ? [ProducerAdmission.protocol({ join: mesh?.admit ?? ProducerMesh.joining(membership) })]
         : [])
     ],
     gracePeriod,
@@ -460,9 +476,12 @@ const make = Effect.fnUntraced(function* (
           Effect.sync(() => {
             if (state.phase !== "closed") state.phase = "draining"
           }),
-          sayDraining
+          Effect.all([sayDraining, mesh?.setHealth("draining") ?? Effect.void], { discard: true })
         ),
-        Effect.all([gossip.close, router.drain], { concurrency: "unbounded", discard: true })
+        Effect.all([Effect.andThen(mesh?.depart("closing") ?? Effect.void, gossip.close), router.drain], {
+          concurrency: "unbounded",
+          discard: true
+        })
       ),
     (abandoning) => Effect.andThen(Fiber.interrupt(abandoning), Deferred.succeed(ended, undefined))
   )

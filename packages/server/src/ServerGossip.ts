@@ -6,6 +6,7 @@
 import * as Role from "@aster-effect/admission/Role"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
+import type { Connection } from "@aster-effect/iroh/Connection"
 import { ConnectionGate } from "@aster-effect/iroh/ConnectionGate"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
@@ -19,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as path from "node:path"
+import type { Members } from "./ServerMesh.ts"
 
 /**
  * How a server takes part in gossip. Whoever may come in may join the topics that the server is a member of, as far as
@@ -40,15 +42,16 @@ export interface GossipOptions extends Omit<ProtocolOptions, "advertise" | "whil
 export const layer = (
   options: GossipOptions,
   config: Resolved,
-  gates: Gates["Service"]
+  gates: Gates["Service"],
+  members: Members
 ): Layer.Layer<Gossip, never, IrohNode> =>
   Layer.unwrap(
     Effect.map(ConnectionGate, (gate) =>
-      Gossip.layer({ ...options, whileAdmitted: gates.whileAdmitted }).pipe(
+      Gossip.layer({ ...options, whileAdmitted: whileAdmitted(gates, members) }).pipe(
         Layer.provide(addressBook(options, config)),
         Layer.provide(
           Layer.succeed(ConnectionGate, {
-            admit: (id, alpn) => (holds(options, gates, id) ? gate.admit(id, alpn) : Effect.succeed(false))
+            admit: (id, alpn) => (holds(options, gates, members, id) ? gate.admit(id, alpn) : Effect.succeed(false))
           })
         )
       )
@@ -59,17 +62,38 @@ export const layer = (
 export const protocol = (
   options: GossipOptions,
   gossip: Gossip["Service"],
-  gates: Gates["Service"]
+  gates: Gates["Service"],
+  members: Members
 ): Router.Protocol => ({
   alpn: GossipProtocol.ALPN,
   handler: (connection, draining) =>
-    holds(options, gates, connection.remoteId)
+    holds(options, gates, members, connection.remoteId)
       ? gossip.accept(connection, draining)
       : connection.close(403, "not permitted")
 })
 
-const holds = ({ requires }: GossipOptions, gates: Gates["Service"], peer: EndpointId): boolean =>
-  requires === undefined || Role.isSatisfied(requires, gates.attributesOf(peer))
+/** Producers of the deployment need no role. */
+const holds = ({ requires }: GossipOptions, gates: Gates["Service"], members: Members, peer: EndpointId): boolean =>
+  requires === undefined || members.has(peer) || Role.isSatisfied(requires, gates.attributesOf(peer))
+
+/**
+ * Serves a connection for as long as its peer is admitted, or belongs to the mesh: a producer that was here before a restart
+ * comes to gossip first, and shows its credential there.
+ */
+const whileAdmitted =
+  (gates: Gates["Service"], members: Members) =>
+  <A, E, R>(connection: Connection, serving: Effect.Effect<A, E, R>): Effect.Effect<A | void, E, R> => {
+    if (!members.active) return gates.whileAdmitted(connection, serving)
+    const { remoteId } = connection
+    const ended = Effect.gen(function* () {
+      while ((yield* gates.peers.get(remoteId)) === undefined && (yield* members.admits(remoteId)))
+        yield* members.mayHaveLeft(remoteId)
+      yield* gates.peers.awaitEnd(remoteId)
+      yield* Effect.logInfo("A gossip connection is closed: its peer is admitted no longer", { peer: remoteId })
+      yield* connection.close(403, "not admitted")
+    })
+    return Effect.raceFirst(serving, ended)
+  }
 
 /** A file that cannot be read costs addresses, which can be learnt again, and not the server. */
 const addressBook = (options: GossipOptions, config: Resolved): Layer.Layer<AddressBook> =>

