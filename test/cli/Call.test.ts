@@ -11,6 +11,7 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { KitchenSinkLive } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { loopback } from "@aster-effect/iroh/NodeOptions"
+import { KitchenSessionLive } from "../interop/KitchenSession.ts"
 import { sandbox } from "./Sandbox.ts"
 
 class Text extends Wire.Class<Text>("cli/Text")({ text: Wire.String }) {}
@@ -22,10 +23,10 @@ const Guarded = Service.make("Guarded", { requires: { kind: "role", roles: ["ops
 const GuardedLive = Guarded.toLayer({ hidden: ({ text }) => Effect.succeed(new Text({ text: `hidden ${text}` })) })
 
 /** A producer on loopback that looks at nothing around it, and a sandbox whose calls stay on loopback too. */
-const serving = Effect.fnUntraced(function* (options: NodeServerOptions = {}) {
+const serving = Effect.fnUntraced(function* (options: NodeServerOptions = {}, more: Layer.Layer<never> = Layer.empty) {
   const config = AsterConfig.load({ environment: false, identity: false })
   const server = AsterServer.layer({ node: loopback, config, ...options }).pipe(
-    Layer.provide([KitchenSinkLive, GuardedLive])
+    Layer.provide([KitchenSinkLive, GuardedLive, more])
   )
   const quiet = Effect.provide(Layer.build(server), Logger.layer([]))
   const { address } = Context.get(yield* quiet, AsterServer)
@@ -88,6 +89,26 @@ describe("aster call", () => {
       const bad = yield* call(["KitchenSink.sum", "-", "--stream"], {}, ['{"value":1}\nnot json\n'])
       assert.strictEqual(bad.code, 1)
       assert.include(bad.err, "standard input, line 2 is not JSON")
+    })
+  )
+
+  it.live("opens a session for a service that has them", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving({}, KitchenSessionLive as Layer.Layer<never>)
+      const answers = yield* Effect.forEach(
+        [
+          ["add", '{"value":3}'],
+          ["count", '{"to":2}'],
+          ["add_all", "-", "--stream"],
+          ["running", "-", "--stream"]
+        ],
+        ([method, ...rest]) => call([`KitchenSession.${method}`, ...rest], {}, ['{"value":1}\n{"value":2}'])
+      )
+      for (const { code, err } of answers) assert.deepStrictEqual([code, err], [0, ""])
+      assert.deepStrictEqual(
+        answers.map(({ out }) => out.replaceAll(/\s/g, "")),
+        ['{"value":3}', '{"value":0}{"value":1}', '{"value":3}', '{"value":1}{"value":3}']
+      )
     })
   )
 

@@ -16,9 +16,16 @@ import { sandbox } from "./Sandbox.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
+const page = readFileSync(`${root}docs/cli.md`, "utf8")
+
 /** The lines of the blocks that are marked to be run. */
-const lines = [...readFileSync(`${root}docs/cli.md`, "utf8").matchAll(/^```sh aster\n([\s\S]*?)^```$/gm)].flatMap(
-  ([, block = ""]) => block.trim().split("\n")
+const lines = [...page.matchAll(/^```sh aster\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
+  block.trim().split("\n")
+)
+
+/** What files that commands read are to have in them, by name. */
+const contents = new Map(
+  [...page.matchAll(/^```text in=(\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name, text])
 )
 
 /** Splits as a shell would where words are plain, single-quoted or variables. */
@@ -54,7 +61,8 @@ describe("docs/cli.md", () => {
           variables["ADDRESS"] = address
           variables["BLOB"] = (yield* blobs.addBytes(new TextEncoder().encode("model weights v2.1"))).hash
         }
-        const [program, ...args] = words(line, variables)
+        const [command = "", input] = line.split(" < ")
+        const [program, ...args] = words(command, variables)
         assert.strictEqual(program, "aster")
         ran.push(args[0]!)
         if (args[1] === "share") {
@@ -63,7 +71,8 @@ describe("docs/cli.md", () => {
           interrupt = Fiber.interrupt(sharing.fiber)
           continue
         }
-        const { code, err, out } = yield* run(args, { env })
+        const stdin = input === undefined ? undefined : [contents.get(input) ?? assert.fail(`no ${input} on the page`)]
+        const { code, err, out } = yield* run(args, { env, stdin })
         assert.strictEqual(code, 0, `${line}\n${err}`)
         if (line.includes("$TICKET")) yield* interrupt
         variables["HASH"] = /"hash": "(\w+)"/.exec(out)?.[1] ?? variables["HASH"] ?? ""
@@ -81,7 +90,8 @@ describe("docs/cli.md", () => {
           "ticket",
           "blobs",
           "credential",
-          "services"
+          "services",
+          "shell"
         ]
       )
       const made = yield* Effect.promise(() => fs.readdir(directory))

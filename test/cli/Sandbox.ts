@@ -22,6 +22,7 @@ import * as TestConsole from "effect/testing/TestConsole"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
+import { TerminalStreams } from "../../packages/cli/src/internal/shell/lineInput.ts"
 
 /** What one run of the command did. */
 export interface Outcome {
@@ -35,6 +36,8 @@ export interface Started {
   readonly fiber: Fiber.Fiber<number>
   /** What it has printed, as soon as that is anything. Dies with what it complained of if it has ended instead. */
   readonly out: Effect.Effect<string>
+  /** What it has printed and complained of so far. */
+  readonly printed: Effect.Effect<string>
 }
 
 export interface RunOptions {
@@ -43,6 +46,8 @@ export interface RunOptions {
   readonly input?: ReadonlyArray<string>
   /** What comes on standard input, in these pieces. Default: nothing. */
   readonly stdin?: ReadonlyArray<string> | undefined
+  /** Standard input and output are a terminal with these ends. Default: no terminal. */
+  readonly terminal?: (typeof TerminalStreams)["Service"] | undefined
 }
 
 /** A home directory and a working directory of their own, a keyring in memory, and the command in them. */
@@ -106,7 +111,13 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
           Layer.succeed(Console.Console, console),
           ...(options.stdin === undefined
             ? []
-            : [Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromIterable(options.stdin)) })])
+            : [Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromIterable(options.stdin)) })]),
+          ...(options.terminal === undefined
+            ? []
+            : [
+                Layer.succeed(TerminalStreams, options.terminal),
+                Stdio.layerTest({ stdinIsTerminal: Effect.succeed(true), stdoutIsTerminal: Effect.succeed(true) })
+              ])
         )
       )
     )
@@ -128,7 +139,9 @@ export const sandbox = Effect.fnUntraced(function* (keyring: Layer.Layer<Keyring
       Fiber.await(fiber),
       Effect.flatMap(console.errorLines, (lines) => Effect.die(new Error(lines.join("\n"))))
     )
-    return { fiber, out: Effect.raceFirst(out, ended) }
+    const complained = Effect.map(console.errorLines, (lines) => lines.join("\n"))
+    const both = Effect.zipWith(printed, complained, (out, err) => `${out}\n${err}`)
+    return { fiber, out: Effect.raceFirst(out, ended), printed: both }
   })
   const sandbox: Sandbox = {
     home,

@@ -27,6 +27,7 @@ import * as Keygen from "./commands/Keygen.ts"
 import * as Gossip from "./commands/Gossip.ts"
 import * as Profile from "./commands/Profile.ts"
 import * as Services from "./commands/Services.ts"
+import * as Shell from "./commands/Shell.ts"
 import * as Ticket from "./commands/Ticket.ts"
 import { printable } from "./internal/printable.ts"
 import * as versions from "./internal/versions.ts"
@@ -47,6 +48,7 @@ export const command = Command.make("aster").pipe(
     Contract.command,
     Call.command,
     Services.command,
+    Shell.command,
     Blobs.command,
     Docs.command,
     Gossip.command,

@@ -1,4 +1,5 @@
 import { AsterClient, type ConnectFailure } from "@aster-effect/client/AsterClient"
+import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -18,6 +19,15 @@ export interface Target {
   /** For everything, connecting included. */
   readonly timeoutSeconds: number
 }
+
+/** The address that is dialled: the one given, or the one that the environment names. */
+export const addressOf = ({
+  address,
+  credentialFile
+}: Pick<Target, "address" | "credentialFile">): Effect.Effect<string, AsterConfigError> =>
+  address === undefined
+    ? Effect.map(clientConfig(credentialFile), ({ endpointAddr }) => endpointAddr ?? "")
+    : Effect.succeed(address)
 
 /** A client of a producer, for as long as the scope lasts. */
 export const connect = ({

@@ -82,7 +82,7 @@ const methodLines = (method: ManifestMethod, types: MethodTypes | undefined): Re
 ]
 
 /** What travels in each method, where the manifest says so. */
-const typesOf = ({ methods }: Manifest): ReadonlyArray<MethodTypes> | undefined => {
+export const typesOf = ({ methods }: Manifest): ReadonlyArray<MethodTypes> | undefined => {
   const typed = methods.flatMap(({ name, wireTypes }) => (wireTypes === undefined ? [] : [{ name, wireTypes }]))
   if (typed.length < methods.length) return undefined
   try {
@@ -92,6 +92,23 @@ const typesOf = ({ methods }: Manifest): ReadonlyArray<MethodTypes> | undefined 
     if (error instanceof ManifestError) return undefined
     throw error
   }
+}
+
+/** What a service is for, and its methods. */
+export const serviceLines = (manifest: Manifest): ReadonlyArray<string> => {
+  const types = typesOf(manifest)
+  return [
+    `${manifest.service} v${manifest.version}${manifest.scoped === "session" ? "  session" : ""}`,
+    ...notes(manifest).map((note) => `  ${note}`),
+    ...manifest.methods.flatMap((method, i) => methodLines(method, types?.[i]))
+  ]
+}
+
+/** One method with its messages. */
+export const linesOfMethod = (manifest: Manifest, name: string): ReadonlyArray<string> => {
+  const at = manifest.methods.findIndex((method) => method.name === name)
+  const method = manifest.methods[at]
+  return method === undefined ? [] : methodLines(method, typesOf(manifest)?.[at]).map((line) => line.slice(4))
 }
 
 /** A contract for reading: id, methods, types. */

@@ -58,6 +58,19 @@ const contracts = Effect.fnUntraced(function* (
   { address, services }: Request
 ): Effect.fn.Return<ReadonlyArray<PublishedContract.PublishedContract>, CliFailure, Scope.Scope> {
   const offered = aster.services.filter(({ name }) => services.length === 0 || services.includes(name))
+  const read = yield* contractReader(aster, address)
+  return yield* Effect.forEach(offered, ({ contractId }) => read(contractId))
+})
+
+/** How the contracts that a producer has published are read, one by one, while the scope lasts. */
+export const contractReader = Effect.fnUntraced(function* (
+  aster: AsterClient["Service"],
+  address: string
+): Effect.fn.Return<
+  (contractId: string) => Effect.Effect<PublishedContract.PublishedContract, CliFailure>,
+  CliFailure,
+  Scope.Scope
+> {
   if (aster.registryNamespace === "") {
     return yield* refused(
       "the producer publishes no contracts; use a manifest file, from `aster contract gen` at its place"
@@ -66,16 +79,18 @@ const contracts = Effect.fnUntraced(function* (
   const producer = NodeAddr.parse(address.trim())
   const node = Layer.succeed(IrohNode, aster.node)
   const blobs = Layer.provideMerge(Blobs.layerWith({ providers: [producer] }), [BlobStore.layerMemory(), node])
-  const context = yield* Layer.build(Layer.provideMerge(Docs.layer(), blobs))
   const read = Effect.gen(function* () {
+    const context = yield* Layer.build(Layer.provideMerge(Docs.layer(), blobs))
     const document = yield* Context.get(context, Docs).import({
       _tag: "Read",
       document: DocumentId.parse(aster.registryNamespace)
     })
     yield* document.syncWith(producer)
-    return yield* Effect.forEach(offered, ({ contractId }) =>
-      PublishedContract.read({ document, blobs: aster.blobs }, contractId)
-    )
+    return document
   })
-  return yield* Effect.mapError(read, ({ message }) => refused(message))
+  const document = yield* Effect.mapError(read, ({ message }) => refused(message))
+  return (contractId) =>
+    Effect.mapError(PublishedContract.read({ document, blobs: aster.blobs }, contractId), ({ message }) =>
+      refused(message)
+    )
 })
