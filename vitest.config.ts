@@ -17,8 +17,7 @@ export default defineConfig({
       // Real sockets, on each binding. "e2e-native" needs the addon: npm run build:native.
       ...[
         { name: "e2e", binding: "number0", exclude: ["test/e2e/iroh-native/**"] },
-        // Open: with attackers on the native binding this test does not come to its end; the server's part is not seen yet.
-        { name: "e2e-native", binding: "native", exclude: ["test/e2e/trust/StalledHandshakes.test.ts"] }
+        { name: "e2e-native", binding: "native", exclude: [] }
       ].map(({ binding, exclude, name }) => ({
         extends: true as const,
         test: {

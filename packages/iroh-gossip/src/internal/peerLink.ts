@@ -15,6 +15,8 @@ const maxConnections = 4
 const writeSize = 64 * 1024
 /** Queued bytes below which whoever broadcasts need not wait. */
 const lowWater = 64 * 1024
+/** How long a stream stays open behind a goodbye: who comes back goes on with it. */
+const partingPause = "1 second"
 /** Beyond the limit for broadcasts there is room for this much of what holds a swarm together. */
 const reserve = 256 * 1024
 
@@ -55,6 +57,11 @@ export class PeerLink {
   readonly #options: LinkOptions
   readonly #connections: Array<Connection> = []
   readonly #streams = new Map<TopicId, SendStream>()
+  /**
+   * Topics on whose streams a goodbye was the last word. Streams overtake each other, and a goodbye that overtakes the
+   * next join would undo it.
+   */
+  readonly #parted = new Set<TopicId>()
   #queue: Array<Outgoing> = []
   #queued = 0
   #pumping = false
@@ -101,6 +108,7 @@ export class PeerLink {
   finish(topic: TopicId): void {
     const stream = this.#streams.get(topic)
     this.#streams.delete(topic)
+    this.#parted.delete(topic)
     if (stream !== undefined) this.#host.run(Effect.ignore(stream.finish))
   }
 
@@ -122,6 +130,7 @@ export class PeerLink {
     this.#connections.splice(index, 1)
     if (!current) return
     this.#streams.clear()
+    this.#parted.clear()
     if (this.#connections.length === 0) this.#lose()
   }
 
@@ -139,6 +148,7 @@ export class PeerLink {
   }
 
   close(reason: string, code = 0): void {
+    for (const topic of this.#parted) this.finish(topic)
     for (const connection of this.#connections) this.#host.run(connection.close(code, reason))
   }
 
@@ -263,6 +273,7 @@ export class PeerLink {
 
   #write(connection: Connection, batch: ReadonlyArray<Outgoing>): Effect.Effect<void> {
     const { topic } = batch[0]!
+    this.#parted.delete(topic)
     const frames = batch.map(({ frame }) => frame)
     const known = this.#streams.get(topic)
     const opened = this.#open(connection, topic, frames)
@@ -277,7 +288,7 @@ export class PeerLink {
           )
     return written.pipe(
       Effect.matchEffect({
-        onSuccess: () => Effect.sync(() => batch.at(-1)!.last && this.finish(topic)),
+        onSuccess: () => Effect.sync(() => batch.at(-1)!.last && this.#part(topic)),
         onFailure: (error) => {
           this.#streams.delete(topic)
           // The end of the connection is noticed where it is watched; here it must not be tried on and on.
@@ -286,6 +297,17 @@ export class PeerLink {
         }
       })
     )
+  }
+
+  /** A goodbye was said on a topic. */
+  #part(topic: TopicId): void {
+    const stream = this.#streams.get(topic)
+    if (stream === undefined) return
+    this.#parted.add(topic)
+    const finish = Effect.sync(() => {
+      if (this.#parted.has(topic) && this.#streams.get(topic) === stream) this.finish(topic)
+    })
+    this.#host.run(Effect.andThen(Effect.sleep(partingPause), finish))
   }
 
   /** A stream begins with its header, which must not travel alone. */

@@ -141,6 +141,12 @@ impl Conn {
         });
     }
 
+    /// Ends a connection of which the peer is taken for dead.
+    pub fn give_up(&self, hub: &Hub) {
+        self.lost(hub, &ConnectionError::TimedOut);
+        self.close(VarInt::from_u32(0), b"");
+    }
+
     fn is_finishing(&self) -> bool {
         lock(&self.said).streams.values().any(|stream| stream.is_finishing())
     }

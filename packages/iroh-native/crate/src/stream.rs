@@ -18,6 +18,8 @@ pub const WRITE_MARK: usize = 48 * 1024;
 const DISCARD_LIMIT: usize = 64 * 1024;
 /// Segments that one look at a stream takes.
 const SEGMENTS: usize = 32;
+/// The most that a segment usually has.
+const SEGMENT: usize = 1500;
 
 #[derive(Default)]
 struct Said {
@@ -298,7 +300,12 @@ impl StreamTask {
         }
         let mut segments: [Bytes; SEGMENTS] = Default::default();
         while self.discarded.is_some() || self.credit > 0 {
-            let read = pin!(recv.read_many_chunks(&mut segments)).poll(cx);
+            // Of credit that ends, no more than a segment beyond.
+            let most = match self.discarded {
+                Some(_) => SEGMENTS,
+                None => (self.credit.unsigned_abs() / SEGMENT + 1).min(SEGMENTS),
+            };
+            let read = pin!(recv.read_many_chunks(&mut segments[..most])).poll(cx);
             match read {
                 Poll::Pending => return,
                 Poll::Ready(Ok(Some(count))) => {
