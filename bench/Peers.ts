@@ -46,6 +46,13 @@ export const Peers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     }
   ],
   [
+    "native",
+    {
+      label: "native binding alone, a stream per call",
+      load: async () => (await import("./peers/node.ts")).node("native")
+    }
+  ],
+  [
     "iroh-tuned",
     {
       label: "@number0/iroh raw, a stream per call, tuned",

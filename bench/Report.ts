@@ -137,6 +137,7 @@ const reading = (runs: ReadonlyArray<Run>) => {
     return measured === undefined ? "not measured" : `${format(measured, digits)} ${unit}`
   }
   const p50 = (peer: string) => of(peer, "us", 0, (m) => m.p50Us)
+  const large = (peer: string) => of(peer, "MB/s", 1, (m) => m.largeMBs)
   const rate = (peer: string) => of(peer, "calls/s", 0, (m) => m.callsPerSecond)
   const medium = (peer: string) => of(peer, "MB/s", 1, (m) => m.mediumMBs)
   const verdicts = judge(runs)
@@ -147,9 +148,11 @@ const reading = (runs: ReadonlyArray<Run>) => {
       ? `- ${open === 0 ? "Every target is met" : `No target was missed, ${open} could not be judged`}.`
       : `- Missed: ${missed.map(({ goal, ratio, target }) => `${target} (${goal}, measured ${format(ratio, 2)})`).join("; ")}.`,
     "- Rows called raw are floors: no codec, status, deadline, metadata or cancellation stands in them. Rows with neither iroh nor TLS in their name are not encrypted; every iroh row is (QUIC, TLS 1.3), and there each side also knows by its key who the other is.",
-    `- Small calls one at a time: aster-effect ${p50("aster")}, gRPC over TLS ${p50("grpc-tls")}, effect/rpc over TLS ${p50("effect-tls")}; the tuned floor of a QUIC stream per call is ${p50("iroh-tuned")}. Between two of its nodes aster-effect puts small calls on one stream; with peers of release 0.1.2 each has its own: ${p50("aster-streams")}.`,
-    `- Small calls 64 at a time: aster-effect ${rate("aster")}, gRPC over TLS ${rate("grpc-tls")}, effect/rpc over TLS ${rate("effect-tls")}. Both gather the calls of a connection into few writes; calls with a QUIC stream each are ${rate("aster-streams")}, and the tuned floor of that is ${rate("iroh-tuned")}.`,
-    `- Large incompressible payloads are where this stack is slow, and no layer above the binding can change it: bytes cross into @number0/iroh as arrays of numbers, converted one by one on the JavaScript thread. The raw binding itself stops at ${medium("iroh-tuned")} for 64 KiB, where gRPC over TLS carries ${medium("grpc-tls")}. Bulk data should travel compressed.`,
+    "- aster-effect takes the native binding where it is there; the lines that name @number0/iroh are without it.",
+    `- On the native binding small calls take ${p50("aster-native")} one at a time and are ${rate("aster-native")} 64 at a time; 64 KiB travel at ${medium("aster-native")}, 1 MiB at ${large("aster-native")}, where the binding alone carries ${medium("native")} and ${large("native")} with a stream for each echo.`,
+    `- On @number0/iroh, small calls one at a time: aster-effect ${p50("aster")}, gRPC over TLS ${p50("grpc-tls")}, effect/rpc over TLS ${p50("effect-tls")}; the tuned floor of a QUIC stream per call is ${p50("iroh-tuned")}. Between two of its nodes aster-effect puts small calls on one stream; with peers of release 0.1.2 each has its own: ${p50("aster-streams")}.`,
+    `- The same 64 at a time: aster-effect ${rate("aster")}, gRPC over TLS ${rate("grpc-tls")}, effect/rpc over TLS ${rate("effect-tls")}. Both gather the calls of a connection into few writes; calls with a QUIC stream each are ${rate("aster-streams")}, and the tuned floor of that is ${rate("iroh-tuned")}.`,
+    `- Large incompressible payloads are where that binding is slow, and no layer above it can change it: bytes cross into @number0/iroh as arrays of numbers, converted one by one on the JavaScript thread. The raw binding itself stops at ${medium("iroh-tuned")} for 64 KiB, where gRPC over TLS carries ${medium("grpc-tls")}. Bulk data should travel compressed.`,
     `- Compressible payloads fare better because fewer bytes cross the binding: 64 KiB of JSON-like data, aster-effect ${of("aster", "MB/s", 1, (m) => m.jsonMBs)}.`,
     "- Stream rates of aster-effect and effect/rpc are those of a source that hands over its elements in large chunks, gRPC's and Connect's those of one write per message: what each makes natural. effect/rpc sends a chunk as one message.",
     "- Numbers of different rows that lie closer together than the rounds of one row do (see Method) are ties."

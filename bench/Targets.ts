@@ -72,6 +72,66 @@ const targets: ReadonlyArray<Target> = [
           return jsonMBs === undefined || mediumMBs === undefined ? [] : [jsonMBs / mediumMBs]
         })
       )
+  },
+  {
+    target: "native: 100 B x64 calls/s, against effect/rpc over TLS",
+    bound: "more than",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "effect-tls", ({ callsPerSecond }) => callsPerSecond)
+  },
+  {
+    target: "native: 100 B x64 calls/s, against effect/rpc over TCP",
+    bound: "more than",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "effect", ({ callsPerSecond }) => callsPerSecond)
+  },
+  {
+    target: "native: 64 KiB echo, against @grpc/grpc-js over TLS",
+    bound: "more than",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "grpc-tls", ({ mediumMBs }) => mediumMBs)
+  },
+  {
+    target: "native: 64 KiB echo, against effect/rpc over TLS",
+    bound: "at least",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "effect-tls", ({ mediumMBs }) => mediumMBs)
+  },
+  {
+    target: "native: 1 MiB echo, of 100 MB/s or 80 % of the binding alone, whichever is less",
+    bound: "at least",
+    limit: 1,
+    ratio: (rounds) =>
+      median(
+        rounds.flatMap((round) => {
+          const [ours, alone] = [round.get("aster-native"), round.get("native")]
+          return ours === undefined || alone === undefined ? [] : [ours.largeMBs / Math.min(100, 0.8 * alone.largeMBs)]
+        })
+      )
+  },
+  {
+    target: "native: server stream messages/s, against effect/rpc over TCP",
+    bound: "more than",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "effect", ({ messagesPerSecond }) => messagesPerSecond)
+  },
+  {
+    target: "native: 100 B sequential p50, against effect/rpc over TLS",
+    bound: "at most",
+    limit: 1.5,
+    ratio: ratioBetween("aster-native", "effect-tls", ({ p50Us }) => p50Us)
+  },
+  {
+    target: "native: connect and first call, ms",
+    bound: "at most",
+    limit: 6,
+    ratio: (rounds) => median(rounds.flatMap((round) => round.get("aster-native")?.connectMs ?? []))
+  },
+  {
+    target: "native: server CPU per call, against effect/rpc over TLS",
+    bound: "at most",
+    limit: 1,
+    ratio: ratioBetween("aster-native", "effect-tls", ({ serverCpu }) => serverCpu)
   }
 ]
 

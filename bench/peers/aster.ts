@@ -17,15 +17,16 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Peer } from "../Peer.ts"
 
-class Payload extends Wire.Class<Payload>("bench/Payload")({ data: Wire.Bytes }) {}
+export class Payload extends Wire.Class<Payload>("bench/Payload")({ data: Wire.Bytes }) {}
 class StreamRequest extends Wire.Class<StreamRequest>("bench/StreamRequest")({ count: Wire.Int, size: Wire.Int }) {}
 
-const Bench = Service.make("Bench").add(
+/** The service that is measured. */
+export const Bench = Service.make("Bench").add(
   Rpc.unary("echo", { request: Payload, response: Payload }),
   Rpc.serverStream("messages", { request: StreamRequest, response: Payload })
 )
 
-const BenchLive = Bench.toLayer({
+export const BenchLive = Bench.toLayer({
   echo: ({ data }) => Effect.succeed(new Payload({ data })),
   messages: ({ count, size }) => {
     const message = new Payload({ data: new Uint8Array(size).fill(7) })

@@ -1,0 +1,203 @@
+/**
+ * How a producer grows: idle connections, many that call seldom, many calls at a time, many clients.
+ *
+ * `npm run bench:scale` prints the results and writes them to their section of `bench/RESULTS.md`, within six minutes.
+ * Options: `--print` only prints them, `--idle <n>` opens so many idle connections at the most (10,000), `--out <file>`.
+ */
+import * as NativeBinding from "@aster-effect/iroh-native/NativeBinding"
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { description } from "./Machine.ts"
+import { writeSection } from "./ResultsFile.ts"
+import type { Order, Report } from "./scaleChild.ts"
+import { quantile } from "./Statistics.ts"
+
+const { values } = parseArgs({
+  options: {
+    print: { type: "boolean", default: false },
+    idle: { type: "string", default: "10000" },
+    out: { type: "string" }
+  }
+})
+
+type Binding = "native" | "number0"
+
+const program = fileURLToPath(new URL("./scaleChild.ts", import.meta.url))
+
+/** A process that takes orders. */
+class Worker {
+  readonly #process: ChildProcess
+  #last: Promise<Report>
+
+  constructor(...args: ReadonlyArray<string>) {
+    this.#process = fork(program, args, { execArgv: [...process.execArgv, "--expose-gc"] })
+    this.#last = this.#report()
+  }
+
+  get started(): Promise<Report> {
+    return this.#last
+  }
+
+  async order(order: Order): Promise<Report> {
+    await this.#last
+    this.#process.send(order)
+    return (this.#last = this.#report())
+  }
+
+  end(): void {
+    this.#process.kill("SIGKILL")
+  }
+
+  async #report(): Promise<Report> {
+    const [report] = (await Promise.race([
+      once(this.#process, "message"),
+      once(this.#process, "exit").then(() => Promise.reject(new Error("a process has ended")))
+    ])) as [Report]
+    return report
+  }
+}
+
+/** A server and as many clients of it, for one measurement. */
+const deployment = async <A>(
+  binding: Binding,
+  clients: number,
+  measure: (server: Worker, clients: ReadonlyArray<Worker>) => Promise<A>
+): Promise<A> => {
+  const server = new Worker("server", binding)
+  const others: Array<Worker> = []
+  try {
+    const { address = "" } = await server.started
+    for (let i = 0; i < clients; i++) others.push(new Worker("client", binding, address))
+    await Promise.all(others.map((worker) => worker.started))
+    return await measure(server, others)
+  } finally {
+    for (const worker of [server, ...others]) worker.end()
+  }
+}
+
+const kib = (after: Report, before: Report, count: number) => (after.usage.rss - before.usage.rss) / 1024 / count
+const number = (value: number, digits = 0) => value.toLocaleString("en-US", { maximumFractionDigits: digits })
+const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
+  [head, head.map((_, i) => (i === 0 ? "---" : "---:")), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")
+
+/** KiB that each connection takes on both sides, and how long opening them took. */
+const idle = (binding: Binding, count: number) =>
+  deployment(binding, 1, async (server, [client]) => {
+    await client!.order({ kind: "connect", count: 20 })
+    const before = [await server.order({ kind: "usage" }), await client!.order({ kind: "usage" })] as const
+    const start = performance.now()
+    await client!.order({ kind: "connect", count })
+    const seconds = (performance.now() - start) / 1000
+    const after = [await server.order({ kind: "usage" }), await client!.order({ kind: "usage" })] as const
+    // What a second costs of which nothing is wanted.
+    await new Promise((resolve) => setTimeout(resolve, 5000))
+    const rested = await server.order({ kind: "usage" })
+    return [
+      number(count),
+      number(kib(after[0], before[0], count), 1),
+      number(kib(after[1], before[1], count), 1),
+      number(count / seconds),
+      `${number(((rested.usage.cpuSeconds - after[0].usage.cpuSeconds) / 5) * 100, 1)} %`
+    ]
+  })
+
+const paced = (binding: Binding, count: number) =>
+  deployment(binding, 2, async (server, clients) => {
+    await Promise.all(clients.map((client) => client.order({ kind: "consume", count: count / clients.length })))
+    await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 2 })))
+    const before = await server.order({ kind: "usage" })
+    const reports = await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 8 })))
+    const after = await server.order({ kind: "usage" })
+    const latencies = reports.flatMap(({ latenciesUs = [] }) => latenciesUs)
+    const calls = reports.reduce((sum, { calls = 0 }) => sum + calls, 0)
+    const seconds = Math.max(...reports.map(({ seconds = 0 }) => seconds))
+    return [
+      number(count),
+      number(calls / seconds),
+      number(quantile(latencies, 0.5)),
+      number(quantile(latencies, 0.99)),
+      `${number(((after.usage.cpuSeconds - before.usage.cpuSeconds) / seconds) * 100, 1)} %`
+    ]
+  })
+
+const concurrent = (binding: Binding) =>
+  deployment(binding, 1, async (_server, [client]) => {
+    await client!.order({ kind: "consume", count: 1 })
+    await client!.order({ kind: "call", concurrency: 64, seconds: 2 })
+    const rows: Array<ReadonlyArray<string>> = []
+    for (const concurrency of [64, 256, 1024, 4096]) {
+      await client!.order({ kind: "call", concurrency, seconds: 1 })
+      const {
+        calls = 0,
+        latenciesUs = [],
+        seconds = 1
+      } = await client!.order({ kind: "call", concurrency, seconds: 3 })
+      rows.push([
+        number(concurrency),
+        number(calls / seconds),
+        number(quantile(latenciesUs, 0.5)),
+        number(quantile(latenciesUs, 0.99))
+      ])
+    }
+    return rows
+  })
+
+const spread = (binding: Binding, count: number) =>
+  deployment(binding, count, async (server, clients) => {
+    await Promise.all(clients.map((client) => client.order({ kind: "consume", count: 1 })))
+    const all = (seconds: number) =>
+      Promise.all(clients.map((client) => client.order({ kind: "call", concurrency: 64, seconds })))
+    await all(2)
+    const before = await server.order({ kind: "usage" })
+    const reports = await all(4)
+    const after = await server.order({ kind: "usage" })
+    const calls = reports.reduce((sum, { calls = 0 }) => sum + calls, 0)
+    const rate = reports.reduce((sum, { calls = 0, seconds = 1 }) => sum + calls / seconds, 0)
+    return [
+      number(count),
+      number(rate),
+      number(((after.usage.cpuSeconds - before.usage.cpuSeconds) / calls) * 10_000, 2)
+    ]
+  })
+
+const most = Number(values.idle)
+const section = async (binding: Binding, title: string) => {
+  const counts = [1000, 10_000].filter((count) => count <= most && (binding === "native" || count === 1000))
+  const idleRows: Array<ReadonlyArray<string>> = []
+  for (const count of counts) idleRows.push(await idle(binding, count))
+  const pacedRow = await paced(binding, 1000)
+  const concurrentRows = await concurrent(binding)
+  const spreadRows: Array<ReadonlyArray<string>> = []
+  for (const count of [1, 2, 4]) spreadRows.push(await spread(binding, count))
+  return `## ${title}
+
+${table(["idle connections", "server, KiB each", "client, KiB each", "opened per second", "server's processor at rest"], idleRows)}
+
+${table(["connections, a call a second each", "calls/s", "p50, us", "p99, us", "server's processor"], [pacedRow])}
+
+${table(["calls at a time, one client", "calls/s", "p50, us", "p99, us"], concurrentRows)}
+
+${table(["client processes, 64 calls at a time each", "calls/s", "server CPU s per 10k calls"], spreadRows)}`
+}
+
+const sections = [await section("number0", "@number0/iroh")]
+if (NativeBinding.load() !== undefined) sections.push(await section("native", "Native binding"))
+
+const page = `# Growth on one machine
+
+Written by \`npm run bench:scale\` on ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. Every number is of one run.
+
+- Machine: ${description()}. Server and clients share its cores; 100 % of a processor is one core.
+
+${sections.join("\n\n")}
+
+- Idle connections are those of the protocol for calls, all of one client process, without a call; memory is resident, after a
+  collection. Calls are 100 B echoes. Up to 128 calls of a client share a stream; further ones have streams of their own, 96
+  to a connection, which is why 4,096 at a time are fewer per second than 64.
+`
+console.log(page)
+const out = values.out ?? (values.print ? undefined : fileURLToPath(new URL("./RESULTS.md", import.meta.url)))
+if (out !== undefined) writeSection(out, "scale", page)
+process.exit(0)
