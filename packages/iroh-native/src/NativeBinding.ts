@@ -13,5 +13,7 @@ import { bind } from "./internal/endpoint.ts"
  */
 export const load = (): Binding | undefined => {
   const addon = loadAddon()
-  return addon && { name: "@aster-effect/iroh-native", bind: (options) => bind(addon, options) }
+  return (
+    addon && { name: "@aster-effect/iroh-native", bind: (options) => bind(addon, options), blake3: addon.blake3Subtree }
+  )
 }

@@ -3,5 +3,4 @@
  *
  * @since 0.1.0
  */
-export * as Blake3 from "./Blake3.ts"
 export * as NativeBinding from "./NativeBinding.ts"

@@ -6,6 +6,7 @@
  */
 import { networkInterfaces } from "node:os"
 import type * as Effect from "effect/Effect"
+import type { Subtree } from "./Blake3.ts"
 import type { Connection } from "./Connection.ts"
 import type { EndpointId } from "./EndpointId.ts"
 import type { NodeAddr } from "./NodeAddr.ts"
@@ -41,6 +42,8 @@ export interface Endpoint {
 
 /** A way to open endpoints. */
 export interface Binding {
+  /** BLAKE3 by native code, for whoever in the process hashes much. */
+  readonly blake3?: Subtree | undefined
   /** What it is, for logs. */
   readonly name: string
   readonly bind: (options: IrohNodeOptions) => Effect.Effect<Endpoint, BindError>

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Binding from "./Binding.ts"
+export * as Blake3 from "./Blake3.ts"
 export * as BiStream from "./BiStream.ts"
 export * as Connection from "./Connection.ts"
 export * as ConnectionGate from "./ConnectionGate.ts"

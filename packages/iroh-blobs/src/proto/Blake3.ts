@@ -2,6 +2,7 @@
  * BLAKE3 (default hash mode) with its tree laid open: chaining values of subtrees and parents, as needed to verify a
  * blob piece by piece. BLAKE3 specification §2; Bao tree with chunk groups of 16.
  */
+import * as Native from "@aster-effect/iroh/Blake3"
 import { compress, initialWords } from "../internal/blake3Compress.ts"
 
 /** Bytes of a chunk, the leaf of the BLAKE3 tree. */
@@ -18,6 +19,9 @@ export const HASH_SIZE = 32
 
 /** Bytes of a parent node: the chaining values of its left and right child. */
 export const PAIR_SIZE = 2 * HASH_SIZE
+
+/** From so many bytes on native code is worth the way there. */
+const NATIVE_SIZE = 2 * CHUNK_SIZE
 
 const CHUNK_START = 1
 const CHUNK_END = 2
@@ -60,6 +64,10 @@ const toBytes = (from: Int32Array): Uint8Array => {
  * blob. `isRoot` is true only when the subtree is the whole blob; the result is then the blob's hash.
  */
 export const subtreeCv = (data: Uint8Array, startChunk: number, isRoot: boolean): Uint8Array => {
+  if (data.length >= NATIVE_SIZE) {
+    const subtree = Native.native()
+    if (subtree !== undefined) return subtree(data, startChunk, isRoot)
+  }
   const message = words(data)
   const chunks = Math.max(1, Math.ceil(data.length / CHUNK_SIZE))
   for (let chunk = 0; chunk < chunks; chunk++) {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use blake3::hazmat::{HasherExt, max_subtree_len};
 use iroh::endpoint::VarInt;
 use napi::bindgen_prelude::*;
 use napi::{Env, JsValue};
@@ -278,14 +279,27 @@ impl NativeEndpoint {
     }
 }
 
-/// The BLAKE3 hash of `bytes`, 32 bytes.
+/// The chaining value, 32 bytes, of the BLAKE3 subtree over `bytes` whose first chunk is `chunk`; of the root it is the hash.
 #[napi]
-pub fn blake3(bytes: &[u8]) -> Uint8Array {
-    Uint8Array::new(blake3::hash(bytes).as_bytes().to_vec())
+pub fn blake3_subtree<'env>(
+    env: &'env Env,
+    bytes: &[u8],
+    chunk: f64,
+    root: bool,
+) -> Result<Uint8ArraySlice<'env>> {
+    let offset = (chunk as u64).saturating_mul(blake3::CHUNK_LEN as u64);
+    let cv = if root {
+        *blake3::hash(bytes).as_bytes()
+    } else if bytes.is_empty() || max_subtree_len(offset).is_some_and(|most| bytes.len() as u64 > most) {
+        return Err(Error::new(Status::InvalidArg, "these bytes are no subtree".to_owned()));
+    } else {
+        blake3::Hasher::new().set_input_offset(offset).update(bytes).finalize_non_root()
+    };
+    Uint8ArraySlice::copy_from(env, &cv)
 }
 
 /// Goes up with every change of what this exports and of events; `src/internal/addon.ts` has the same.
 #[napi]
 pub fn interface_version() -> u32 {
-    1
+    2
 }

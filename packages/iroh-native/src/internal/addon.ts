@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
+import type { Subtree } from "@aster-effect/iroh/Blake3"
 
 /** What an endpoint is made of. */
 export interface EndpointOptions {
@@ -59,12 +60,12 @@ export interface Addon {
       onEvents: (count: number, bytes: Uint8Array) => void
     ) => NativeEndpoint
   }
-  readonly blake3: (bytes: Uint8Array) => Uint8Array
+  readonly blake3Subtree: Subtree
   readonly interfaceVersion: () => number
 }
 
 /** Goes up with every change of what is above or in `events.ts`; `lib.rs` has the same. */
-const interfaceVersion = 1
+const interfaceVersion = 2
 
 const require = createRequire(import.meta.url)
 

@@ -3,6 +3,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Blake3 from "../Blake3.ts"
 import { addressesOf, type Binding, type Endpoint } from "../Binding.ts"
 import { BindError } from "../NodeError.ts"
 import type { BindingChoice, IrohNodeOptions, NativeOptions } from "../NodeOptions.ts"
@@ -43,6 +44,7 @@ export const bindChosen = (options: IrohNodeOptions): Effect.Effect<Endpoint, Bi
       catch: (cause) => failed("BrokenNativeBinding", cause instanceof Error ? cause.message : String(cause))
     })
     if (native !== undefined) {
+      Blake3.install(native.blake3)
       const mode = options.native?.mode ?? (yield* setting("ASTER_IROH_NATIVE_MODE", modes))
       // Who has named it need not be told.
       const level = choice === "auto" ? "Info" : "Debug"
