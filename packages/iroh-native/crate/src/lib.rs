@@ -295,7 +295,7 @@ pub fn blake3_subtree<'env>(
     } else {
         blake3::Hasher::new().set_input_offset(offset).update(bytes).finalize_non_root()
     };
-    Uint8ArraySlice::copy_from(env, &cv)
+    Uint8ArraySlice::copy_from(env, cv)
 }
 
 /// Goes up with every change of what this exports and of events; `src/internal/addon.ts` has the same.
