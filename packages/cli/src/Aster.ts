@@ -25,6 +25,7 @@ import * as Docs from "./commands/Docs.ts"
 import * as Enroll from "./commands/Enroll.ts"
 import * as Keygen from "./commands/Keygen.ts"
 import * as Gossip from "./commands/Gossip.ts"
+import * as Mesh from "./commands/Mesh.ts"
 import * as Profile from "./commands/Profile.ts"
 import * as Services from "./commands/Services.ts"
 import * as Shell from "./commands/Shell.ts"
@@ -36,7 +37,7 @@ import type { Keyring } from "./Keyring.ts"
 /** The whole tree. @since 0.1.0 */
 export const command = Command.make("aster").pipe(
   Command.withDescription(
-    "Keys, enrolment, contracts, calls, blobs, documents and gossip for Aster, typed peer-to-peer RPC"
+    "Keys, enrolment, contracts, calls, blobs, documents, gossip and meshes for Aster, typed peer-to-peer RPC"
   ),
   Command.withSubcommands([
     Keygen.command,
@@ -52,6 +53,7 @@ export const command = Command.make("aster").pipe(
     Blobs.command,
     Docs.command,
     Gossip.command,
+    Mesh.command,
     Ticket.command
   ])
 )

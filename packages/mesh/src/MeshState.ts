@@ -136,9 +136,16 @@ export const members = (state: MeshState): ReadonlyArray<EndpointId.EndpointId> 
 /** The text of a state file, as release 0.1.2 reads it. @since 0.1.0 */
 export const format = (state: MeshState): string => `${JSON.stringify({ ...state, mesh_dead: false }, undefined, 2)}\n`
 
+/**
+ * Reads a state file without knowing whose mesh it is, for showing it; undefined when it is damaged.
+ *
+ * @since 0.1.0
+ */
+export const decode = (text: string): MeshState | undefined => Option.getOrUndefined(decodeState(text))
+
 /** Reads a state file of a root key's mesh; the failure says what is wrong and what to do. @since 0.1.0 */
 export const parse = (text: string, root: RootPublicKey): Result.Result<MeshState, string> => {
-  const state = Option.getOrUndefined(decodeState(text))
+  const state = decode(text)
   if (state === undefined) return Result.fail("is damaged; restore it, or remove it to found a new mesh")
   return state.topic_id === topicId(root, EndpointId.toBytes(EndpointId.parse(state.salt)))
     ? Result.succeed({ ...state, accepted_producers: [...new Set(state.accepted_producers)].toSorted() })

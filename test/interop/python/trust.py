@@ -16,6 +16,7 @@ import warnings
 from contextlib import AsyncExitStack, redirect_stdout
 
 import loopback
+import mesh
 from aster import AsterClient, AsterConfig, AsterServer, EndpointConfig, IrohNode, RpcError, blobs_client, net_client
 from aster.config import AsterConfig as Settings
 from aster.runtime import _coerce_node_addr, _credential_from_peer_entry, _load_enrollment_credential
@@ -64,6 +65,27 @@ async def producer(*, producers_gated=False, root=None, secret_key=None, identit
         "root_pubkey": server.root_pubkey.hex(),
         "contracts": {summary.name: summary.contract_id for summary in server.services},
     }
+
+
+_members = {}
+
+
+async def mesh_subscribe(*, producer, secret_key) -> str:
+    """Puts a producer (its endpoint id) on the topic of its mesh and answers the topic."""
+    member = mesh.Member(_producers[producer], bytes.fromhex(secret_key))
+    member.subscribe()
+    _members[producer] = member
+    return member.report()["topic"]
+
+
+async def mesh_say(*, producer, type, args) -> None:
+    """Broadcasts a message of a type, whose payload the library makes of the arguments."""
+    await _members[producer].say(type, mesh.PAYLOADS[type](*args))
+
+
+async def mesh_report(*, producer) -> dict:
+    """What a producer heard on the topic, and what its handler made of it."""
+    return _members[producer].report()
 
 
 async def store(*, producer, text, times) -> dict:
@@ -283,6 +305,9 @@ OPERATIONS = {
     operation.__name__: operation
     for operation in (
         producer,
+        mesh_subscribe,
+        mesh_say,
+        mesh_report,
         store,
         fetch,
         consume,
