@@ -124,8 +124,10 @@ export class NativeRecv implements RecvStream {
   #close(): void {
     this.#closed = true
     this.#chunks = []
-    if (this.#end === undefined) this.#over()
+    const over = this.#end === undefined
     this.#end = closed
+    // Asked then whether this half is over, it has to say so.
+    if (over) this.#over()
     this.#serve()
   }
 }
