@@ -9,6 +9,7 @@ import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { Docs } from "@aster-effect/iroh-docs/Docs"
+import type { Document } from "@aster-effect/iroh-docs/Document"
 // oxlint-disable-next-line aster/layers -- reconciliation without IO is what is measured
 import * as Entry from "../packages/iroh-docs/src/proto/Entry.ts"
 // oxlint-disable-next-line aster/layers -- reconciliation without IO is what is measured
@@ -25,6 +26,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { description } from "./Machine.ts"
@@ -41,10 +46,12 @@ const { values } = parseArgs({
 const ENTRIES = Number(values.entries)
 const NEW = 100
 
-const documents = Effect.gen(function* () {
-  const layer = Docs.layer().pipe(
+const documents = Effect.fnUntraced(function* (directory?: string) {
+  const store =
+    directory === undefined ? BlobStore.layerMemory() : BlobStore.layerDirectory(path.join(directory, "blobs"))
+  const layer = Docs.layer({ directory: directory && path.join(directory, "docs") }).pipe(
     Layer.provideMerge(Blobs.layer),
-    Layer.provideMerge(Layer.mergeAll(BlobStore.layerMemory(), IrohNode.layer(loopback)))
+    Layer.provideMerge(Layer.mergeAll(store, IrohNode.layer(loopback)))
   )
   const context = yield* Layer.build(Layer.fresh(layer))
   const docs = Context.get(context, Docs)
@@ -61,17 +68,40 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const rows: Array<readonly [string, string]> = []
 const perSecond = (count: number, millis: number) => `${Math.round((count / millis) * 1000).toLocaleString("en")} /s`
 
+/** Sets the keys of these numbers to values of 8 bytes, no two of them alike. */
+const fill = (document: Document, numbers: ReadonlyArray<number>, concurrency = 64) =>
+  Effect.forEach(
+    numbers,
+    (i) => document.set(`key/${i}/`, createHash("sha1").update(`${document.id} ${written++}`).digest().subarray(0, 8)),
+    { concurrency, discard: true }
+  )
+let written = 0
+
+const from = (first: number, count: number, step = 1) => Array.from({ length: count }, (_, i) => first + i * step)
+
+/** Each write is answered when the disk has it; those that come together share the wait. */
+const onDisk = Effect.gen(function* () {
+  const directory = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(path.join(tmpdir(), "bench-docs-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true }))
+  )
+  const { docs } = yield* documents(directory)
+  const document = yield* docs.create
+  for (const [count, callers] of [
+    [200, 1],
+    [4_000, 64],
+    [8_000, 512]
+  ] as const) {
+    const [, took] = yield* timed(fill(document, from(0, count), callers))
+    rows.push([`insert on disk, ${callers === 1 ? "one caller" : `${callers} callers`}`, perSecond(count, took)])
+  }
+}).pipe(Effect.scoped)
+
 const nodes = Effect.gen(function* () {
-  const [a, b] = [yield* documents, yield* documents]
+  const [a, b] = [yield* documents(), yield* documents()]
   const document = yield* a.docs.create
-  const fill = (first: number, count: number) =>
-    Effect.forEach(
-      Array.from({ length: count }, (_, i) => first + i),
-      (i) => document.set(`key/${i}/`, `value ${String(i).padStart(2, "0")}`.slice(0, 8)),
-      { concurrency: 64, discard: true }
-    )
-  const [, inserting] = yield* timed(fill(0, ENTRIES))
-  rows.push(["insert, 8 bytes of content", perSecond(ENTRIES, inserting)])
+  const [, inserting] = yield* timed(fill(document, from(0, ENTRIES)))
+  rows.push(["insert, 8 bytes of content, 64 callers", perSecond(ENTRIES, inserting)])
   const [all, asking] = yield* timed(Stream.runCount(document.getMany()))
   rows.push([`query of all ${ENTRIES.toLocaleString("en")}`, perSecond(all, asking)])
   const [, gets] = yield* timed(
@@ -83,9 +113,17 @@ const nodes = Effect.gen(function* () {
   yield* copy.setDownloadPolicy({ _tag: "NothingExcept", filters: [] })
   const [first, initial] = yield* timed(copy.syncWith(a.address))
   rows.push([`initial sync of ${first.received.toLocaleString("en")} entries`, `${Math.round(initial)} ms`])
-  yield* fill(ENTRIES, NEW)
-  const [second, incremental] = yield* timed(copy.syncWith(a.address))
-  rows.push([`${second.received} new ones among ${ENTRIES.toLocaleString("en")}`, `${Math.round(incremental)} ms`])
+  for (const [what, numbers] of [
+    ["new ones side by side", from(ENTRIES, NEW)],
+    ["changed ones all over it", from(0, NEW, Math.floor(ENTRIES / NEW))]
+  ] as const) {
+    yield* fill(document, numbers)
+    const [{ received, sent }, incremental] = yield* timed(copy.syncWith(a.address))
+    rows.push([
+      `${NEW} ${what} among ${ENTRIES.toLocaleString("en")}: ${received} entries received, ${sent} sent`,
+      `${Math.round(incremental)} ms`
+    ])
+  }
   const [, equal] = yield* timed(copy.syncWith(a.address))
   rows.push(["sync of equals", `${Math.round(equal)} ms`])
 }).pipe(Effect.scoped)
@@ -123,6 +161,7 @@ const traffic = (size: number, difference: number): string => {
   return `${messages} messages, ${(bytes / 1024).toFixed(1)} KiB`
 }
 
+await Effect.runPromise(onDisk)
 await Effect.runPromise(nodes)
 for (const [size, difference] of [
   [1_000, 10],
@@ -141,7 +180,16 @@ const text = [
   "| what | |",
   "|---|---|",
   ...rows.map(([what, figure]) => `| ${what} | ${figure} |`),
-  ...(rust === "" ? [] : ["", "iroh-docs in Rust alone, in the same run:", "", "```text", rust, "```"])
+  ...(rust === ""
+    ? []
+    : [
+        "",
+        "iroh-docs 0.101 alone, in Rust, in the same run (built with opt-level 1, as the tests build it):",
+        "",
+        "```text",
+        rust,
+        "```"
+      ])
 ].join("\n")
 console.log(text)
 if (!values.print) writeSection(values.out ?? fileURLToPath(new URL("RESULTS.md", import.meta.url)), "docs", text)

@@ -46,10 +46,12 @@ import { TicketError } from "@aster-effect/iroh/Ticket"
 import { type ConsumerEnrollmentCredential, toJson } from "@aster-effect/trust/Credential"
 import type { CredentialFileError } from "@aster-effect/trust/CredentialFile"
 import * as PresentedCredential from "@aster-effect/trust/PresentedCredential"
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -60,6 +62,10 @@ import * as ConsumerGossip from "./ConsumerGossip.ts"
 import * as RegistryLookup from "./internal/registryLookup.ts"
 import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
+import * as Callee from "./internal/callee.ts"
+import { type Link, ProducerLinks } from "./internal/producerLinks.ts"
+import type { Strategy } from "./proto/ProducerPool.ts"
+import * as Producers from "@aster-effect/transport/Producers"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 
 /**
@@ -163,6 +169,26 @@ export class ServiceScopeMismatch extends Schema.TaggedError<ServiceScopeMismatc
   }
 }
 
+/**
+ * None of several producers can be called, and none of them has said why.
+ *
+ * @since 0.1.0
+ */
+export class NoProducer extends Schema.TaggedError<NoProducer>()("NoProducer", {
+  /** How many the source knows. */
+  listed: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.listed === 0
+      ? "no producer is known yet: check what the client was told, or wait until one is up"
+      : `none of ${this.listed} producers can be reached${this.detail === "" ? "" : `: ${this.detail}`}; check their addresses`
+  }
+}
+
+/** How one of several producers is chosen for a call. @since 0.1.0 */
+export type Balance = Strategy
+
 /** Why a client does not come about. @since 0.1.0 */
 export type ConnectFailure =
   | AdmissionDenied
@@ -171,6 +197,7 @@ export type ConnectFailure =
   | ConnectionLost
   | CredentialFileError
   | HandshakeError
+  | NoProducer
   | RegistryLookup.RegistryFailure
   | RootKeyMismatch
   | StreamError
@@ -190,8 +217,20 @@ export interface AsterClientOptions extends NodeConfig.ConfigOptions {
    */
   readonly address?: string | undefined
   /**
-   * Instead of an address: a document ticket of a registry. Its nodes are producers of the deployment, and which producer
-   * is called says the registry: of those that serve `service`, ready ones first, one by chance that lets this consumer in.
+   * Instead of one address: producers that offer the same services, as a list of addresses or as they come and go. Each call
+   * goes to one that admitted this consumer. A call that a producer has not begun with goes to another one; one that may
+   * have begun does when its method is idempotent, within its deadline. A producer that is lost is asked for admission
+   * again until it is back, with backoff.
+   */
+  readonly producers?: ReadonlyArray<string> | Producers.Producers | undefined
+  /**
+   * Which of several producers, among those that are as ready: the one that was called least recently, the one that says it
+   * has least to do, or any. Default `round_robin`.
+   */
+  readonly balance?: Balance | undefined
+  /**
+   * Instead of addresses: a document ticket of a registry. Its nodes are producers of the deployment, and which producers
+   * are called says the registry: those that serve `service`, as their leases come and go.
    */
   readonly registry?: string | undefined
   /** What is looked for in the registry. */
@@ -252,7 +291,7 @@ export interface ClientOptions {
 }
 
 /**
- * A consumer of one producer. Calls share a connection, which is opened with the first of them and again when it was lost,
+ * A consumer of one producer, or of several that offer the same. Calls share a connection, which is opened with the first of them and again when it was lost,
  * and further ones when there are more calls than streams; a call that was running then has failed with UNAVAILABLE. A producer that no longer knows this consumer is asked
  * for admission once more, unless that was by a one-time token.
  *
@@ -346,66 +385,102 @@ export const make = Effect.fn("AsterClient.make")(function* (
 interface ResolvedClient {
   readonly config: Resolved
   readonly trust: ClientTrust.ClientTrust
-  readonly address: string
-  readonly producer: NodeAddr.NodeAddr
-  readonly registry: DocTicket | undefined
+  readonly from: From
 }
+
+/** Whom to call. */
+type From =
+  | { readonly _tag: "One"; readonly address: string; readonly producer: NodeAddr.NodeAddr }
+  | { readonly _tag: "Several"; readonly producers: Producers.Producers }
+  | { readonly _tag: "Registry"; readonly ticket: DocTicket; readonly wanted: Wanted }
 
 const resolve = Effect.fnUntraced(function* (
   options: AsterClientOptions,
   secretKey: SecretKey | undefined
 ): Effect.fn.Return<ResolvedClient, AsterConfigError | TicketError | DocTicketError> {
   const config = yield* NodeConfig.resolve(options, secretKey)
-  const registry = options.registry === undefined ? undefined : yield* RegistryLookup.parse(options.registry)
-  const configured = options.address ?? config.endpointAddr ?? ""
-  const address = registry === undefined ? configured.trim() : NodeAddr.toBase64(registry.nodes[0]!)
-  if (address === "") {
-    const detail = "missing: pass the producer's address, or set ASTER_ENDPOINT_ADDR"
-    return yield* new AsterConfigError({ reason: "InvalidValue", origin: { option: "address" }, detail })
-  }
-  const producer = yield* Effect.try({
-    try: () => NodeAddr.parse(address),
-    catch: (error) => (error instanceof TicketError ? error : new TicketError({ problem: String(error) }))
-  })
+  const from = yield* fromOf(options, config)
   const rootPubkey = yield* NodeConfig.rootPubkey(options.rootPubkey)
   const trust = yield* ClientTrust.resolve(config, { ...options, rootPubkey })
-  return { config, trust, address, producer, registry }
+  return { config, trust, from }
 })
 
-/** The producer of the address, or the best that the registry knows. */
+const fromOf = Effect.fnUntraced(function* (
+  { address, producers, registry, service }: AsterClientOptions,
+  config: Resolved
+): Effect.fn.Return<From, AsterConfigError | TicketError | DocTicketError> {
+  if ([address, producers, registry].filter((given) => given !== undefined).length > 1) {
+    return yield* invalid("producers", "one of address, producers and registry says whom to call, and not several")
+  }
+  if (registry !== undefined) {
+    const ticket = yield* RegistryLookup.parse(registry)
+    if (service === undefined)
+      return yield* invalid("service", "missing: say which service is looked for in the registry")
+    return { _tag: "Registry", ticket, wanted: service }
+  }
+  if (producers !== undefined) {
+    if (!Array.isArray(producers)) return { _tag: "Several", producers: producers as Producers.Producers }
+    if (producers.length === 0) return yield* invalid("producers", "the list is empty: name at least one producer")
+    const known = yield* parsed(() => Producers.fromList(producers))
+    return { _tag: "Several", producers: known }
+  }
+  const configured = (address ?? config.endpointAddr ?? "").trim()
+  if (configured === "") {
+    return yield* invalid("address", "missing: pass the producer's address, or set ASTER_ENDPOINT_ADDR")
+  }
+  return { _tag: "One", address: configured, producer: yield* parsed(() => NodeAddr.parse(configured)) }
+})
+
+const invalid = (option: string, detail: string) =>
+  new AsterConfigError({ reason: "InvalidValue", origin: { option }, detail })
+
+const parsed = <A>(read: () => A): Effect.Effect<A, TicketError> =>
+  Effect.try({
+    try: read,
+    catch: (error) => (error instanceof TicketError ? error : new TicketError({ problem: String(error) }))
+  })
+
 const connectAny = Effect.fnUntraced(function* (
   options: AsterClientOptions,
-  resolved: ResolvedClient
-): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  const { registry } = resolved
-  if (registry === undefined) return yield* connect(options, resolved)
-  const at = (producer: NodeAddr.NodeAddr) =>
-    connect(options, { ...resolved, producer, address: NodeAddr.toBase64(producer) })
-  const wanted = options.service
-  if (wanted === undefined) {
-    const detail = "missing: say which service is looked for in the registry"
-    return yield* new AsterConfigError({ reason: "InvalidValue", origin: { option: "service" }, detail })
-  }
-  return yield* RegistryLookup.connect({ registry, wanted, owner: options.registryOwner, connect: at })
-})
-
-const connect = Effect.fnUntraced(function* (
-  options: AsterClientOptions,
-  { address, config, producer, trust }: ResolvedClient
+  { config, from, trust }: ResolvedClient
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const node = yield* IrohNode
   const timeout = options.connectTimeout ?? "10 seconds"
   const presentation = yield* PresentedCredential.resolve(trust, options.credential, node.endpointId)
-  const { presented } = presentation
-  const admission = whileBusy(admit({ node, producer, address, timeout, presentation, config }), timeout)
+  const common: Common = { options, config, node, timeout, presentation }
+  switch (from._tag) {
+    case "One":
+      return yield* connectOne(common, from)
+    case "Several":
+      return yield* connectSeveral(common, from.producers, options.balance)
+    case "Registry": {
+      const { ticket, wanted } = from
+      const connect = (producer: NodeAddr.NodeAddr) =>
+        connectOne(common, { producer, address: NodeAddr.toBase64(producer) })
+      const producers = yield* RegistryLookup.follow({ ticket, wanted, owner: options.registryOwner, connect })
+      return yield* connectSeveral(common, producers, options.balance ?? wanted.strategy)
+    }
+  }
+})
+
+/** What does not depend on the producer. */
+interface Common {
+  readonly options: AsterClientOptions
+  readonly config: Resolved
+  readonly node: IrohNode["Service"]
+  readonly timeout: Duration.Input
+  readonly presentation: PresentedCredential.Presentation
+}
+
+const connectOne = Effect.fnUntraced(function* (
+  common: Common,
+  { address, producer }: { readonly address: string; readonly producer: NodeAddr.NodeAddr }
+): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
+  const { node, options, timeout } = common
+  const { presented } = common.presentation
+  const admission = whileBusy(admit({ ...common, producer, address }), timeout)
   const reply = yield* admission
-  const { services } = reply
-  const readmit: Effect.Effect<void, RpcError> =
-    presented?.credential.type === "ott"
-      ? Effect.fail(RpcError.of("PERMISSION_DENIED", TOKEN_USED))
-      : Effect.mapError(admission, (error) =>
-          RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
-        )
+  const readmit = readmitting(common, admission)
   const dialer = yield* RpcDialer.make(node, {
     timeout,
     readmit,
@@ -413,95 +488,225 @@ const connect = Effect.fnUntraced(function* (
     multiplex: options.multiplex,
     maxConnections: options.maxConnections
   })
-  // A ticket has no relay, but what the services say has.
-  const provider = services.map((summary) => addressOf(summary, producer)).reduce(NodeAddr.union, producer)
-  const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, provider)), Blobs)
+  const callee = Callee.single(producer, reply.services, dialer)
+  return yield* clientOf(common, callee, { reply, readmit, providers: [Callee.provider(reply.services, producer)] })
+})
 
+const readmitting = (
+  { presentation }: Common,
+  admission: Effect.Effect<ConsumerAdmission.AdmissionReply, ConnectFailure>
+): Effect.Effect<void, RpcError> =>
+  presentation.presented?.credential.type === "ott"
+    ? Effect.fail(RpcError.of("PERMISSION_DENIED", TOKEN_USED))
+    : Effect.mapError(admission, (error) =>
+        RpcError.of(isFinal(error) ? "PERMISSION_DENIED" : "UNAVAILABLE", error.message)
+      )
+
+/** Every producer is asked for admission like a single one, and called when it has admitted us. */
+const connectSeveral = Effect.fnUntraced(function* (
+  common: Common,
+  producers: Producers.Producers,
+  strategy: Strategy = "round_robin"
+): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
+  const { node, options, presentation, timeout } = common
+  if (presentation.presented?.credential.type === "ott") {
+    return yield* invalid(
+      "producers",
+      "a one-time token lets in at one producer: show a policy credential, or name one"
+    )
+  }
+  const asking = (producer: NodeAddr.NodeAddr) =>
+    whileBusy(admit({ ...common, producer, address: NodeAddr.toBase64(producer) }), timeout)
+  const random = yield* Random.Random
+  const links = yield* ProducerLinks.make<ConnectFailure>(
+    {
+      producers,
+      strategy,
+      admit: asking,
+      isFinal,
+      dial: (lost) =>
+        RpcDialer.make(node, { timeout, lost, multiplex: options.multiplex, maxConnections: options.maxConnections }),
+      addressOf: ({ services }, producer) => Callee.provider(services, producer)
+    },
+    () => random.nextDoubleUnsafe()
+  )
+  const first = yield* firstOf(links, producers, timeout)
+  const readmit = readmitting(common, asking(first.producer))
+  const callee = Callee.several(links, Duration.fromInputUnsafe(timeout))
+  const listed = yield* producers.get
+  const providers = [
+    Callee.provider(first.reply.services, first.producer),
+    ...listed.map(({ address }) => address).filter(({ endpointId }) => endpointId !== first.producer.endpointId)
+  ]
+  return yield* clientOf(common, callee, { reply: first.reply, readmit, providers })
+})
+
+/** The first producer that lets us in. When none of those that are listed does, that is why there is no client. */
+const firstOf = Effect.fnUntraced(function* (
+  links: ProducerLinks<ConnectFailure>,
+  producers: Producers.Producers,
+  timeout: Duration.Input
+): Effect.fn.Return<Link, ConnectFailure> {
+  const found = Effect.gen(function* () {
+    while (true) {
+      const { changed } = links
+      const link = links.open[0]
+      if (link !== undefined) return link
+      if (links.settled) return yield* nobody
+      yield* changed
+    }
+  })
+  const nobody = Effect.suspend(() => {
+    const error = [...links.failures.values()][0]
+    if (error !== undefined && error._tag !== "RpcError") return Effect.fail(error)
+    return Effect.flatMap(producers.get, ({ length }) =>
+      Effect.fail(new NoProducer({ listed: length, detail: error?.message ?? "" }))
+    )
+  })
+  // Connecting and admission have this time each, and whoever is listed first may be gone.
+  return yield* Effect.timeoutOrElse(found, {
+    duration: Duration.times(Duration.fromInputUnsafe(timeout), 3),
+    orElse: () => nobody
+  })
+})
+
+/** A client, wherever its calls go. */
+const clientOf = Effect.fnUntraced(function* (
+  { config, node, options, presentation }: Common,
+  callee: Callee.Callee,
+  home: {
+    /** What the producer said that has let us in. */
+    readonly reply: ConsumerAdmission.AdmissionReply
+    readonly readmit: Effect.Effect<void, RpcError>
+    /** It, and others that may have what it has. */
+    readonly providers: ReadonlyArray<NodeAddr.NodeAddr>
+  }
+): Effect.fn.Return<AsterClient["Service"], never, IrohNode | Scope.Scope> {
+  const { providers, readmit, reply } = home
+  const producer = providers[0]!
+  const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, providers)), Blobs)
   const tracing = (options.tracing ?? true) && (yield* Tracing.isInstalled) ? [Tracing.client] : []
   const counting = options.metrics === true && !CallMetrics.isAmong(options.interceptors ?? [])
   const metrics = counting ? [CallMetrics.make("client", { messages: false })] : []
   const callerOptions = (
-    summary: ServiceSummary,
+    { summary }: Callee.Called,
     encoding: Encoding,
-    interceptors: ReadonlyArray<Interceptor> = []
+    way: Callee.Way,
+    interceptors: ReadonlyArray<Interceptor>
   ): Caller.CallerOptions => ({
-    open: dialer.open(addressOf(summary, producer)),
-    peer: producer.endpointId,
+    ...way,
     version: summary.version,
     encoding,
     interceptors: [...metrics, ...(options.interceptors ?? []), ...interceptors, ...tracing]
   })
-  const find = (service: string, version: number | undefined): Effect.Effect<ServiceSummary, ServiceNotOffered> => {
-    const found = services
-      .filter((summary) => summary.name === service && (version === undefined || summary.version === version))
-      .sort((a, b) => b.version - a.version)[0]
-    return found === undefined
-      ? Effect.fail(
-          new ServiceNotOffered({ service, version, offered: services.map(({ name, version: v }) => `${name} v${v}`) })
-        )
-      : Effect.succeed(found)
+  const calling = (called: Callee.Called, encoding: Encoding, interceptors: ReadonlyArray<Interceptor> = []) => {
+    const { interceptors: inner, ...way } = callee.calls(called)
+    return callerOptions(called, encoding, way, [...interceptors, ...inner])
   }
-  const scoped = Effect.fnUntraced(function* (name: string, version: number | undefined, scope: "shared" | "session") {
-    const summary = yield* find(name, version)
-    if (summary.pattern === scope) return summary
-    return yield* new ServiceScopeMismatch({ service: name, scope: summary.pattern })
-  })
+  /** What is offered of a service in this scope, the newest version when none is named. */
+  const find = (
+    service: string,
+    version: number | undefined,
+    scope: "shared" | "session"
+  ): Effect.Effect<Arr.NonEmptyReadonlyArray<ServiceSummary>, ServiceNotOffered | ServiceScopeMismatch> => {
+    const offered = callee.offered()
+    const found = offered.filter(({ name }) => name === service)
+    const wanted = version ?? Math.max(...found.map((summary) => summary.version))
+    const inVersion = found.filter((summary) => summary.version === wanted)
+    const [first] = inVersion
+    if (first === undefined) {
+      const names = distinct(offered).map(({ name, version: v }) => `${name} v${v}`)
+      return Effect.fail(new ServiceNotOffered({ service, version, offered: names }))
+    }
+    const inScope = inVersion.filter(({ pattern }) => pattern === scope)
+    return Arr.isReadonlyArrayNonEmpty(inScope)
+      ? Effect.succeed(inScope)
+      : Effect.fail(new ServiceScopeMismatch({ service, scope: first.pattern }))
+  }
+  const dynamic = (service: string, version: number | undefined, scope: "shared" | "session") =>
+    Effect.map(find(service, version, scope), ([summary]): Callee.Called => ({
+      summary,
+      fits: ({ pattern }) => pattern === scope
+    }))
   const typed = Effect.fnUntraced(function* (
     service: Service.Any,
     scope: "shared" | "session",
     clientOptions: ClientOptions | undefined
   ) {
-    const summary = yield* scoped(service.name, service.version, scope)
-    const encoding = clientOptions?.encoding ?? encodingOf(summary)
-    yield* compare(service, summary, encoding, clientOptions?.contractMismatch)
-    return callerOptions(summary, encoding, clientOptions?.interceptors)
+    const found = yield* find(service.name, service.version, scope)
+    const encoding = clientOptions?.encoding ?? encodingOf(found[0])
+    const differing = (summary: ServiceSummary) => {
+      const policy =
+        clientOptions?.contractMismatch ?? options.contractMismatch ?? ContractDiffers.defaultPolicy(summary, encoding)
+      const difference = policy === "ignore" ? undefined : ContractDiffers.compare(service, summary)
+      return difference === undefined ? undefined : { difference, refused: policy === "refuse" }
+    }
+    const summary = found.find((summary) => differing(summary)?.refused !== true) ?? found[0]
+    const differs = differing(summary)
+    if (differs?.refused === true) return yield* differs.difference
+    if (differs !== undefined) yield* warnOnce(summary, differs.difference)
+    const called: Callee.Called = {
+      summary,
+      fits: (offered) => offered.pattern === scope && speaks(offered, encoding) && differing(offered)?.refused !== true
+    }
+    return { called, encoding }
   })
   const warned = new Set<string>()
-  const compare = (service: Service.Any, summary: ServiceSummary, encoding: Encoding, own?: ContractDiffers.Policy) => {
-    const policy = own ?? options.contractMismatch ?? ContractDiffers.defaultPolicy(summary, encoding)
-    const difference = policy === "ignore" ? undefined : ContractDiffers.compare(service, summary)
-    if (difference === undefined) return Effect.void
-    if (policy === "refuse") return Effect.fail(difference)
-    const key = `${summary.name} ${summary.version}`
-    if (warned.has(key)) return Effect.void
-    warned.add(key)
-    return Effect.logWarning(difference.message)
-  }
-  const gossip = yield* ConsumerGossip.make(provider, readmit)
+  const warnOnce = ({ name, version }: ServiceSummary, { message }: ContractDiffers.ContractDiffers) =>
+    Effect.suspend(() => {
+      const key = `${name} ${version}`
+      if (warned.has(key)) return Effect.void
+      warned.add(key)
+      return Effect.logWarning(message)
+    })
+  const gossip = yield* ConsumerGossip.make(providers, readmit)
   const docs = yield* ConsumerDocs.make(options.docs ?? {}, config, blobs, gossip.service)
   return AsterClient.of({
-    services,
+    get services() {
+      return distinct(callee.offered())
+    },
     attributes: reply.attributes,
-    openGate: presented === undefined,
+    openGate: presentation.presented === undefined,
     rootPubkey: reply.rootPubkey,
     registryNamespace: reply.registryNamespace,
     gossipTopic: reply.gossipTopic,
-    blobs: ConsumerBlobs.make(blobs, { producer: provider, readmit }),
+    blobs: ConsumerBlobs.make(blobs, { producer, readmit }),
     gossip: gossip.consumer,
     docs,
     node,
     client: Effect.fnUntraced(function* (service, clientOptions) {
-      return Caller.make(service, yield* typed(service, "shared", clientOptions))
+      const { called, encoding } = yield* typed(service, "shared", clientOptions)
+      return Caller.make(service, calling(called, encoding, clientOptions?.interceptors))
     }),
     session: Effect.fnUntraced(function* (service, clientOptions) {
-      return yield* Caller.session(service, yield* typed(service, "session", clientOptions))
+      const { called, encoding } = yield* typed(service, "session", clientOptions)
+      return yield* callee.one(called, (way) =>
+        Caller.session(service, callerOptions(called, encoding, way, clientOptions?.interceptors ?? []))
+      )
     }),
     proxy: Effect.fnUntraced(function* (service, version) {
-      return DynamicClient.make(service, callerOptions(yield* scoped(service, version, "shared"), "json"))
+      return DynamicClient.make(service, calling(yield* dynamic(service, version, "shared"), "json"))
     }),
     sessionProxy: Effect.fnUntraced(function* (service, version) {
-      return yield* DynamicClient.session(service, callerOptions(yield* scoped(service, version, "session"), "json"))
+      const called = yield* dynamic(service, version, "session")
+      return yield* callee.one(called, (way) => DynamicClient.session(service, callerOptions(called, "json", way, [])))
     })
   })
 })
 
+/** Each service in each version once. */
+const distinct = (offered: ReadonlyArray<ServiceSummary>): ReadonlyArray<ServiceSummary> =>
+  [
+    ...new Map(offered.toReversed().map((summary) => [`${summary.version} ${summary.name}`, summary])).values()
+  ].toReversed()
+
 const blobsLayer = (
   { blobs }: AsterClientOptions,
   config: Resolved,
-  producer: NodeAddr.NodeAddr
+  providers: ReadonlyArray<NodeAddr.NodeAddr>
 ): Layer.Layer<Blobs, never, IrohNode> => {
   const directory = NodeConfig.storageDirectory(config, "blobs")
-  return Layer.provide(Blobs.layerWith({ providers: [producer] }), BlobStore.layerIfAbsent({ ...blobs, directory }))
+  return Layer.provide(Blobs.layerWith({ providers }), BlobStore.layerIfAbsent({ ...blobs, directory }))
 }
 
 const TOKEN_USED =
@@ -577,17 +782,6 @@ const encodingOf = ({ serializationModes }: ServiceSummary): Encoding =>
     ? "json"
     : "xlang"
 
-/**
- * Where the service is called. The producer's word is taken for addresses of its own and nobody else's: a call that it
- * sent to another node would be made there with this consumer's rights.
- */
-const addressOf = (summary: ServiceSummary, producer: NodeAddr.NodeAddr): NodeAddr.NodeAddr => {
-  const channel = summary.channels["rpc"]
-  if (channel === undefined) return producer
-  try {
-    const address = NodeAddr.parse(channel)
-    return address.endpointId === producer.endpointId ? NodeAddr.union(producer, address) : producer
-  } catch {
-    return producer
-  }
-}
+/** Every producer takes JSON. */
+const speaks = ({ serializationModes }: ServiceSummary, encoding: Encoding): boolean =>
+  encoding === "json" || serializationModes.length === 0 || serializationModes.includes("xlang")

@@ -30,7 +30,7 @@ export interface ConsumerGossip {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* <E>(
-  producer: NodeAddr,
+  producers: ReadonlyArray<NodeAddr>,
   readmit: Effect.Effect<void, E>
 ): Effect.fn.Return<
   { readonly consumer: ConsumerGossip; readonly service: Gossip["Service"] },
@@ -43,7 +43,7 @@ export const make = Effect.fnUntraced(function* <E>(
     reason._tag === "Peer" && reason.code === 403 ? Effect.ignore(readmit) : Effect.void
   const gossip = Context.get(yield* Layer.build(Gossip.layer({ advertise: false, whileAdmitted })), Gossip)
   return {
-    consumer: { subscribe: (topic, options) => gossip.subscribe(topic, { bootstrap: [producer], ...options }) },
+    consumer: { subscribe: (topic, options) => gossip.subscribe(topic, { bootstrap: producers, ...options }) },
     service: gossip
   }
 })

@@ -56,6 +56,8 @@ export interface ResolverOptions {
 export interface Resolver {
   /** Leases of producers that serve what is wanted, best first; at least one. */
   readonly resolve: (wanted: Wanted) => Effect.Effect<ReadonlyArray<Lease.Lease>, ServiceNotFound | ReadError>
+  /** Every lease of what is wanted that stands in the registry, in no order: whether it holds says {@link isUsable}. */
+  readonly leases: (wanted: Wanted) => Effect.Effect<ReadonlyArray<Lease.Lease>, ServiceNotFound | ReadError>
 }
 
 /** A lease may be so old, in milliseconds. */
@@ -138,28 +140,43 @@ export const make = ({ document, owner }: ResolverOptions): Resolver => {
     return true
   }
 
-  const resolve = Effect.fn("Resolver.resolve")(function* (
+  const leases = Effect.fn("Resolver.leases")(function* (
     wanted: Wanted
   ): Effect.fn.Return<ReadonlyArray<Lease.Lease>, ServiceNotFound | ReadError> {
     const { service } = wanted
     const contractId = yield* contractOf(wanted)
-    const now = yield* Clock.currentTimeMillis
     const found: Array<Lease.Lease> = []
     for (const [key, entry] of yield* entries({ prefix: RegistryKey.leases(service, contractId) })) {
       const lease = Lease.decode((yield* textOf(entry, Lease.MAX_BYTES)) ?? "")
       // What a lease says has to be what its key says.
       if (lease === undefined || key !== RegistryKey.lease(service, contractId, lease.endpointId)) continue
       if (lease.contractId !== contractId || lease.service !== service) continue
-      if (isUsable(lease, wanted, now) && isCurrent(key, lease)) found.push(lease)
+      if (isCurrent(key, lease)) found.push(lease)
     }
+    return found
+  })
+
+  const resolve = Effect.fn("Resolver.resolve")(function* (
+    wanted: Wanted
+  ): Effect.fn.Return<ReadonlyArray<Lease.Lease>, ServiceNotFound | ReadError> {
+    const { service } = wanted
+    const all = yield* leases(wanted)
+    const now = yield* Clock.currentTimeMillis
+    const found = all.filter((lease) => isUsable(lease, wanted, now))
     if (found.length === 0) return yield* new ServiceNotFound({ service, detail: "no lease of it holds" })
     return yield* ranked(found, wanted.strategy ?? "round_robin", turn++)
   })
 
-  return { resolve }
+  return { leases, resolve }
 }
 
-const isUsable = (lease: Lease.Lease, wanted: Wanted, now: number): boolean => {
+/**
+ * Whether a lease holds and its producer can be called as wanted.
+ *
+ * @param now milliseconds since the Unix epoch
+ * @since 0.1.0
+ */
+export const isUsable = (lease: Lease.Lease, wanted: Wanted, now: number): boolean => {
   if (lease.healthStatus !== "ready" && lease.healthStatus !== "degraded") return false
   if (now > Math.min(lease.updatedAtEpochMs + MAX_AGE_MS, lease.leaseExpiresEpochMs)) return false
   if (lease.alpn !== (wanted.alpn ?? "aster/1")) return false

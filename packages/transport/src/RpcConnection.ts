@@ -106,7 +106,17 @@ export const serve = Effect.fnUntraced(function* (
   yield* Effect.raceFirst(FiberSet.awaitEmpty(calls), connection.closed)
 })
 
-const goingAway = RpcError.of("UNAVAILABLE", "the server takes no further calls; try another one, or later")
+/**
+ * Detail of a status by which a server says that it has not begun with the call, and why: it may be made elsewhere, whatever
+ * it does. Peers of release 0.1.2 pass over it.
+ *
+ * @since 0.1.0
+ */
+export const REFUSED = "aster.refused"
+
+const goingAway = RpcError.of("UNAVAILABLE", "the server takes no further calls; try another one, or later", {
+  [REFUSED]: "draining"
+})
 
 const logFailure = Effect.fnUntraced(function* (cause: Parameters<typeof Effect.logError>[0]) {
   yield* Effect.logError("serving a call failed", cause)

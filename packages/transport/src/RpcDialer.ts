@@ -7,8 +7,9 @@ import type { CallChannel } from "@aster-effect/core/wire/CallChannel"
 import type * as Caller from "@aster-effect/core/call/Caller"
 import * as Multiplex from "./Multiplex.ts"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
-import { type CloseReason, type Connection, type ConnectionLost, refuseStreams } from "@aster-effect/iroh/Connection"
+import { type CloseReason, type Connection, ConnectionLost, refuseStreams } from "@aster-effect/iroh/Connection"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
@@ -38,6 +39,13 @@ export const connections = {
 export interface RpcDialer {
   /** Opens channels for calls on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. */
   readonly open: (address: NodeAddr) => Caller.CallerOptions["open"]
+  /** Opens a connection to this peer, if there is none yet, and makes sure that the peer serves it. */
+  readonly connect: (address: NodeAddr) => Effect.Effect<void, RpcError>
+  /**
+   * Whether this peer gives a sign of life in time, be it an acknowledgement, on one of its connections. Without a
+   * connection nothing can be said against it.
+   */
+  readonly isAlive: (id: EndpointId, within: Duration.Input) => Effect.Effect<boolean>
 }
 
 /** @since 0.1.0 */
@@ -55,6 +63,8 @@ export interface DialerOptions {
   readonly multiplex?: boolean | undefined
   /** Connections to one producer at a time, each for 96 calls that have streams of their own. Default 32. */
   readonly maxConnections?: number | undefined
+  /** Called when the last connection to a peer is lost. Default: the next call opens another one. */
+  readonly lost?: ((id: EndpointId) => void) | undefined
 }
 
 /**
@@ -73,20 +83,27 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.forEach(peers.values(), (peer) => peer.close, { discard: true }))
   const background = yield* FiberSet.make<void>()
   yield* Effect.addFinalizer(() => Effect.sync(() => (closed = true)))
+  const peerAt = (address: NodeAddr): Peer => {
+    const known = peers.get(address.endpointId)
+    if (known !== undefined) return known
+    const connect = Effect.mapError(
+      node.connect(address, RpcConnection.ALPN, { timeout: options.timeout }),
+      unavailable
+    )
+    const lost = () => options.lost?.(address.endpointId)
+    const peer = new Peer(connect, background, { ...options, lost })
+    peers.set(address.endpointId, peer)
+    return peer
+  }
   return {
     open: (address) => (pattern, size) =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(clientClosed)
-        let peer = peers.get(address.endpointId)
-        if (peer === undefined) {
-          const connect = Effect.mapError(
-            node.connect(address, RpcConnection.ALPN, { timeout: options.timeout }),
-            unavailable
-          )
-          peers.set(address.endpointId, (peer = new Peer(connect, background, options)))
-        }
+        const peer = peerAt(address)
         return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openSmall : peer.open
-      })
+      }),
+    connect: (address) => Effect.suspend(() => (closed ? Effect.fail(clientClosed) : peerAt(address).connected)),
+    isAlive: (id, within) => Effect.suspend(() => peers.get(id)?.isAlive(within) ?? Effect.succeed(true))
   }
 })
 
@@ -139,6 +156,7 @@ class Peer {
   readonly #reconnect: Connect
   readonly #producer: Producer
   readonly #maxConnections: number
+  readonly #lost: (() => void) | undefined
   #connections: Array<PeerConnection> = []
   /** The last connection that was opened: what became of it decides how the next one is opened. */
   #last: Connection | undefined
@@ -150,8 +168,9 @@ class Peer {
   constructor(
     connect: Effect.Effect<Connection, RpcError>,
     background: FiberSet.FiberSet<void>,
-    options: DialerOptions
+    options: Omit<DialerOptions, "lost"> & { readonly lost?: () => void }
   ) {
+    this.#lost = options.lost
     this.#connect = connect
     this.#reconnect = reconnecting(connect, options)
     this.#maxConnections = options.maxConnections ?? 32
@@ -176,6 +195,24 @@ class Peer {
     return this.#openSmall
   })
 
+  /** Waits until there is a connection that the peer serves. */
+  readonly connected: Effect.Effect<void, RpcError> = Effect.suspend(() => this.#connected()).pipe(
+    Effect.flatMap(({ connection }) =>
+      Effect.flatMap(refused(connection), () =>
+        connection.isClosed() ? Effect.flatMap(connection.closed, (reason) => Effect.fail(lostBy(reason))) : Effect.void
+      )
+    )
+  )
+
+  isAlive(within: Duration.Input): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const open = this.#connections.filter(({ connection }) => !connection.isClosed())
+      if (open.length === 0) return Effect.succeed(true)
+      const sign = Effect.raceAll(open.map(({ connection }) => alive(connection)))
+      return Effect.map(Effect.timeoutOption(sign, within), (heard) => heard._tag === "Some")
+    })
+  }
+
   /** Closes all connections. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach(this.#connections, ({ connection }) => connection.close(0, "normal close"), { discard: true })
@@ -188,7 +225,7 @@ class Peer {
     const once = Effect.suspend(() => Effect.flatMap(this.#connected(), on))
     return once.pipe(
       Effect.catchTag("ConnectionLost", () => once),
-      Effect.catchTag("ConnectionLost", (error) => Effect.fail(RpcError.of(statusFor(error.reason), error.message)))
+      Effect.catchTag("ConnectionLost", ({ reason }) => Effect.fail(lostBy(reason)))
     )
   }
 
@@ -238,7 +275,10 @@ class Peer {
     this.#connections.push(added)
     // Producers open no streams. Refusing them lasts as long as the connection, so that is what is counted.
     const open = counted(connections, Effect.ignore(refuseStreams(connection)))
-    return Effect.asVoid(FiberSet.run(this.#producer.background, open))
+    const over = Effect.sync(() => {
+      if (this.#attempt === undefined && !this.#connections.some(({ usable }) => usable)) this.#lost?.()
+    })
+    return Effect.asVoid(FiberSet.run(this.#producer.background, Effect.andThen(open, over)))
   }
 
   /**
@@ -287,5 +327,7 @@ const statusFor = (reason: CloseReason) =>
     : reason._tag === "Peer" && reason.code === 503
       ? "RESOURCE_EXHAUSTED"
       : "UNAVAILABLE"
+
+const lostBy = (reason: CloseReason): RpcError => RpcError.of(statusFor(reason), new ConnectionLost({ reason }).message)
 
 const unavailable = (error: ConnectError): RpcError => RpcError.of("UNAVAILABLE", error.message)

@@ -7,10 +7,10 @@ import {
   type SyncFailed
 } from "@aster-effect/iroh-docs/DocsError"
 import * as DocTicket from "@aster-effect/iroh-docs/DocTicket"
-import * as EndpointId from "@aster-effect/iroh/EndpointId"
-import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import type { Lease } from "@aster-effect/registry/Lease"
-import * as Resolver from "@aster-effect/registry/Resolver"
+import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as RegistryProducers from "@aster-effect/registry/RegistryProducers"
+import type * as Resolver from "@aster-effect/registry/Resolver"
+import type { Producers } from "@aster-effect/transport/Producers"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -26,34 +26,30 @@ export const parse = (ticket: string): Effect.Effect<DocTicket.DocTicket, DocTic
   })
 
 export interface LookupOptions<E, R> {
-  readonly registry: DocTicket.DocTicket
+  readonly ticket: DocTicket.DocTicket
   readonly wanted: Resolver.Wanted
   readonly owner: AuthorId | undefined
-  readonly connect: (producer: NodeAddr.NodeAddr) => Effect.Effect<AsterClient["Service"], E, R | Scope.Scope>
+  /** Connects to a node of the registry. */
+  readonly connect: (node: NodeAddr.NodeAddr) => Effect.Effect<AsterClient["Service"], E, R | Scope.Scope>
 }
 
 /**
- * Reads the registry at the first of its nodes that lets us in, and connects to the first producer that does: those that
- * serve what is wanted are tried in the registry's order.
+ * The producers of what is wanted, as a registry knows them, until the scope closes. The registry is read at the first of its
+ * nodes that lets us in, and followed at all of them.
  */
-export const connect = Effect.fnUntraced(function* <E, R>({
+export const follow = Effect.fnUntraced(function* <E, R>({
   connect,
   owner,
-  registry,
+  ticket,
   wanted
-}: LookupOptions<E, R>): Effect.fn.Return<AsterClient["Service"], E | RegistryFailure, R | Scope.Scope> {
+}: LookupOptions<E, R>): Effect.fn.Return<Producers, E | RegistryFailure, R | Scope.Scope> {
   const scope = yield* Effect.scope
-  /** The first that succeeds; what failed leaves nothing open. */
-  const firstOf = <A, E2, R2>(
-    candidates: ReadonlyArray<A>,
-    attempt: (candidate: A) => Effect.Effect<AsterClient["Service"], E2, R2 | Scope.Scope>
-  ) => Effect.firstSuccessOf(candidates.map((candidate) => held(scope, attempt(candidate))))
-
-  const reader = yield* firstOf(registry.nodes, connect)
-  const document = yield* reader.docs.import(registry.capability)
-  yield* firstOf(registry.nodes, (node) => Effect.as(document.syncWith(node), reader))
-  const leases = yield* Resolver.make({ document, owner }).resolve({ strategy: "random", ...wanted })
-  return yield* firstOf(leases, (lease) => connect(addressOf(lease)))
+  const reader = yield* Effect.firstSuccessOf(ticket.nodes.map((node) => held(scope, connect(node))))
+  const document = yield* reader.docs.import(ticket.capability)
+  yield* Effect.firstSuccessOf(ticket.nodes.map((node) => document.syncWith(node)))
+  const producers = yield* RegistryProducers.make({ document, owner, wanted })
+  yield* document.startSync(ticket.nodes)
+  return producers
 })
 
 /** Runs in a scope of its own, which goes with the outer one if this succeeds, and at once if not. */
@@ -65,6 +61,3 @@ const held = <A, E, R>(outer: Scope.Scope, effect: Effect.Effect<A, E, R | Scope
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )
   })
-
-const addressOf = ({ directAddrs, endpointId, relayUrl }: Lease): NodeAddr.NodeAddr =>
-  NodeAddr.make(EndpointId.parse(endpointId), directAddrs, relayUrl)

@@ -34,6 +34,8 @@ export interface Contents {
     hashes: Iterable<Uint8Array>,
     change: Effect.Effect<A, E>
   ) => Effect.Effect<A, E | BlobStoreError>
+  /** Runs a change that adds entries and tags their contents itself, before it does. */
+  readonly tagging: <A, E>(change: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Lets go of contents that no entry of the document has any more. */
   readonly release: (
     document: OpenDocument,
@@ -75,13 +77,15 @@ export const make = Effect.fnUntraced(function* ({
   const sweeping = Effect.asVoid(Effect.schedule(sweep, Schedule.spaced(SWEEP_INTERVAL)))
   yield* Effect.forkScoped(supervise("the sweep of document contents", sweeping))
 
+  const tagging: Contents["tagging"] = (change) => Semaphore.withPermit(lock, change)
+
   const keeping: Contents["keeping"] = (document, hashes, change) => {
     const names = new Map([...hashes].map((hash) => [document.tag(hash), BlobHash.fromBytes(hash)]))
     const tag = Effect.forEach(names, ([name, hash]) => blobs.tags.set(name, { hash, format: "raw" }), {
       concurrency: "unbounded",
       discard: true
     })
-    return Semaphore.withPermit(lock, Effect.andThen(tag, change))
+    return tagging(Effect.andThen(tag, change))
   }
 
   const release: Contents["release"] = (document, entries) => {
@@ -146,5 +150,5 @@ export const make = Effect.fnUntraced(function* ({
       )
     })
 
-  return { keeping, release, fetch, present }
+  return { keeping, tagging, release, fetch, present }
 })

@@ -1,4 +1,5 @@
 /** What programs do with one document. */
+import type { BlobStoreError } from "@aster-effect/iroh-blobs/BlobError"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -43,21 +44,17 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     return written
   })
 
-  const put = Effect.fnUntraced(function* (
-    key: Uint8Array,
-    content: { readonly hash: BlobHash.BlobHash; readonly size: number },
-    options: WriteOptions | undefined
-  ): Effect.fn.Return<DocEntry, WriteError> {
-    const [engine, document] = yield* opened
-    const hash = BlobHash.toBytes(content.hash)
-    const written = yield* engine.contents
-      .keeping(document, [hash], write(engine, document, { key, hash, length: content.size }, options))
-      .pipe(
-        Effect.tap(({ replaced }) => engine.contents.release(document, replaced)),
-        Effect.catchTag("BlobStoreError", (error) => Effect.fail(contentFailed(error)))
-      )
-    return new DocEntry(written.entry)
-  })
+  /** What a write leads to, once it is there. */
+  const written = (
+    { contents }: Engine,
+    document: OpenDocument,
+    writing: Effect.Effect<Written, WriteError | BlobStoreError>
+  ): Effect.Effect<DocEntry, WriteError> =>
+    writing.pipe(
+      Effect.tap(({ replaced }) => contents.release(document, replaced)),
+      Effect.catchTag("BlobStoreError", (error) => Effect.fail(contentFailed(error))),
+      Effect.map(({ entry }) => new DocEntry(entry))
+    )
 
   const keyOf = (key: string | Uint8Array): Effect.Effect<Uint8Array, InvalidEntry> => {
     const bytes = Bytes.of(key)
@@ -77,11 +74,14 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     if (bytes.length === 0) return yield* empty
     const [engine, document] = yield* opened
     if (document.pair === undefined) return yield* new DocumentReadOnly({ document: id })
-    const added = yield* Effect.mapError(
-      engine.blobs.addBytes(bytes, { tag: document.tag(BlobHash.toBytes(BlobHash.of(bytes))) }),
-      contentFailed
+    const hash = BlobHash.toBytes(BlobHash.of(bytes))
+    const writing = engine.contents.tagging(
+      Effect.andThen(
+        engine.blobs.addBytes(bytes, { tag: document.tag(hash) }),
+        write(engine, document, { key: name, hash, length: bytes.length }, options)
+      )
     )
-    return yield* put(name, added, options)
+    return yield* written(engine, document, writing)
   })
 
   const setHash: Document["setHash"] = Effect.fn("Document.setHash")(function* (key, hash, size, options) {
@@ -90,7 +90,10 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     if (!Number.isSafeInteger(size) || size < 0) {
       return yield* new InvalidEntry({ reason: "Malformed", detail: `${size} is not a number of bytes` })
     }
-    return yield* put(name, { hash, size }, options)
+    const [engine, document] = yield* opened
+    const record = { key: name, hash: BlobHash.toBytes(hash), length: size }
+    const writing = engine.contents.keeping(document, [record.hash], write(engine, document, record, options))
+    return yield* written(engine, document, writing)
   })
 
   const remove: Document["delete"] = Effect.fn("Document.delete")(function* (prefix, options) {
