@@ -2,7 +2,7 @@
 import type { AdmissionReply } from "@aster-effect/admission/ConsumerAdmission"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
-import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { Producers } from "@aster-effect/transport/Producers"
 import type * as RpcDialer from "@aster-effect/transport/RpcDialer"
 import * as Clock from "effect/Clock"
