@@ -3,6 +3,7 @@ import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import * as GossipProtocol from "@aster-effect/iroh-gossip/GossipProtocol"
+import * as TopicId from "@aster-effect/iroh-gossip/TopicId"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -86,13 +87,14 @@ describe("producers of a deployment", () => {
     })
   )
 
-  scenario("where producers are not gated, and where it is not wanted, there is no mesh", () =>
+  scenario("where producers are not gated, and where it is not wanted, nobody joins the topic", () =>
     Effect.gen(function* () {
       const open = yield* serve(yield* memoryNode())
-      assert.isUndefined(open.mesh)
+      assert.deepStrictEqual(yield* open.mesh!.acceptedProducers, [open.endpointId])
       const config = settings({ rootPubkey: root.publicKey, allowAllProducers: false })
       const unwanted = yield* serve(yield* memoryNode(), { config, mesh: false })
-      assert.isUndefined(unwanted.mesh)
+      for (const { gossip, mesh } of [open, unwanted])
+        assert.notInclude(yield* gossip.topics, TopicId.parse(mesh!.topicId))
       const b = yield* producer({ at: [unwanted] })
       yield* until(memberOf(b, unwanted.endpointId), (member) => member !== undefined, "it is admitted all the same")
     })

@@ -103,9 +103,15 @@ const GOSSIP_OVERHEAD = 2 + 32 + 2 + 2
 /** The longest content that fits, wherever it travels, in payloads of `size` bytes. */
 export const contentIn = (size: number): number => size - GOSSIP_OVERHEAD
 
+/** Exactly what a broadcast takes, so that its bytes are made once. */
+const gossipSize = ({ content: { length }, scope }: Gossip): number =>
+  2 + 32 + varintSize(length) + length + (scope._tag === "Swarm" ? 1 + varintSize(scope.round) : 1)
+
+const varintSize = (value: number): number => (value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4)
+
 /** The payload of a frame, preceded by `prefix` bytes that are left zero. */
 export const encode = (message: Message, prefix = 0): Uint8Array => {
-  const writer = new PostcardWriter(message._tag === "Gossip" ? message.content.length + 64 : 64)
+  const writer = new PostcardWriter(message._tag === "Gossip" ? prefix + gossipSize(message) : 64)
   for (let i = 0; i < prefix; i++) writer.byte(0)
   switch (message._tag) {
     case "Join":

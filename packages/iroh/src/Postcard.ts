@@ -100,14 +100,19 @@ export class PostcardWriter {
   varint(value: number | bigint): this {
     // Nearly all there are: lengths, widths, indices.
     if (typeof value === "number" && value >= 0 && value < 0x80) return this.byte(value)
+    if (typeof value === "number" && value >= 0 && value <= 0x7fff_ffff) {
+      let small = value
+      for (; small > 0x7f; small >>>= 7) this.byte((small & 0x7f) | 0x80)
+      return this.byte(small)
+    }
     let rest = BigInt(value)
     for (; rest > 0x7fn; rest >>= 7n) this.byte(Number(rest & 0x7fn) | 0x80)
     return this.byte(Number(rest))
   }
 
-  /** Everything written so far. */
+  /** Everything written. Nothing may be written afterwards: where the capacity was right, this is no copy. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length)
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length)
   }
 
   #reserve(extra: number): Uint8Array {

@@ -54,6 +54,8 @@ export interface MeshOptions {
 /** What a mesh is built with. @since 0.1.0 */
 export interface MeshLayerOptions extends MeshOptions {
   readonly root: RootPublicKey
+  /** Whether it joins the topic and asks contacts. Otherwise it only knows whom it has let in itself. Default true. */
+  readonly takesPart?: boolean | undefined
 }
 
 /** Counts since the start. @since 0.1.0 */

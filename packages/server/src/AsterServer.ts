@@ -255,7 +255,10 @@ export class AsterServer extends Context.Service<
     readonly mode: "open-gate" | "trusted"
     /** Who is admitted, and how to put somebody out: `admittedPeers.revoke(id)` closes its connections. */
     readonly admittedPeers: AdmittedPeers["Service"]
-    /** The producers of this deployment; undefined where all are let in, and where the option `mesh` is false. */
+    /**
+     * The producers of this deployment; undefined without a root key. Where all are let in, and where the option `mesh` is
+     * false, it takes no part on their topic.
+     */
     readonly mesh: Mesh["Service"] | undefined
     readonly services: ReadonlyArray<ServiceSummary>
     /**
@@ -430,9 +433,9 @@ const make = Effect.fnUntraced(function* (
   const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
   state.registry = registry !== undefined
   const mesh =
-    membership === undefined || !members.active
+    membership === undefined
       ? undefined
-      : yield* ServerMesh.join(options.mesh || {}, { config, gates, gossip, membership, peer, services: offered })
+      : yield* ServerMesh.join(options.mesh, { config, gates, gossip, members, membership, peer, services: offered })
   const root: string | undefined = gates.root
   const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({

@@ -83,6 +83,7 @@ export const members = (
 /** What a mesh is joined with. @since 0.1.0 */
 export interface JoinContext {
   readonly config: Resolved
+  readonly members: Members
   /** The producer's entry of the identity file. */
   readonly peer: ServerTrust["peer"]
   readonly gates: Gates["Service"]
@@ -92,21 +93,24 @@ export interface JoinContext {
 }
 
 /**
- * Joins the mesh for as long as the scope, and says there what the server serves.
+ * Joins the mesh for as long as the scope, and says there what the server serves. Where there is none, it is the producers
+ * that this server lets in; undefined without a root key.
  *
  * @since 0.1.0
  */
 export const join = Effect.fnUntraced(function* (
-  options: MeshOptions,
+  options: MeshOptions | false | undefined,
   context: JoinContext
 ): Effect.fn.Return<Mesh["Service"] | undefined, TicketError | Config.ConfigError, IrohNode | Scope.Scope> {
-  const { gates, gossip, membership, services } = context
+  const { gates, gossip, members, membership, services } = context
   const { root } = gates
   if (root === undefined) return undefined
   const { endpointId } = yield* IrohNode
-  const contacts = yield* Effect.forEach(options.contacts ?? (yield* configuredContacts), parseAddress)
-  const credential = options.credential ?? (yield* ownCredential(context, endpointId))
-  const built = yield* Layer.build(Mesh.layer({ ...options, contacts, credential, root })).pipe(
+  const given = options === false ? {} : (options ?? {})
+  const takesPart = members.active
+  const contacts = yield* Effect.forEach(takesPart ? (given.contacts ?? (yield* configuredContacts)) : [], parseAddress)
+  const credential = given.credential ?? (yield* ownCredential(context, endpointId))
+  const built = yield* Layer.build(Mesh.layer({ ...given, contacts, credential, root, takesPart })).pipe(
     Effect.provide([
       Layer.succeed(ProducerMesh, membership),
       Layer.succeed(Gossip, gossip),

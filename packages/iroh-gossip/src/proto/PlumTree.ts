@@ -86,7 +86,8 @@ type Missing = Array<Announcer>
 interface Cached {
   readonly message: Message.Gossip
   readonly expires: number
-  readonly served: Map<EndpointId, number>
+  /** Made with the first one that asks: nearly nobody does. */
+  served: Map<EndpointId, number> | undefined
 }
 
 /** PlumTree as the reference speaks it. Only neighbours have a place in the tree. */
@@ -304,9 +305,10 @@ export class PlumTree {
   #serve(to: EndpointId, id: MessageId.MessageId): void {
     const cached = this.#cache.get(id)
     if (cached === undefined) return
-    const served = cached.served.get(to) ?? 0
-    if (served >= maxServed || (served === 0 && cached.served.size >= maxServedPeers)) return
-    cached.served.set(to, served + 1)
+    const asked = (cached.served ??= new Map())
+    const served = asked.get(to) ?? 0
+    if (served >= maxServed || (served === 0 && asked.size >= maxServedPeers)) return
+    asked.set(to, served + 1)
     this.#out.send(to, cached.message)
   }
 
@@ -314,7 +316,7 @@ export class PlumTree {
     const { cacheTime, maxCached, maxCachedBytes, maxSeen, seenTime } = this.#config
     this.#seen.add(message.id)
     this.#seenOrder.push({ id: message.id, until: now + seenTime })
-    const cached = { message, expires: now + cacheTime, served: new Map() }
+    const cached = { message, expires: now + cacheTime, served: undefined }
     this.#cache.set(message.id, cached)
     this.#cacheOrder.push(cached)
     this.#cachedBytes += message.content.length

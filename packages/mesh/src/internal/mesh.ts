@@ -401,7 +401,9 @@ export const makeMesh = Effect.fnUntraced(function* (options: MeshLayerOptions) 
     "the file of the mesh": Effect.forever(keepSaved),
     "the revocations of the mesh": Effect.forever(heedRevocations)
   }
-  for (const [name, loop] of Object.entries(loops)) yield* Effect.forkScoped(supervise(name, loop))
+  if (options.takesPart ?? true) {
+    for (const [name, loop] of Object.entries(loops)) yield* Effect.forkScoped(supervise(name, loop))
+  }
 
   const mesh: Mesh["Service"] = {
     get topicId() {
