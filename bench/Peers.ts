@@ -102,3 +102,21 @@ export const Peers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     }
   ]
 ])
+
+/** Stacks that are measured by a program of their own, beside one of those above. */
+export const MorePeers: ReadonlyMap<string, Entry> = new Map<string, Entry>([
+  [
+    "group",
+    {
+      label: "effect/rpc over iroh, @number0/iroh",
+      load: async () => (await import("./peers/group.ts")).group("number0")
+    }
+  ],
+  [
+    "group-native",
+    {
+      label: "effect/rpc over iroh, native binding",
+      load: async () => (await import("./peers/group.ts")).group("native")
+    }
+  ]
+])

@@ -2,11 +2,11 @@
 import { measure, usage, type Usage } from "./Measurement.ts"
 import type { FromClient, FromServer } from "./Pair.ts"
 import type { Listening } from "./Peer.ts"
-import { Peers } from "./Peers.ts"
+import { MorePeers, Peers } from "./Peers.ts"
 
 const [role, name = "", scale = "1"] = process.argv.slice(2)
 
-const entry = Peers.get(name)
+const entry = Peers.get(name) ?? MorePeers.get(name)
 if (entry === undefined || process.send === undefined) throw new Error("This program is started by run.ts.")
 const tell = (message: FromServer | FromClient) => process.send?.(message)
 process.on("disconnect", () => process.exit(0))

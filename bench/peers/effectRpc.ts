@@ -15,13 +15,14 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as SocketServer from "effect/socket/SocketServer"
-import type { Listening, Peer } from "../Peer.ts"
+import type { Connection, Listening, Peer } from "../Peer.ts"
 import { selfSigned } from "../SelfSigned.ts"
 
 // Each write that waits for a TLS socket listens on it, and from the eleventh on Node would warn about a leak.
 EventEmitter.defaultMaxListeners = 0
 
-const Bench = RpcGroup.make(
+/** What is measured. */
+export const Bench = RpcGroup.make(
   Rpc.make("Echo", { payload: { data: Schema.Uint8Array }, success: Schema.Uint8Array }),
   Rpc.make("Messages", {
     payload: { count: Schema.Int, size: Schema.Int },
@@ -30,7 +31,7 @@ const Bench = RpcGroup.make(
   })
 )
 
-const BenchLive = Bench.toLayer({
+export const BenchLive = Bench.toLayer({
   Echo: ({ data }) => Effect.succeed(data),
   Messages: ({ count, size }) => {
     const message = new Uint8Array(size).fill(7)
@@ -65,27 +66,31 @@ export const effectRpc = ({ tls }: { readonly tls: boolean }): Peer => ({
     return { address: `tcp://127.0.0.1:${address.port}`, certificate: pem?.certificate }
   },
   client: async (listening) => ({
-    connect: async () => {
-      const runtime = ManagedRuntime.make(
+    connect: () =>
+      clientOf(
         RpcClient.layerProtocolSocket().pipe(Layer.provide([socket(listening), RpcSerialization.layerSchemaBinary()]))
       )
-      const scope = Scope.makeUnsafe()
-      const client = await runtime.runPromise(RpcClient.make(Bench).pipe(Scope.provide(scope)))
-      return {
-        echo: (data) => runtime.runPromise(client.Echo({ data })),
-        stream: (count, size) =>
-          runtime.runPromise(
-            Stream.runFold(
-              client.Messages({ count, size }),
-              () => 0,
-              (received) => received + 1
-            )
-          ),
-        close: async () => {
-          await Effect.runPromise(Scope.close(scope, Exit.void))
-          await runtime.dispose()
-        }
-      }
-    }
   })
 })
+
+/** One connection, whatever it runs over. */
+export const clientOf = async (protocol: Layer.Layer<RpcClient.Protocol, unknown>): Promise<Connection> => {
+  const runtime = ManagedRuntime.make(protocol)
+  const scope = Scope.makeUnsafe()
+  const client = await runtime.runPromise(RpcClient.make(Bench).pipe(Scope.provide(scope)))
+  return {
+    echo: (data) => runtime.runPromise(client.Echo({ data })),
+    stream: (count, size) =>
+      runtime.runPromise(
+        Stream.runFold(
+          client.Messages({ count, size }),
+          () => 0,
+          (received) => received + 1
+        )
+      ),
+    close: async () => {
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await runtime.dispose()
+    }
+  }
+}

@@ -3,8 +3,10 @@ import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as AuditLog from "@aster-effect/core/interceptor/AuditLog"
 import * as Bearer from "@aster-effect/core/interceptor/Bearer"
 import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
+import { CallContext } from "@aster-effect/core/interceptor/CallContext"
 import * as CircuitBreaker from "@aster-effect/core/interceptor/CircuitBreaker"
 import * as ConcurrencyLimit from "@aster-effect/core/interceptor/ConcurrencyLimit"
+import * as Deadline from "@aster-effect/core/interceptor/Deadline"
 import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
 import * as LimitKey from "@aster-effect/core/interceptor/LimitKey"
 import * as RateLimit from "@aster-effect/core/interceptor/RateLimit"
@@ -70,6 +72,28 @@ const failing = (failures: number, error: RpcError = unavailable()) => {
   )
   return { answer, times }
 }
+
+describe("Deadline", () => {
+  it.effect.each(["client", "server"] as const)("at most so much time has a call, at the %s too", (side) =>
+    Effect.gen(function* () {
+      const deadlines: Array<number | undefined> = []
+      const seeing = Effect.andThen(
+        Effect.map(CallContext, ({ deadline }) => deadlines.push(deadline)),
+        Effect.never
+      ) as never
+      const calls = yield* ready(seeing, { [side]: [Deadline.atMost("2 seconds")] })
+      const late = yield* Effect.forkChild(Effect.flip(calls.get(one)))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(late.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* Fiber.join(late)).is("DEADLINE_EXCEEDED"))
+      const earlier = yield* Effect.forkChild(Effect.flip(calls.get(one, { timeout: "1 second" })))
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* Fiber.join(earlier)).is("DEADLINE_EXCEEDED"))
+      assert.deepStrictEqual(deadlines, [2000, 3000])
+    })
+  )
+})
 
 describe("Retry", () => {
   it.effect("repeats idempotent calls, with growing waits", () =>

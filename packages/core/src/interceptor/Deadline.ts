@@ -1,5 +1,5 @@
 /**
- * Calls that arrive too late.
+ * Calls that arrive too late, and calls that take too long.
  *
  * @since 0.1.0
  */
@@ -31,4 +31,18 @@ export const make = (options?: { readonly skewTolerance?: Duration.Input | undef
     if (limit === undefined) return next(call)
     return Effect.flatMap(Clock.currentTimeMillis, (now) => (now < limit ? next(call) : Effect.fail(late(now - limit))))
   }
+}
+
+/**
+ * Gives calls at most this much time, also those that have no deadline: a client sends it and gives up when it is over, a
+ * server interrupts the handler. A deadline that is earlier stays.
+ *
+ * @since 0.1.0
+ */
+export const atMost = (time: Duration.Input): Interceptor => {
+  const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
+  return (call, next) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      next({ ...call, deadline: Math.min(call.deadline ?? Infinity, now + ms) })
+    )
 }
