@@ -91,7 +91,9 @@ export class Writer {
   #grow(position: number, count: number): void {
     if (position + count > maxCapacity)
       throw new ForyError("LimitExceeded", `What is written exceeds ${maxCapacity} bytes`)
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, position + count))
+    // With some room behind something large, whose copy for a few bytes more would cost most.
+    const needed = position + count
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, needed + (needed >>> 4)))
     grown.set(this.buffer.subarray(0, position))
     this.buffer = grown
     this.view = new DataView(grown.buffer)

@@ -117,6 +117,9 @@ const FIRST_GATHER_SIZE = 4_096
 
 const NO_BYTES = new Uint8Array(0)
 
+/** Memory that is written before anybody reads it, so that it need not be cleared. */
+const uninitialized = (size: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+
 /**
  * Turns the chunks of a stream into frames, whatever the chunk boundaries are.
  *
@@ -273,9 +276,9 @@ export class FrameDecoder {
     return frame
   }
 
-  /** Doubles, so that many small chunks cost little, and never exceeds what was announced. */
+  /** To four times what is there, so that many small chunks cost little, and never beyond what was announced. */
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.min(this.#payloadSize, Math.max(FIRST_GATHER_SIZE, 2 * needed)))
+    const grown = uninitialized(Math.min(this.#payloadSize, Math.max(FIRST_GATHER_SIZE, 4 * needed)))
     grown.set(this.#payload.subarray(0, this.#payloadFilled))
     this.#payload = grown
   }

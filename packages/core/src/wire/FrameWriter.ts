@@ -93,12 +93,16 @@ export class FrameWriter {
   /** Everything collected so far; the writer starts over. */
   take(): Uint8Array {
     const writer = this.#writer
-    const bytes = smallCopy(writer.bytes())
+    const bytes = writer.bytes()
     this.#held = undefined
-    if (writer.buffer.length <= MAX_KEPT && idle.length < MAX_IDLE) {
+    const capacity = writer.buffer.length
+    // What nobody else writes to need not be copied, unless it would keep much more than itself.
+    if (capacity > MAX_KEPT && 2 * bytes.length >= capacity) return bytes
+    const copy = smallCopy(bytes)
+    if (capacity <= MAX_KEPT && idle.length < MAX_IDLE) {
       writer.reset()
       idle.push(writer)
     }
-    return bytes
+    return copy
   }
 }

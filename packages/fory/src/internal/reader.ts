@@ -249,12 +249,13 @@ export class Reader {
       this.fail("LimitExceeded", `${length} bytes are more than the limit of ${this.limits.maxBinarySize}`, at)
     this.need(length)
     this.#container()
-    const copy = new Uint8Array(length)
     const start = this.position
+    this.position = start + length
+    // Above this, memory that is not cleared first is the cheaper one.
+    const copy = length < 4096 ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
     // A copy loop beats creating a view up to about this length.
     if (length < 32) for (let i = 0; i < length; i++) copy[i] = this.bytes[start + i]!
     else copy.set(this.bytes.subarray(start, start + length))
-    this.position = start + length
     return copy
   }
 
