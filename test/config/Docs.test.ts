@@ -20,7 +20,17 @@ const rows = [...page.matchAll(/^\| `(\w+)` \| `(ASTER_\w+)` \| (?:`\[(\w+)\] (\
 const sample = (name: string): string => {
   if (name.startsWith("allow_all")) return "true"
   if (name === "hook_timeout_ms" || name === "health_port") return "7"
-  return { root_pubkey: rootA, secret_key: nodeA.secret, relay_mode: "staging", bind_addr: "127.0.0.1:0" }[name] ?? "x"
+  if (name === "log_mask") return "false"
+  return (
+    {
+      log_format: "json",
+      log_level: "debug",
+      root_pubkey: rootA,
+      secret_key: nodeA.secret,
+      relay_mode: "staging",
+      bind_addr: "127.0.0.1:0"
+    }[name] ?? "x"
+  )
 }
 
 const settingName = (name: string): SettingName =>
@@ -39,7 +49,7 @@ describe("docs/configuration.md", () => {
           const printed = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
           assert.match(page, new RegExp(`\`(${printed}|${printed.replace(/^(log|health)_/, "")})\``), name)
         }
-        assert.lengthOf(rows, 15)
+        assert.lengthOf(rows, 18)
       })
     ))
 
@@ -52,7 +62,7 @@ describe("docs/configuration.md", () => {
       }
       if (section === undefined) return
       const text = sample(name)
-      const value = /^(true|\d)$/.test(text) ? text : `"${text}"`
+      const value = /^(true|false|\d)$/.test(text) ? text : `"${text}"`
       const made = yield* directory({ "aster.toml": `[${section}]\n${key} = ${value}\n` })
       const config = yield* loadIn(made, {}, { file: "aster.toml", identity: false })
       assert.strictEqual(config.source(setting).label, `aster.toml [${section}]`)

@@ -79,5 +79,9 @@ export const line = ({ line }: Child, pattern: RegExp) =>
 export const stop = (child: Child) =>
   Effect.gen(function* () {
     child.process.kill("SIGTERM")
-    assert.deepStrictEqual(yield* Effect.timeout(child.ended, "5 seconds"), { code: 0, signal: null, stderr: "" })
+    const { stderr, ...ended } = yield* Effect.timeout(child.ended, "5 seconds")
+    assert.deepStrictEqual(ended, { code: 0, signal: null })
+    const logged = /^[\d:.]{12} (INFO |WARNING) aster — /
+    const complaints = stderr.split("\n").filter((line) => line !== "" && !logged.test(line))
+    assert.deepStrictEqual(complaints, [])
   })

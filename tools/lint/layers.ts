@@ -7,7 +7,6 @@
 export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   fory: [],
   iroh: [],
-  "platform-node": [],
   "iroh-native": ["iroh"],
   "iroh-blobs": ["iroh"],
   "iroh-gossip": ["iroh"],
@@ -15,6 +14,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   core: ["fory"],
   transport: ["core", "iroh"],
   observability: ["core"],
+  "platform-node": ["observability"],
   config: ["iroh"],
   trust: ["config", "iroh"],
   admission: ["trust", "config", "core", "iroh"],
@@ -49,6 +49,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   testing: ["server", "client", "config", "core", "iroh"],
   cli: [
+    "platform-node",
     "server",
     "client",
     "registry",

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Logging from "@aster-effect/observability/Logging"
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
@@ -91,9 +92,18 @@ const logger = Logger.withConsoleError(
 
 const labels: { readonly [level: string]: string } = { Warn: "Warning" }
 
+/** Users hear of warnings, in sentences; `ASTER_LOG_LEVEL` and `ASTER_LOG_FORMAT=json` are for who looks closer. */
+const logging = Layer.unwrap(
+  Effect.map(Logging.settingsFromEnv, (settings) =>
+    Layer.merge(
+      Logger.layer([settings.format === "json" ? Logging.logger(settings) : logger]),
+      Layer.succeed(References.MinimumLogLevel, Logging.minimumLevel(settings) ?? "Warn")
+    )
+  )
+)
+
 const surroundings = Layer.mergeAll(
-  Logger.layer([logger]),
-  Layer.succeed(References.MinimumLogLevel, "Warn"),
+  logging,
   CliOutput.layerPresenter(presenter),
   CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.Wizard) })
 )

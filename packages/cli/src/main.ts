@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { endAtSecondSignal } from "@aster-effect/platform-node/NodeRuntime"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
@@ -35,6 +36,7 @@ export const main = (): void => {
     if (!String(warning).startsWith("SQLite is an experimental"))
       Reflect.apply(emitWarning, process, [warning, ...rest])
   }) as typeof process.emitWarning
+  endAtSecondSignal()
   NodeRuntime.runMain(Effect.provide(Aster.run(process.argv.slice(2)), environment), {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {

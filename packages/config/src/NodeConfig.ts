@@ -68,10 +68,7 @@ const unused: ReadonlyArray<SettingName> = [
   "portmapperConfig",
   "proxyUrl",
   "proxyFromEnv",
-  "localDiscovery",
-  "logFormat",
-  "logLevel",
-  "logMask"
+  "localDiscovery"
 ]
 
 /** Users know settings by their names in files. */

@@ -28,6 +28,8 @@ export interface Incoming {
 /** An endpoint bound to its sockets. */
 export interface Endpoint {
   readonly endpointId: EndpointId
+  /** The name of the binding, once a node is made on it. */
+  binding?: string | undefined
   readonly boundSockets: ReadonlyArray<string>
   readonly address: () => NodeAddr
   readonly setAlpns: (alpns: ReadonlyArray<string>) => void

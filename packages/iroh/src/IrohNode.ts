@@ -29,6 +29,8 @@ export class IrohNode extends Context.Service<
   IrohNode,
   {
     readonly endpointId: EndpointId
+    /** What carries it over real sockets; undefined in memory. */
+    readonly binding?: string | undefined
     /** Where this node can be reached, as known now. Relay and outer addresses are found out in the background. */
     readonly address: Effect.Effect<NodeAddr>
     /** The `ip:port` of each open socket. */

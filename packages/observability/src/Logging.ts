@@ -25,7 +25,7 @@ import { maskedFields } from "./internal/masking.ts"
 export interface LogSettings {
   /** Default `text`. */
   readonly format?: "text" | "json" | undefined
-  /** What is less than this is not logged. Default `info`. */
+  /** What is less than this is not logged. Default: left to the program, where Effect's default is `info`. */
   readonly level?: "debug" | "info" | "warning" | "error" | undefined
   /** Whether secrets are replaced and ids shortened. Default true. */
   readonly mask?: boolean | undefined
@@ -186,45 +186,62 @@ export const logger = (settings: LogSettings = {}): Logger.Logger<unknown, void>
   return made
 }
 
+/** The least level that is logged; undefined where the settings leave it to the program. @since 0.1.0 */
+export const minimumLevel = ({ level }: LogSettings): LogLevel.LogLevel | undefined =>
+  level === undefined ? undefined : minimum[level]
+
 /**
  * Logs like this where the program has not said how to log: in place of Effect's default logger, and of one that was
  * installed by this before. Loggers of the program's own stay.
  *
  * @since 0.1.0
  */
-export const layer = (settings: LogSettings = {}): Layer.Layer<never> =>
-  Layer.merge(
-    Layer.effect(
-      Logger.CurrentLoggers,
-      Effect.map(Logger.CurrentLoggers, (loggers) => {
-        const ours = logger(settings)
-        return new Set([...loggers].map((one) => (one === Logger.defaultLogger || own.has(one) ? ours : one)))
-      })
-    ),
-    Layer.succeed(References.MinimumLogLevel, minimum[settings.level ?? "info"])
+export const layer = (settings: LogSettings = {}): Layer.Layer<never> => {
+  const loggers = Layer.effect(
+    Logger.CurrentLoggers,
+    Effect.map(Logger.CurrentLoggers, (loggers) => replaced(loggers, logger(settings)))
   )
+  const level = minimumLevel(settings)
+  return level === undefined ? loggers : Layer.merge(loggers, Layer.succeed(References.MinimumLogLevel, level))
+}
 
-const variable = (name: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.option(Config.String(name)),
-    Option.match({ onNone: () => "", onSome: (value) => value.trim().toLowerCase() })
-  )
+type Loggers = ReadonlySet<Logger.Logger<unknown, unknown>>
+
+const replaced = (loggers: Loggers, ours: Logger.Logger<unknown, unknown>): Loggers =>
+  new Set([...loggers].map((one) => (one === Logger.defaultLogger || own.has(one) ? ours : one)))
 
 /**
- * What `ASTER_LOG_FORMAT`, `ASTER_LOG_LEVEL` and `ASTER_LOG_MASK` say, as release 0.1.2 reads them: what is none of the words
- * means the default. Settings of servers are stricter, and say what is wrong.
+ * The same for a context that was made before, and so has loggers and a level of its time: that of a layer of handlers.
+ *
+ * @since 0.1.0
+ */
+export const within = <R>(context: Context.Context<R>, settings: LogSettings): Context.Context<R> => {
+  const loggers = Context.getOrUndefined(context, Logger.CurrentLoggers)
+  const level = minimumLevel(settings)
+  const logging =
+    loggers === undefined ? context : Context.add(context, Logger.CurrentLoggers, replaced(loggers, logger(settings)))
+  return level === undefined ? logging : Context.add(logging, References.MinimumLogLevel, level)
+}
+
+const variable = <const W extends string>(name: string, words: ReadonlyArray<W>): Effect.Effect<W | undefined> =>
+  Effect.map(Effect.option(Config.String(name)), (given) => {
+    const text = Option.getOrElse(given, () => "")
+    return words.find((word) => word === text.trim().toLowerCase())
+  })
+
+/**
+ * What `ASTER_LOG_FORMAT`, `ASTER_LOG_LEVEL` and `ASTER_LOG_MASK` say. What is none of their words says nothing, as for
+ * release 0.1.2; settings of servers are stricter, and say what is wrong.
  *
  * @since 0.1.0
  */
 export const settingsFromEnv: Effect.Effect<LogSettings> = Effect.gen(function* () {
-  const format = yield* variable("ASTER_LOG_FORMAT")
-  const level = yield* variable("ASTER_LOG_LEVEL")
-  const mask = yield* variable("ASTER_LOG_MASK")
+  const level = yield* variable("ASTER_LOG_LEVEL", ["debug", "info", "warning", "warn", "error"])
+  const unmasked = yield* variable("ASTER_LOG_MASK", ["false", "0", "no", "off"])
   return {
-    format: format === "json" ? "json" : "text",
-    level:
-      level === "warn" ? "warning" : level === "debug" || level === "warning" || level === "error" ? level : "info",
-    mask: !["false", "0", "no", "off"].includes(mask)
+    format: yield* variable("ASTER_LOG_FORMAT", ["text", "json"]),
+    level: level === "warn" ? "warning" : level,
+    mask: unmasked === undefined
   }
 })
 

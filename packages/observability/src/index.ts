@@ -1,5 +1,6 @@
 export * as Health from "./Health.ts"
 export * as HealthServer from "./HealthServer.ts"
 export * as HealthService from "./HealthService.ts"
+export * as Logging from "./Logging.ts"
 export * as MetricsReport from "./MetricsReport.ts"
 export * as Otlp from "./Otlp.ts"

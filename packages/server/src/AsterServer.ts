@@ -67,6 +67,8 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as banner from "./internal/banner.ts"
+import * as logging from "./internal/logging.ts"
 import * as metrics from "./internal/metrics.ts"
 import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
@@ -172,6 +174,8 @@ export interface AsterServerOptions<S extends Service.Any = Service.Any> extends
   readonly tracing?: boolean | undefined
   /** Calls in numbers, by method, status and duration (`CallMetrics`, without messages). Default true. */
   readonly metrics?: boolean | undefined
+  /** Tell of the server on standard error when it has started, where that is a terminal. Default true. */
+  readonly banner?: boolean | undefined
   /** Probes and metrics over HTTP, health as a service, and what the server needs to be ready. */
   readonly health?: ServerHealth.HealthOptions | undefined
   /** Serve calls for version 1 by the only version of a service. Default true; see `Dispatcher.DispatcherOptions`. */
@@ -303,7 +307,7 @@ export class AsterServer extends Context.Service<
         const relayWait = node.relayMode === "disabled" ? Duration.zero : RELAY_WAIT
         return serverLayer(options, resolved, relayWait).pipe(
           Layer.provide(IrohNode.layer(node)),
-          Layer.provide(ownSupervisor())
+          Layer.provide([ownSupervisor(), logging.layer(resolved.config)])
         )
       })
     )
@@ -314,7 +318,7 @@ export class AsterServer extends Context.Service<
   ): Layer.Layer<AsterServer, StartError, IrohNode | Service.HandlersFor<S>> =>
     Layer.unwrap(
       Effect.map(trust.resolve(options, undefined), (resolved) =>
-        Layer.provide(serverLayer(options, resolved, Duration.zero), ownSupervisor())
+        Layer.provide(serverLayer(options, resolved, Duration.zero), [ownSupervisor(), logging.layer(resolved.config)])
       )
     )
 }
@@ -357,7 +361,7 @@ const make = Effect.fnUntraced(function* (
   const membership = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
   const members = ServerMesh.members(options.mesh, gates, membership)
   const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
-  const selected = yield* select(options.services)
+  const selected = (yield* select(options.services)).map((implementation) => logging.within(implementation, config))
   const health = yield* ServerHealth.make(
     options.health ?? {},
     state,
@@ -366,7 +370,7 @@ const make = Effect.fnUntraced(function* (
     [Effect.sync(() => lost(supervisor))]
   )
   // Before everything that takes time to begin and to end, so that there is an answer meanwhile.
-  yield* ServerHealth.listen(options.health ?? {}, config, health)
+  const probes = yield* ServerHealth.listen(options.health ?? {}, config, health)
   yield* metrics.touch
   const implementations =
     options.health?.service === true ? [...selected, ...(yield* ServerHealth.implementation(health))] : selected
@@ -496,6 +500,18 @@ const make = Effect.fnUntraced(function* (
     endpointId: node.endpointId,
     services: services.map((service) => `${service.name} v${service.version}`)
   })
+  if (options.banner ?? true) {
+    yield* banner.print({
+      services,
+      node,
+      address: NodeAddr.toTicket(address),
+      consumers: gates.consumers,
+      producers: gates.producers,
+      registry: registry !== undefined,
+      health: probes,
+      log: config
+    })
+  }
   state.phase = "serving"
   return AsterServer.of({
     address: NodeAddr.toTicket(address),

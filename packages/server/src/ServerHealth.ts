@@ -57,19 +57,20 @@ export const make = (
   })
 }
 
-/** Answers probes over HTTP, where a port is given. */
+/** Answers probes over HTTP, where a port is given. Answers where. */
 export const listen = Effect.fnUntraced(function* (
   options: HealthOptions,
   config: Resolved,
   health: Health["Service"]
-): Effect.fn.Return<void, HealthServerError, Scope.Scope> {
+): Effect.fn.Return<string | undefined, HealthServerError, Scope.Scope> {
   const port = options.port ?? config.healthPort
   const host = options.host ?? config.healthHost
-  if (port === 0) return
+  if (port === 0) return undefined
   // An HTTP server is much to load for those who want none.
   const HealthServer = yield* Effect.promise(() => import("@aster-effect/observability/HealthServer"))
   yield* HealthServer.serve(health, { port, host })
   yield* Effect.logInfo("health and metrics are served", { host, port })
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`
 })
 
 /** `AsterHealth` with its handlers. */

@@ -63,8 +63,9 @@ const begin = (
   options: IrohNodeOptions,
   level: "Info" | "Debug"
 ): Effect.Effect<Endpoint, BindError> =>
-  Effect.tap(binding.bind(options), () =>
+  Effect.tap(binding.bind(options), (endpoint) =>
     Effect.suspend(() => {
+      endpoint.binding = binding.name
       if (said === binding.name) return Effect.void
       said = binding.name
       return Effect.updateService(

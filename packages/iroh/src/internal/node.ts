@@ -41,6 +41,7 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
 
   return {
     endpointId: endpoint.endpointId,
+    binding: endpoint.binding,
     boundSockets: endpoint.boundSockets,
     sign: SecretKey.signer(secretKey),
     address: Effect.sync(() => endpoint.address()),
