@@ -33,7 +33,6 @@ const closed = Exit.fail(new StreamError({ reason: new StreamClosed() }))
 
 /** The sending half of a stream: what is written goes to the addon at once, while that has room. */
 export class NativeSend implements SendStream {
-  readonly direct = true
   readonly #native: NativeEndpoint
   readonly #id: number
   readonly #over: () => void
