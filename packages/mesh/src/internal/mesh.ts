@@ -134,10 +134,16 @@ export const makeMesh = Effect.fnUntraced(function* (options: MeshLayerOptions) 
 
   /** Gives an order, or news, to the state machine. */
   const tell = (order: (at: Moment) => ReadonlyArray<Command>): Effect.Effect<void> =>
-    Effect.map(node.address, (address) => {
-      state.at(address)
+    Effect.sync(() => {
       perform(order(now()))
       alarm = ring(alarm)
+    })
+
+  /** The same for what may make it speak: it then says where this node is now. */
+  const tellHere = (order: (at: Moment) => ReadonlyArray<Command>): Effect.Effect<void> =>
+    Effect.flatMap(node.address, (address) => {
+      state.at(address)
+      return tell(order)
     })
 
   /** Gate 0 lets in whom the root key has signed for. For whom it has no place, there is none in the mesh. */
@@ -368,7 +374,7 @@ export const makeMesh = Effect.fnUntraced(function* (options: MeshLayerOptions) 
 
   const tick = Effect.suspend(() => {
     const wait = state.deadline - now().monotonic
-    return wait > 0 ? Effect.raceFirst(Effect.sleep(wait), Deferred.await(alarm)) : tell((at) => state.advance(at))
+    return wait > 0 ? Effect.raceFirst(Effect.sleep(wait), Deferred.await(alarm)) : tellHere((at) => state.advance(at))
   })
 
   const keepSaved = Effect.suspend(() => Deferred.await(news)).pipe(
@@ -424,9 +430,9 @@ export const makeMesh = Effect.fnUntraced(function* (options: MeshLayerOptions) 
     neighbors: Effect.sync(() => neighbors),
     stats: Effect.sync(() => ({ received: log.received, sent, dropped: { ...log.dropped }, held: state.held })),
     isOut: Effect.sync(() => state.isOut),
-    serve: Effect.fn("Mesh.serve")((services) => tell((at) => state.serve(at, { services }))),
-    publish: Effect.fn("Mesh.publish")((contracts) => tell((at) => state.serve(at, { contracts }))),
-    setHealth: Effect.fn("Mesh.setHealth")((health) => tell((at) => state.serve(at, { health }))),
+    serve: Effect.fn("Mesh.serve")((services) => tellHere((at) => state.serve(at, { services }))),
+    publish: Effect.fn("Mesh.publish")((contracts) => tellHere((at) => state.serve(at, { contracts }))),
+    setHealth: Effect.fn("Mesh.setHealth")((health) => tellHere((at) => state.serve(at, { health }))),
     join,
     admit,
     rotate,
