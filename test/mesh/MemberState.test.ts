@@ -25,7 +25,7 @@ const peer = (
   const sign = SecretKey.signer(key)
   const said = (body: MeshMessage.Body, ms: number, by = sign, as = id) =>
     MeshMessage.encode(MeshMessage.make(body, as, EPOCH + ms, by))
-  return { id, credential, sign, said, hello: (ms: number) => said({ _tag: "Credential", credential }, ms) }
+  return { id, credential, sign, said, hello: (ms: number) => said({ _tag: "Credential", credential, asks: true }, ms) }
 }
 
 const neighbor = peer(99).id
@@ -83,14 +83,14 @@ describe("who belongs here", () => {
     assert.deepInclude(commands, { _tag: "Prove", credential: b.credential, isNew: true })
     assert.strictEqual(of(b.id)?.proof, "credential")
     // One that belongs here hands on another's.
-    hears(b.said({ _tag: "Credential", credential: c.credential }, 30), at(40))
+    hears(b.said({ _tag: "Credential", credential: c.credential, asks: false }, 30), at(40))
     assert.strictEqual(of(c.id)?.proof, "credential")
   })
 
   it("a stranger's word counts for nothing, not even about one that would belong here", () => {
     const { hears, of } = member()
     const [b, c] = [peer(2), peer(3)]
-    for (const body of [lease, goodbye, { _tag: "Credential", credential: c.credential }] as const)
+    for (const body of [lease, goodbye, { _tag: "Credential", credential: c.credential, asks: false }] as const)
       assert.deepStrictEqual(dropped(hears(b.said(body, 0), at(0))), ["stranger"])
     assert.isUndefined(of(b.id))
     assert.isUndefined(of(c.id))
@@ -111,10 +111,13 @@ describe("who belongs here", () => {
     const { hears, of } = member()
     const [b, c] = [peer(2), peer(3)]
     const changed = { ...b.credential, attributes: new Map([["aster.role", "admin"]]) }
-    assert.deepStrictEqual(dropped(hears(b.said({ _tag: "Credential", credential: changed }, 0), at(0))), ["refused"])
-    assert.deepStrictEqual(dropped(hears(c.said({ _tag: "Credential", credential: b.credential }, 0), at(0))), [
-      "stranger"
+    assert.deepStrictEqual(dropped(hears(b.said({ _tag: "Credential", credential: changed, asks: false }, 0), at(0))), [
+      "refused"
     ])
+    assert.deepStrictEqual(
+      dropped(hears(c.said({ _tag: "Credential", credential: b.credential, asks: false }, 0), at(0))),
+      ["stranger"]
+    )
     assert.isUndefined(of(b.id))
   })
 
@@ -123,7 +126,9 @@ describe("who belongs here", () => {
     const b = peer(2)
     const attributes = new Map([["aster.iid_provider", "aws"]])
     const credential = RootKey.signProducer(root, { endpointId: b.id, expiresAt: b.credential.expiresAt, attributes })
-    assert.deepStrictEqual(dropped(hears(b.said({ _tag: "Credential", credential }, 0), at(0))), ["refused"])
+    assert.deepStrictEqual(dropped(hears(b.said({ _tag: "Credential", credential, asks: false }, 0), at(0))), [
+      "refused"
+    ])
     state.admitted(at(0), credential)
     assert.strictEqual(of(b.id)?.proof, "credential")
   })
@@ -303,6 +308,17 @@ describe("what is said", () => {
     assert.deepStrictEqual(tags(state.advance(at(state.deadline))), ["Credential"])
     hears(peer(6).hello(12_000), at(12_000))
     assert.isAtLeast(state.deadline, 20_000)
+    // One that was here before, and has forgotten.
+    state.advance(at(state.deadline))
+    hears(peer(6).hello(60_000), at(60_000))
+    assert.deepStrictEqual(tags(state.advance(at(61_000))), ["Credential"])
+  })
+
+  it("nothing to those who do not ask", () => {
+    const { hears, state } = member()
+    const b = peer(2)
+    hears(b.said({ _tag: "Credential", credential: b.credential, asks: false }, 11_000), at(11_000))
+    assert.deepStrictEqual(tags(state.advance(at(29_000))), [])
   })
 
   it("the heartbeat sleeps first, and says the health of that moment", () => {
@@ -323,7 +339,7 @@ describe("what is said", () => {
     const { state } = member()
     const b = peer(2)
     assert.deepStrictEqual(saying(state.admitted(at(0), b.credential)), [
-      { _tag: "Credential", credential: b.credential }
+      { _tag: "Credential", credential: b.credential, asks: false }
     ])
   })
 
@@ -375,7 +391,7 @@ describe("clocks", () => {
   it("the median is the upper one of the middle two", () => {
     const { beat, hears } = four()
     const e = peer(5)
-    const first = hears(e.said({ _tag: "Credential", credential: e.credential }, 60_000), at(70_000))
+    const first = hears(e.said({ _tag: "Credential", credential: e.credential, asks: false }, 60_000), at(70_000))
     // -6, 0, 4 and 10 seconds: 4 is the median, so -6 is out, and 10 is too.
     const commands = [...first, ...beat(70_001, [-6000, 0, 4000]), ...hears(e.said(lease, 60_002), at(70_002))]
     const out = isolations(commands).filter(([, isolated]) => isolated)

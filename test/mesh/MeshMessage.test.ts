@@ -43,7 +43,8 @@ describe("MeshMessage", () => {
         { _tag: "Depart", reason: "" },
         { _tag: "ContractPublished", service: "Ä", version: 0, collectionHash: "ab".repeat(32) },
         { ...lease, addressing: { address: "x", "": "y" } },
-        { _tag: "Credential", credential: yield* enrol({ endpointId: me }, { role: "producer" }) },
+        { _tag: "Credential", credential: yield* enrol({ endpointId: me }, { role: "producer" }), asks: false },
+        { _tag: "Credential", credential: yield* enrol({ endpointId: me }), asks: true },
         { _tag: "Rotated", removed: [me, SecretKey.toEndpointId(keyB)] }
       ]
       for (const body of bodies) {

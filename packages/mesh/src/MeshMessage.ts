@@ -60,7 +60,12 @@ export type Body =
       /** Ours: `address`, a node address in base64. */
       readonly addressing: Readonly<Record<string, string>>
     }
-  | { readonly _tag: "Credential"; readonly credential: Credential.EnrollmentCredential }
+  | {
+      readonly _tag: "Credential"
+      readonly credential: Credential.EnrollmentCredential
+      /** Whether the others are to say what they are, because the sender has just come and has not heard it. */
+      readonly asks: boolean
+    }
   | { readonly _tag: "Rotated"; readonly removed: ReadonlyArray<EndpointId.EndpointId> }
 
 const types = {
@@ -212,8 +217,11 @@ const payloadOf = (body: Body): Uint8Array => {
           addressing_info: body.addressing
         })
       )
-    case "Credential":
-      return utf8.encode(Credential.toJson(body.credential, "wire"))
+    case "Credential": {
+      // Whoever reads credentials passes over a key that it does not know.
+      const text = Credential.toJson(body.credential, "wire")
+      return utf8.encode(body.asks ? `${text.slice(0, -1)},"asks":true}` : text)
+    }
     case "Rotated":
       return utf8.encode(JSON.stringify({ removed: body.removed }))
   }
@@ -256,7 +264,9 @@ export const bodyOf = ({ payload, type }: MeshMessage): Body | "malformed" | und
     case "Credential": {
       const json = parseObject(payload)
       const parsed = json === undefined ? undefined : Credential.parseProducer(strictUtf8.decode(payload))
-      return parsed !== undefined && Result.isSuccess(parsed) ? { _tag: tag, credential: parsed.success } : "malformed"
+      return parsed !== undefined && Result.isSuccess(parsed)
+        ? { _tag: tag, credential: parsed.success, asks: json?.["asks"] === true }
+        : "malformed"
     }
     default:
       return jsonBody(tag, parseObject(payload) ?? {})

@@ -176,6 +176,8 @@ export class MemberState {
   #heartbeatAt = Infinity
   #announceAt = Infinity
   #announcedAt = -Infinity
+  /** Whether the next announcement asks the others for theirs. */
+  #asks = false
   #sweepAt: number
   #out = false
   #departed = false
@@ -252,7 +254,10 @@ export class MemberState {
 
   /** How many neighbours there are on the topic. Coming among others, this member says who it is. */
   neighbors(now: Moment, count: number): ReadonlyArray<Command> {
-    if (this.#neighbors === 0 && count > 0) this.#announceAt = now.monotonic
+    if (this.#neighbors === 0 && count > 0) {
+      this.#announceAt = now.monotonic
+      this.#asks = true
+    }
     this.#neighbors = count
     return this.#taken()
   }
@@ -300,7 +305,7 @@ export class MemberState {
 
   /** A producer has shown its credential to this one, which lets the others know. */
   admitted(now: Moment, credential: Credential.EnrollmentCredential): ReadonlyArray<Command> {
-    if (this.#prove(now, credential, true)) this.#say(now, { _tag: "Credential", credential })
+    if (this.#prove(now, credential, true)) this.#say(now, { _tag: "Credential", credential, asks: false })
     return this.#taken()
   }
 
@@ -371,13 +376,12 @@ export class MemberState {
     }
     const entry = this.#members.get(sender)
     if (entry === undefined) return
-    const isFirst = entry.heardAt === undefined
     const { latest } = entry
     this.#heard(now, sender, entry, epochMs)
     if (this.#judge(now, sender)) return
     if (body === undefined) return this.#drop("unknown", sender, from)
     if (body === "malformed") return this.#drop("malformed", sender, from)
-    this.#dispatch(now, from, message, body, { entry, isFirst, latest, isProven: isStranger })
+    this.#dispatch(now, from, message, body, { entry, latest, isProven: isStranger })
   }
 
   #dispatch(
@@ -387,12 +391,11 @@ export class MemberState {
     body: MeshMessage.Body,
     context: {
       readonly entry: Entry
-      readonly isFirst: boolean
       readonly latest: number
       readonly isProven: boolean
     }
   ): void {
-    const { entry, isFirst, isProven, latest } = context
+    const { entry, isProven, latest } = context
     switch (body._tag) {
       case "Introduce":
         return
@@ -419,8 +422,7 @@ export class MemberState {
         const { endpointId } = body.credential
         if (endpointId === this.#options.me) return
         if (!isProven && !this.#prove(now, body.credential)) return this.#drop("refused", sender, from)
-        // Who came just now has not heard what was said before.
-        if (endpointId === sender && (isFirst || isProven)) this.#planAnswer(now)
+        if (endpointId === sender && body.asks) this.#planAnswer(now)
         return
       }
       case "Rotated": {
@@ -564,7 +566,8 @@ export class MemberState {
 
   #introduceSelf(now: Moment): void {
     const { credential } = this.#options
-    if (credential !== undefined) this.#say(now, { _tag: "Credential", credential })
+    if (credential !== undefined) this.#say(now, { _tag: "Credential", credential, asks: this.#asks })
+    this.#asks = false
   }
 
   #sayContracts(now: Moment): void {
