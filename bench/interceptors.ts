@@ -4,6 +4,7 @@
  * `-- --quick` only prints it.
  */
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
+import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import * as Wire from "@aster-effect/core/message/Wire"
 import * as Rpc from "@aster-effect/core/service/Rpc"
@@ -42,7 +43,8 @@ const rows: ReadonlyArray<readonly [string, ReadonlyArray<Interceptor>]> = [
   ["none", []],
   ["1", [watching]],
   ["5", Array.from({ length: 5 }, () => watching)],
-  ["1 that sees messages", [reading]]
+  ["1 that sees messages", [reading]],
+  ["CallMetrics, as servers have it by default", [CallMetrics.make("server", { messages: false })]]
 ]
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0

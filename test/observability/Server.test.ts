@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import parsePrometheus from "parse-prometheus-text-format"
@@ -228,6 +229,23 @@ describe("AsterHealth", () => {
           server.services.map(({ name }) => name),
           ["Echo"]
         )
+      })
+    )
+  )
+})
+
+describe("a server whose node ends under it", () => {
+  it.live("is not ready any more, and says which loop is gone", () =>
+    alone(
+      Effect.gen(function* () {
+        const { server } = yield* start()
+        assert.isTrue((yield* server.health.status).ready)
+        yield* server.node.close
+        const status = yield* Effect.repeat(server.health.status, {
+          until: ({ ready }) => !ready,
+          schedule: Schedule.spaced("10 millis")
+        }).pipe(Effect.timeout("20 seconds"))
+        assert.deepStrictEqual([status.live, status.problems], [true, ["given up: the router, whose node is closed"]])
       })
     )
   )
