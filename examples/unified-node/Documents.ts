@@ -1,9 +1,11 @@
 /** The commands about documents and authors. */
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as AuthorId from "@aster-effect/iroh-docs/AuthorId"
+import * as Capability from "@aster-effect/iroh-docs/Capability"
 import type { DocEntry } from "@aster-effect/iroh-docs/DocEntry"
 import type { DocEvent } from "@aster-effect/iroh-docs/DocEvent"
 import type { Docs } from "@aster-effect/iroh-docs/Docs"
+import * as DocTicket from "@aster-effect/iroh-docs/DocTicket"
 import type { Document } from "@aster-effect/iroh-docs/Document"
 import * as DocumentId from "@aster-effect/iroh-docs/DocumentId"
 import * as Effect from "effect/Effect"
@@ -84,6 +86,11 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
   })
   const secretOf = ({ secret }: Request) => Redacted.make(bytesOf({ hex: need(secret, "secret") }))
 
+  const capabilityOf = (request: Request): Capability.Capability =>
+    request.secret !== undefined
+      ? { _tag: "Write", secret: secretOf(request) }
+      : { _tag: "Read", document: DocumentId.parse(need(request.doc, "doc")) }
+
   return {
     "author.create": () => Effect.map(docs.authors.create, (author) => ({ author })),
     "author.default": () => Effect.map(docs.authors.default, (author) => ({ author })),
@@ -99,15 +106,24 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
     "doc.open": on(({ id }) => Effect.succeed({ doc: id })),
     "doc.list": () => Effect.map(docs.list, (all) => all.map(({ id, mode }) => ({ doc: id, capability: mode }))),
     "doc.drop": ({ doc }) => docs.drop(DocumentId.parse(need(doc, "doc"))),
-    "doc.import": (request) =>
-      Effect.map(
-        docs.import(
-          request.secret !== undefined
-            ? { _tag: "Write", secret: secretOf(request) }
-            : { _tag: "Read", document: DocumentId.parse(need(request.doc, "doc")) }
-        ),
-        ({ id }) => ({ doc: id })
-      ),
+    "doc.import": (request) => Effect.map(docs.import(capabilityOf(request)), ({ id }) => ({ doc: id })),
+    "doc.makeTicket": (request) =>
+      Effect.sync(() => ({
+        ticket: DocTicket.encode({
+          capability: capabilityOf(request),
+          nodes: need(request.nodes, "nodes").map(addressOf)
+        })
+      })),
+    "doc.parseTicket": ({ ticket }) =>
+      Effect.sync(() => {
+        const { capability, nodes } = DocTicket.decode(need(ticket, "ticket"))
+        const shown = nodes.map(({ directAddresses, endpointId, relayUrl }) => ({
+          id: endpointId,
+          addrs: directAddresses,
+          relays: relayUrl === undefined ? [] : [relayUrl]
+        }))
+        return { doc: Capability.documentOf(capability), capability: capability._tag.toLowerCase(), nodes: shown }
+      }),
     "doc.join": ({ quiet, ticket }) =>
       Effect.flatMap(docs.joinAndSubscribe(need(ticket, "ticket")), ([{ id }, events]) =>
         Effect.as(quiet === true ? Effect.void : follow(events, id), { doc: id })
@@ -138,6 +154,20 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
         }),
         ({ hash }) => ({ hash })
       )
+    ),
+    "doc.fill": on((document, request) =>
+      Effect.gen(function* () {
+        const { first = 0 } = request
+        const prefix = bytesOf(request.prefix ?? "")
+        const started = performance.now()
+        for (let i = first; i < first + need(request.count, "count"); i++) {
+          const value = Buffer.alloc(Math.max(8, request.size ?? 8))
+          value.writeBigUInt64BE(BigInt(i))
+          const key = Buffer.concat([prefix, Buffer.from(String(i).padStart(8, "0"))])
+          yield* document.set(key, value, { author: author(request) })
+        }
+        return { ms: performance.now() - started }
+      })
     ),
     "doc.setHash": on((document, request) =>
       document.setHash(

@@ -39,6 +39,8 @@ export type CollectionReader = Pick<Blobs["Service"], "collection" | "download" 
 /** Most entries of a collection that are read, and most bytes of each. */
 const MAX_ENTRIES = 10_000
 const MAX_ENTRY_BYTES = 16_777_216
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+const MAX_REF_BYTES = 16_384
 
 /**
  * Reads the contract of an id from a producer's registry document. Types count when they have the hash they are published
@@ -51,12 +53,19 @@ export const read = Effect.fn("PublishedContract.read")(function* (
   contractId: string
 ): Effect.fn.Return<PublishedContract, ContractUnavailable | ReadError> {
   const unavailable = (detail: string) => new ContractUnavailable({ contractId, detail })
-  const textAt = (key: string) =>
-    Effect.map(
-      Effect.catchTag(document.getText(key), "ContentMissing", () => Effect.succeed(Option.none<string>())),
-      Option.getOrUndefined
+  const textAt = Effect.fnUntraced(function* (key: string, limit: number) {
+    const entry = Option.getOrUndefined(yield* document.latest(key))
+    if (entry === undefined) return undefined
+    // Nothing is fetched of what would not be read.
+    if (entry.size > limit) {
+      return yield* unavailable(`what is published at ${key} has ${entry.size} bytes, and at most ${limit} are read`)
+    }
+    return yield* document.read(entry).pipe(
+      Effect.map((bytes) => new TextDecoder().decode(bytes)),
+      Effect.catchTag("ContentMissing", () => Effect.succeed(undefined))
     )
-  const text = yield* textAt(RegistryKey.manifest(contractId))
+  })
+  const text = yield* textAt(RegistryKey.manifest(contractId), MAX_MANIFEST_BYTES)
   if (text === undefined) return yield* unavailable("the producer has published no manifest of it")
   const manifest = yield* Effect.try({
     try: () => Manifest.parse(text),
@@ -64,7 +73,7 @@ export const read = Effect.fn("PublishedContract.read")(function* (
       unavailable(`its manifest is none: ${cause instanceof ManifestError ? cause.message : "not JSON"}`)
   })
   if (manifest.contractId !== contractId) return yield* unavailable("its manifest is that of another contract")
-  const ref = ArtifactRef.decode((yield* textAt(RegistryKey.contract(contractId))) ?? "")
+  const ref = ArtifactRef.decode((yield* textAt(RegistryKey.contract(contractId), MAX_REF_BYTES)) ?? "")
   if (ref?.collectionFormat !== "index") return { manifest, types: new Map() }
   const types = yield* Effect.mapError(readTypes(blobs, BlobHash.parse(ref.collectionHash)), ({ message }) =>
     unavailable(`its types cannot be read: ${message}`)

@@ -54,6 +54,8 @@ export interface ResolverOptions {
 
 /** @since 0.1.0 */
 export interface Resolver {
+  /** Whether the word of an author counts, by the list of writers as it is now. */
+  readonly isTrusted: (author: AuthorId) => Effect.Effect<boolean, ReadError>
   /** Leases of producers that serve what is wanted, best first; at least one. */
   readonly resolve: (wanted: Wanted) => Effect.Effect<ReadonlyArray<Lease.Lease>, ServiceNotFound | ReadError>
   /** Every lease of what is wanted that stands in the registry, in no order: whether it holds says {@link isUsable}. */
@@ -167,7 +169,11 @@ export const make = ({ document, owner }: ResolverOptions): Resolver => {
     return yield* ranked(found, wanted.strategy ?? "round_robin", turn++)
   })
 
-  return { leases, resolve }
+  return {
+    isTrusted: (author) => Effect.map(writers(), (trusted) => trusted?.has(author) ?? true),
+    leases,
+    resolve
+  }
 }
 
 /**

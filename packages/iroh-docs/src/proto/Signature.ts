@@ -86,13 +86,7 @@ const checks = (entry: SignedEntry) => {
   ] as const
 }
 
-/** Whether both signatures of an entry are good. Never throws. */
-export const verifyEntry = (entry: SignedEntry): boolean => {
-  const bytes = signingBytes(entry)
-  return checks(entry)?.every(([key, signature]) => verifyWith(null, bytes, key, signature)) ?? false
-}
-
-/** The same on the platform's worker threads. */
+/** Whether both signatures of an entry are good, found out on the platform's worker threads. Never fails. */
 export const verifyEntryAsync = async (entry: SignedEntry): Promise<boolean> => {
   const both = checks(entry)
   if (both === undefined) return false

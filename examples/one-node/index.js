@@ -1,0 +1,3 @@
+import "../requireNode.js"
+
+await import("./main.ts")
