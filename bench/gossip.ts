@@ -2,8 +2,8 @@
  * Gossip: broadcasts in swarms on loopback beside the reference's, the protocol without its IO, and how it grows.
  *
  * `npm run bench:gossip` prints the results and writes them to their section of `bench/RESULTS.md`, within three minutes;
- * `npm run bench:gossip -- --print` only prints them. Option: `--out <file>`. The reference has to be there:
- * `npm run build:peer -- --release`.
+ * `npm run bench:gossip -- --print` only prints them. Option: `--out <file>`. What it compares has to be there:
+ * `npm run build:native`, and `npm run build:peer -- --release`.
  */
 import { AddressBook } from "@aster-effect/iroh-gossip/AddressBook"
 import * as Frame from "@aster-effect/iroh-gossip/Frame"
@@ -64,12 +64,12 @@ const contentOf = (n: number): Uint8Array => {
   return content
 }
 
-/** All members in this process, as the reference's bench has them. */
-const swarm = (count: number): Promise<Swarm> =>
+/** All members in this process, as the reference's bench has them. Fails where the binding is not there. */
+const swarm = (count: number, binding: "native" | "number0"): Promise<Swarm> =>
   Effect.gen(function* () {
     const topicId = TopicId.fromName(`bench ${count}`)
     const layer = Gossip.layerWith(AddressBook.layerMemory({ hints: "all" }), { maxMessageRate: 1e6 }).pipe(
-      Layer.provideMerge(IrohNode.layer(loopback))
+      Layer.provideMerge(IrohNode.layer({ ...loopback, binding }))
     )
     const nodes = yield* Effect.forEach(Array.from({ length: count }), () => Layer.build(Layer.fresh(layer)))
     for (const context of nodes)
@@ -265,7 +265,12 @@ const foreign = watchForeignShare()
 const used = cpuSeconds()
 const rows: Array<string> = []
 for (const count of [8, 16]) {
-  rows.push(row(`ours, ${count}`, await swarm(count)), row(`iroh-gossip 0.101, ${count}`, reference(count)))
+  const native = await swarm(count, "native").catch(() => undefined)
+  rows.push(
+    row(`ours, ${count}`, native),
+    row(`ours on @number0/iroh, ${count}`, await swarm(count, "number0")),
+    row(`iroh-gossip 0.101, ${count}`, reference(count))
+  )
 }
 const share = foreign(cpuSeconds() - used)
 const text = `# Gossip on one machine
@@ -280,8 +285,8 @@ Written by \`npm run bench:gossip\` on ${new Date().toISOString().slice(0, 16).r
 ${rows.join("\n")}
 
 Latencies are of ${ROUNDS - WARM_UP} broadcasts, one at a time, by every member in turn; the rate is of ${number(FLOOD)} as fast as they can be
-handed over. Processor time is of all members together, and ours includes the native transport, into which bytes cross as
-arrays of numbers. While the swarms ran others took ${Math.round(100 * share)} % of the machine${process.platform === "linux" ? ", the reference's own runs among them" : ""}.
+handed over. Processor time is of all members together, and ours includes the native transport; into @number0/iroh bytes
+cross as arrays of numbers. While the swarms ran others took ${Math.round(100 * share)} % of the machine${process.platform === "linux" ? ", the reference's own runs among them" : ""}.
 
 The protocol alone, without IO: ${number(alone())} us for a broadcast that comes as bytes, is checked against its hash, known from then
 on, encoded for four neighbours and delivered. A lease of a producer on the topic of its mesh: ${number(meshMessage())} us, nearly all of
