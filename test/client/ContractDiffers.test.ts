@@ -157,6 +157,25 @@ describe("a client of another definition", () => {
     })
   )
 
+  scenario("is refused a session too, and gets one of the definition that the producer has", () =>
+    Effect.gen(function* () {
+      const Session = Service.make("Painting", { scope: "session" }).add(
+        Rpc.unary("paint", { request: Paint, response: Wire.String })
+      )
+      const Resession = Service.make("Painting", { scope: "session" }).add(
+        Rpc.unary("paint", { request: Repaint, response: Wire.String })
+      )
+      const painting = Session.toLayer({ paint: ({ color }) => Effect.succeed(color) })
+      const server = yield* serve(yield* memoryNode(), { config: settings() }, painting)
+      const aster = yield* consume(yield* memoryNode(), server)
+      const error = yield* Effect.flip(aster.session(Resession))
+      assert(error._tag === "ContractDiffers")
+      assert.deepStrictEqual(error.methods, ["paint"])
+      const session = yield* aster.session(Session)
+      assert.strictEqual(yield* session.paint(new Paint({ color: "red" })), "red")
+    })
+  )
+
   scenario("is warned once over JSON, which names values, or when it asks for no more", () =>
     Effect.gen(function* () {
       const messages: Array<string> = []

@@ -257,6 +257,39 @@ describe("Router", () => {
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* ask((yield* connect("echo/1")).connection, "room"), "room")
       }))
+
+    test("says which limit turns peers away, once a minute", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => {
+          if (logLevel === "Warn") lines.push(String(message))
+        })
+        const { connect, home } = yield* Effect.provide(
+          routed({ protocols: [{ alpn: "echo/1", handler: echo }], maxConnections: 3, maxConnectionsPerPeer: 2 }),
+          Logger.layer([logger])
+        )
+        const refused = (connection: Connection) =>
+          Effect.map(connection.closed, (reason) => {
+            assert.deepInclude(reason, { _tag: "Peer", code: 503 })
+          })
+        const { client } = yield* connect("echo/1")
+        const again = Effect.flatMap(home.address, (addr) => client.connect(addr, "echo/1"))
+        yield* again
+        for (let i = 0; i < 3; i++) yield* Effect.flatMap(again, refused)
+        const one = `connections are refused: peer ${client.endpointId} has 2 connections, the limit for one (maxConnectionsPerPeer)`
+        assert.deepStrictEqual(lines, [one])
+        yield* connect("echo/1")
+        const stranger = Effect.flatMap(connect("echo/1"), ({ connection }) => refused(connection))
+        for (let i = 0; i < 3; i++) yield* stranger
+        const all = "connections are refused: all 3 connections are taken (maxConnections)"
+        assert.deepStrictEqual(lines, [one, all])
+        yield* TestClock.adjust(59_999)
+        yield* stranger
+        assert.deepStrictEqual(lines, [one, all])
+        yield* TestClock.adjust(1)
+        yield* stranger
+        assert.deepStrictEqual(lines, [one, all, all])
+      }))
   })
 
   describe("drain", () => {

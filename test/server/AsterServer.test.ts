@@ -129,6 +129,36 @@ describe("a server", () => {
     })
   )
 
+  for (const multiplex of [true, false]) {
+    scenario(`that drains refuses calls at once until it has gone, ${multiplex ? "shared" : "own"} streams`, () =>
+      Effect.gen(function* () {
+        const server = yield* serve(yield* memoryNode(), { config }, kitchen)
+        const client = yield* Effect.flatMap(consume(yield* memoryNode(), server, { multiplex }), calls)
+        for (let i = 0; i < 3; i++) yield* client.say_hello(hello)
+        const last = yield* Effect.forkChild(client.slow(new SlowRequest({ ms: 5_000 })), { startImmediately: true })
+        yield* client.say_hello(hello)
+        yield* TestClock.adjust("1 second")
+        yield* Effect.forkChild(server.drain)
+        yield* TestClock.adjust(1)
+        // Time stands still meanwhile: whoever waits for the connection to be closed would wait for ever.
+        const refused = Effect.gen(function* () {
+          const error = yield* Effect.flip(client.say_hello(hello))
+          assert.strictEqual(error.code, StatusCode.UNAVAILABLE)
+          assert.include(error.message, "takes no further calls")
+        })
+        console.error("R1")
+        yield* refused
+        yield* TestClock.adjust(3_999)
+        assert.deepStrictEqual(yield* Fiber.join(last), new HelloReply({ message: "slept 5000 ms" }))
+        yield* refused
+        yield* TestClock.adjust(500)
+        yield* refused
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Effect.flip(client.say_hello(hello))).code, StatusCode.UNAVAILABLE)
+      })
+    )
+  }
+
   scenario("is closed, and its node, with its scope", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -186,17 +186,14 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
     )
   })
 
-  /** Says that a limit turns peers away, at most once a minute. */
-  let saidAt = -Infinity
-  const full = (connection: Connection, what: string) =>
+  /** Says that a limit turns peers away, at most once a minute for each limit. */
+  const saidAt = new Map<string, number>()
+  const full = (connection: Connection, limit: "maxConnections" | "maxConnectionsPerPeer", what: string) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const counted = Metric.update(countsFor(connection).full, 1)
-      if (now < saidAt + 60_000) return counted
-      saidAt = now
-      return Effect.andThen(
-        Effect.logWarning(`connections are refused: ${what} (maxConnections, maxConnectionsPerPeer)`),
-        counted
-      )
+      if (now < (saidAt.get(limit) ?? -Infinity) + 60_000) return counted
+      saidAt.set(limit, now)
+      return Effect.andThen(Effect.logWarning(`connections are refused: ${what} (${limit})`), counted)
     })
 
   /** Counts a connection of a peer while it is served. */
@@ -221,13 +218,17 @@ export const serve = Effect.fnUntraced(function* <const Protocols extends Readon
       return Effect.flatMap(FiberSet.size(serving), (count) => {
         if (count >= maxConnections) {
           return Effect.andThen(
-            full(connection, `all ${maxConnections} connections are taken`),
+            full(connection, "maxConnections", `all ${maxConnections} connections are taken`),
             connection.close(503, "too many connections")
           )
         }
         if ((perPeer.get(peer) ?? 0) >= maxConnectionsPerPeer) {
           return Effect.andThen(
-            full(connection, `peer ${peer} has ${maxConnectionsPerPeer} connections, the limit for one`),
+            full(
+              connection,
+              "maxConnectionsPerPeer",
+              `peer ${peer} has ${maxConnectionsPerPeer} connections, the limit for one`
+            ),
             connection.close(503, "too many connections of one peer")
           )
         }

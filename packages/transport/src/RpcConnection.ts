@@ -60,7 +60,8 @@ export const protocol = (
 /**
  * Serves every stream the peer opens as a call, each in a fiber of its own, until the connection ends or draining
  * begins. The end of the connection interrupts the calls that run, as there is nobody left to answer; draining waits for
- * them. Closing the scope interrupts them.
+ * them. Closing the scope interrupts them. Calls that come while draining, and until the connection is closed, are refused
+ * with UNAVAILABLE.
  *
  * @param attributesOf what a peer is admitted with; asked again for every call
  * @since 0.1.0
@@ -100,9 +101,12 @@ export const serve = Effect.fnUntraced(function* (
       { disableYield: true }
     ).pipe(Effect.catchTag("ConnectionLost", () => Effect.void))
   yield* Effect.raceFirst(accept(calls, handle), draining)
-  // Who calls now is told at once, and may go elsewhere.
-  const refused = yield* FiberSet.make<void>()
-  yield* Effect.forkScoped(accept(refused, (channel) => dispatcher.refuse(channel, goingAway)))
+  // Who calls now is told at once, and may go elsewhere. The connection outlives this by what its peer needs to take the
+  // last answers, and so does the refusing, which ends with it.
+  const refusing = Effect.flatMap(FiberSet.make<void>(), (refused) =>
+    accept(refused, (channel) => dispatcher.refuse(channel, goingAway))
+  )
+  yield* Effect.forkDetach(Effect.scoped(refusing))
   yield* Effect.raceFirst(FiberSet.awaitEmpty(calls), connection.closed)
 })
 

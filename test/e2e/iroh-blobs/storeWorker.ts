@@ -1,6 +1,8 @@
 /**
  * A process to be killed: opens the store in the directory given, checks everything in it, says "ready", and then
  * imports, receives, tags, untags and collects until it is killed. Exits with 1 when it finds anything wrong.
+ *
+ * Told to stop at a `tag` or a `partial` it stands still where one is kept, for the N-th time, and says "stopped".
  */
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import { BaoDecoder, type BaoItem } from "../../../packages/iroh-blobs/src/proto/BaoDecoder.ts"
@@ -15,7 +17,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Random } from "../../Random.ts"
 
-const [path, seedText] = process.argv.slice(2)
+const [path, seedText, stopAt, stopAfter] = process.argv.slice(2)
 const random = new Random(Number(seedText)).below
 
 /** Content that depends on the id alone, so that any process knows it. */
@@ -23,6 +25,15 @@ const contentOf = (id: number): Uint8Array => {
   const bytes = new Uint8Array(20_000 + (id % 5) * 700_000 + id)
   for (let i = 0; i < bytes.length; i++) bytes[i] = (i * (id + 3) + (i >> 8)) & 0xff
   return bytes
+}
+
+let kept = 0
+
+/** Something is kept by the store: nothing happens any more where the kill is to hit just then. */
+const reached = (what: "tag" | "partial") => {
+  if (what !== stopAt || ++kept < Number(stopAfter)) return
+  process.stdout.write("stopped\n")
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }
 
 const check = (condition: boolean, problem: string) => {
@@ -66,6 +77,7 @@ const receive = Effect.fnUntraced(function* (store: BlobStore["Service"], id: nu
     }
     yield* partial.append(content.length, items)
     yield* Scope.close(scope, Exit.void)
+    if ((yield* store.status(BlobHash.fromBytes(hash)))._tag === "Partial") reached("partial")
   }
 })
 
@@ -74,6 +86,7 @@ const importBlob = Effect.fnUntraced(function* (store: BlobStore["Service"], id:
   const content = contentOf(id)
   for (let at = 0; at < content.length; at += 100_000) yield* writer.write(content.subarray(at, at + 100_000))
   yield* writer.finish({ tag: `import-${id}` })
+  reached("tag")
 }, Effect.scoped)
 
 const program = Effect.gen(function* () {

@@ -10,20 +10,29 @@ import { sqliteStorage } from "../../../packages/iroh-docs/src/internal/sqliteSt
 const worker = fileURLToPath(new URL("storeWorker.ts", import.meta.url))
 const RUNS = 30
 
-/** Runs a worker and kills it `delay` ms after it is ready, or after its start. */
-const runAndKill = (directory: string, seed: number, acknowledged: number, delay: number, whileOpening: boolean) =>
+/** When a worker is killed: `ms` after its start, or after this many writes were acknowledged. */
+interface Kill {
+  readonly writes: number | undefined
+  readonly ms: number
+}
+
+const runAndKill = (directory: string, seed: number, acknowledged: number, { ms, writes }: Kill) =>
   new Promise<{ readonly output: string; readonly signal: NodeJS.Signals | null }>((resolve) => {
     const args = ["--conditions=@aster-effect/source", worker, directory, `${seed}`, `${acknowledged}`]
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] })
-    const kill = () => setTimeout(() => child.kill("SIGKILL"), delay)
+    let killing = false
+    const kill = () => {
+      killing = true
+      setTimeout(() => child.kill("SIGKILL"), ms)
+    }
     let output = ""
     child.stdout.on("data", (bytes) => {
-      if (!whileOpening && !output.includes("ready") && String(bytes).includes("ready")) kill()
       output += bytes
+      if (!killing && writes !== undefined && output.split("done ").length > writes) kill()
     })
     child.stderr.on("data", (bytes) => (output += bytes))
     child.on("close", (_, signal) => resolve({ output, signal }))
-    if (whileOpening) kill()
+    if (writes === undefined) kill()
   })
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), "docs-crash-"))
@@ -43,15 +52,11 @@ describe("documents in a directory", () => {
       let withEntries = 0
       try {
         for (let run = 0; run < RUNS; run++) {
-          const whileOpening = run % 10 === 9
-          const delay = whileOpening ? 50 + random() * 400 : random() * 100
-          const { output, signal } = await runAndKill(
-            directory,
-            Math.floor(random() * 2 ** 31),
-            acknowledged,
-            delay,
-            whileOpening
-          )
+          const kill =
+            run % 10 === 9
+              ? { writes: undefined, ms: 50 + random() * 400 }
+              : { writes: 1 + Math.floor(random() * 20), ms: random() * 20 }
+          const { output, signal } = await runAndKill(directory, Math.floor(random() * 2 ** 31), acknowledged, kill)
           assert.strictEqual(signal, "SIGKILL", `run ${run} ended by itself: ${output.slice(-500)}`)
           for (const [, done] of output.matchAll(/^done (\d+)$/gm)) acknowledged = Number(done)
           if (Number(/^ready (\d+)$/m.exec(output)?.[1]) > 0) withEntries++
