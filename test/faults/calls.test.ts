@@ -1,15 +1,23 @@
 /** Calls when something on the way or at the other end goes wrong, on real connections. */
+import { AsterClient } from "@aster-effect/client/AsterClient"
+import * as Caller from "@aster-effect/core/call/Caller"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
+import { IrohNode } from "@aster-effect/iroh/IrohNode"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as RpcConnection from "@aster-effect/transport/RpcConnection"
+import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { start } from "./Child.ts"
 import { Faulty, FaultyLive, Item } from "./Faulty.ts"
-import { consume, serve } from "./Kitchen.ts"
+import { bare, consume, dial, node, serve } from "./Kitchen.ts"
 
 const item = (n: number) => new Item({ n })
 
@@ -152,6 +160,53 @@ describe("a server that was killed and is back", () => {
       yield* serverOf({ secretKey, bindAddress })
       const echo = client.echo(item(1), { timeout: "1 seconds" })
       assert.strictEqual((yield* Effect.retry(echo, { times: 4 })).n, 1)
+    })
+  )
+
+  scenario("at another port is reached there at once, and by a client that is told so", () =>
+    Effect.gen(function* () {
+      const secretKey = "5b".repeat(32)
+      const first = yield* serverOf({ secretKey })
+      const home = yield* node
+      const dialer = yield* RpcDialer.make(home, { timeout: "30 seconds" })
+      const callerAt = ({ address }: { readonly address: string }) => {
+        const at = NodeAddr.parse(address)
+        return Caller.make(Faulty, { open: dialer.open(at), peer: at.endpointId, version: 1 })
+      }
+      const client = callerAt(first)
+      for (const n of [1, 2, 3]) yield* client.echo(item(n))
+      first.child.process.kill("SIGKILL")
+      yield* first.child.ended
+      const second = yield* serverOf({ secretKey })
+      // The path of the connection that is dead holds up all that is for this peer, for half a minute.
+      const other = yield* Effect.map(
+        Layer.build(
+          AsterClient.layerOnNode({ config: bare, address: second.address, connectTimeout: "20 seconds" }).pipe(
+            Layer.provide(Layer.succeed(IrohNode, home))
+          )
+        ),
+        Context.get(AsterClient)
+      )
+      assert.strictEqual((yield* Effect.flatMap(other.client(Faulty), ({ echo }) => echo(item(4)))).n, 4)
+      assert.strictEqual((yield* callerAt(second).echo(item(5))).n, 5)
+      assert.strictEqual((yield* client.echo(item(6))).n, 6)
+    })
+  )
+
+  scenario("that only stands still for a moment keeps its connections, though it is dialled meanwhile", () =>
+    Effect.gen(function* () {
+      const server = yield* serverOf()
+      const home = yield* node
+      const connection = yield* dial(home, server)
+      const { child } = server
+      child.process.kill("SIGSTOP")
+      const again = home.connect(NodeAddr.parse(server.address), RpcConnection.ALPN, { timeout: "3 seconds" })
+      assert.strictEqual((yield* Effect.flip(again))._tag, "ConnectError")
+      child.process.kill("SIGCONT")
+      assert.isFalse(connection.isClosed())
+      const { recv, send } = yield* connection.openBi
+      yield* send.finish
+      assert.isUndefined(yield* recv.read())
     })
   )
 })

@@ -11,7 +11,7 @@ import { type CloseReason, type Connection, ConnectionLost, refuseStreams } from
 import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
-import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import { counted } from "./internal/counted.ts"
 import * as RpcConnection from "./RpcConnection.ts"
@@ -37,10 +37,13 @@ export const connections = {
 
 /** @since 0.1.0 */
 export interface RpcDialer {
-  /** Opens channels for calls on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. */
-  readonly open: (address: NodeAddr) => Caller.CallerOptions["open"]
+  /**
+   * Opens channels for calls on the connection to this peer. Fails with UNAVAILABLE or PERMISSION_DENIED. Connections are
+   * opened at the address of the peer that was given last.
+   */
+  readonly open: (address: NodeAddr.NodeAddr) => Caller.CallerOptions["open"]
   /** Opens a connection to this peer, if there is none yet, and makes sure that the peer serves it. */
-  readonly connect: (address: NodeAddr) => Effect.Effect<void, RpcError>
+  readonly connect: (address: NodeAddr.NodeAddr) => Effect.Effect<void, RpcError>
   /**
    * Whether this peer gives a sign of life in time, be it an acknowledgement, on one of its connections. Without a
    * connection nothing can be said against it.
@@ -79,30 +82,38 @@ export const make = Effect.fnUntraced(function* (
   options: DialerOptions
 ): Effect.fn.Return<RpcDialer, never, Scope.Scope> {
   const peers = new Map<string, Peer>()
+  /** Of each peer, what was said last. */
+  const addresses = new Map<string, NodeAddr.NodeAddr>()
   let closed = false
   yield* Effect.addFinalizer(() => Effect.forEach(peers.values(), (peer) => peer.close, { discard: true }))
   const background = yield* FiberSet.make<void>()
   yield* Effect.addFinalizer(() => Effect.sync(() => (closed = true)))
-  const peerAt = (address: NodeAddr): Peer => {
-    const known = peers.get(address.endpointId)
+  const peerOf = (id: EndpointId): Peer => {
+    const known = peers.get(id)
     if (known !== undefined) return known
-    const connect = Effect.mapError(
-      node.connect(address, RpcConnection.ALPN, { timeout: options.timeout }),
-      unavailable
-    )
-    const lost = () => options.lost?.(address.endpointId)
-    const peer = new Peer(connect, background, { ...options, lost })
-    peers.set(address.endpointId, peer)
+    const connect = Effect.suspend(() =>
+      node.connect(addresses.get(id) ?? NodeAddr.make(id), RpcConnection.ALPN, { timeout: options.timeout })
+    ).pipe(Effect.mapError(unavailable))
+    const peer = new Peer(connect, background, { ...options, lost: () => options.lost?.(id) })
+    peers.set(id, peer)
     return peer
   }
   return {
-    open: (address) => (pattern, size) =>
+    open: (address) => {
+      addresses.set(address.endpointId, address)
+      return (pattern, size) =>
+        Effect.suspend(() => {
+          if (closed) return Effect.fail(clientClosed)
+          const peer = peerOf(address.endpointId)
+          return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openSmall : peer.open
+        })
+    },
+    connect: (address) =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(clientClosed)
-        const peer = peerAt(address)
-        return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openSmall : peer.open
+        addresses.set(address.endpointId, address)
+        return peerOf(address.endpointId).connected
       }),
-    connect: (address) => Effect.suspend(() => (closed ? Effect.fail(clientClosed) : peerAt(address).connected)),
     isAlive: (id, within) => Effect.suspend(() => peers.get(id)?.isAlive(within) ?? Effect.succeed(true))
   }
 })

@@ -14,6 +14,7 @@ import { ConnectError, type ConnectFailure, NodeClosed } from "../NodeError.ts"
 import type { NodeOptions } from "../NodeOptions.ts"
 import { supervise } from "../Supervisor.ts"
 import * as SecretKey from "../SecretKey.ts"
+import { Dialled } from "./dialled.ts"
 
 const closeTimeout = "3 seconds"
 
@@ -34,6 +35,8 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
     ({ close }) => close
   )
   const alpns = new Set(options.alpns)
+  const dialled = new Dialled()
+  const scope = yield* Effect.scope
   yield* supervise("the accept loop of the node", acceptLoop(endpoint, incoming, options)).pipe(
     Effect.ensuring(Queue.end(incoming)),
     Effect.forkScoped
@@ -50,7 +53,11 @@ export const makeNode = Effect.fnUntraced(function* <E, R>(
         for (const alpn of more) alpns.add(alpn)
         endpoint.setAlpns([...alpns])
       }),
-    connect: (addr, alpn, connectOptions) => connect(endpoint, addr, alpn, connectOptions?.timeout ?? "30 seconds"),
+    connect: (addr, alpn, connectOptions) =>
+      Effect.tap(
+        dialled.unheld(addr, connect(endpoint, addr, alpn, connectOptions?.timeout ?? "30 seconds")),
+        (connection) => Effect.forkIn(dialled.remember(connection, addr), scope, { startImmediately: true })
+      ),
     accept: Effect.catchTag(Queue.take(incoming), "Done", () => Effect.fail(new NodeClosed())),
     close
   }
