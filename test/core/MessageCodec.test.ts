@@ -1,4 +1,3 @@
-import { CodecError } from "@aster-effect/core/message/CodecError"
 import { compress, decompress, decompressWithin } from "@aster-effect/core/wire/Compression"
 import * as MessageCodec from "@aster-effect/core/message/MessageCodec"
 import * as Wire from "@aster-effect/core/message/Wire"
@@ -9,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { zstdCompressSync } from "node:zlib"
 import { Everything, Inner, KitchenSink, Plain } from "../../examples/kitchen-sink/KitchenSink.ts"
 import { Random } from "../Random.ts"
+import { codecError } from "./codecError.ts"
 import { everything } from "./kitchen.ts"
 import vectors from "./vectors/kitchen.json" with { type: "json" }
 
@@ -16,15 +16,6 @@ const written = <A>(codec: MessageCodec.MessageCodec<A>, value: A, encoding: Mes
   const writer = new Writer()
   codec.write(writer, value, encoding)
   return new Uint8Array(writer.bytes())
-}
-const failure = (f: () => unknown): CodecError => {
-  try {
-    f()
-  } catch (error) {
-    assert.instanceOf(error, CodecError)
-    return error
-  }
-  throw new Error("expected a CodecError")
 }
 
 describe("MessageCodec", () => {
@@ -46,7 +37,7 @@ describe("MessageCodec", () => {
     const { numbers: _, ...rest } = Everything.fields
     class Narrow extends Wire.Class<Narrow>("kitchen/Everything")({ ...rest, numbers: Wire.List(Wire.Int) }) {}
     const [narrow] = MessageCodec.compileAll([Narrow])
-    assert.match(failure(() => narrow.read(bytes, "xlang")).detail, /does not fit a number/)
+    assert.match(codecError(() => narrow.read(bytes, "xlang")).detail, /does not fit a number/)
     const [codec] = MessageCodec.compileAll([Everything])
     const value = codec.read(bytes, "xlang")
     assert.deepStrictEqual(value.numbers, [0n, -1n, 2147483648n, 9007199254740993n, 9223372036854775807n])
@@ -102,7 +93,7 @@ describe("MessageCodec", () => {
     assert.deepStrictEqual(back, value)
     assert.instanceOf(back.inner, Inner)
     const [loose] = MessageCodec.compileAll([Loose])
-    const error = failure(() => inner.read(written(loose, new Loose({ n: -1 }), encoding), encoding))
+    const error = codecError(() => inner.read(written(loose, new Loose({ n: -1 }), encoding), encoding))
     assert.deepStrictEqual([error.reason, error.detail.includes("-1")], ["Invalid", false])
   })
 
@@ -110,17 +101,17 @@ describe("MessageCodec", () => {
     class A extends Wire.Class<A>("m/Same")({ a: Wire.Int }) {}
     class B extends Wire.Class<B>("m/Same")({ a: Wire.String }) {}
     const [[a], [b]] = [MessageCodec.compileAll([A]), MessageCodec.compileAll([B])]
-    assert.strictEqual(failure(() => b.read(written(a, new A({ a: 1 })), "xlang")).reason, "SchemaMismatch")
-    assert.strictEqual(failure(() => b.read(Uint8Array.of(2, 0xff, 9), "xlang")).reason, "Malformed")
-    assert.strictEqual(failure(() => b.read(new Uint8Array(0), "xlang")).reason, "Malformed")
-    assert.strictEqual(failure(() => b.read(new Uint8Array(0), "json")).reason, "Malformed")
+    assert.strictEqual(codecError(() => b.read(written(a, new A({ a: 1 })), "xlang")).reason, "SchemaMismatch")
+    assert.strictEqual(codecError(() => b.read(Uint8Array.of(2, 0xff, 9), "xlang")).reason, "Malformed")
+    assert.strictEqual(codecError(() => b.read(new Uint8Array(0), "xlang")).reason, "Malformed")
+    assert.strictEqual(codecError(() => b.read(new Uint8Array(0), "json")).reason, "Malformed")
   })
 
   it("leaves nothing behind when a value does not fit", () => {
     const [codec] = MessageCodec.compileAll([Everything])
     const writer = new Writer()
     writer.append(Uint8Array.of(1, 2, 3))
-    failure(() => codec.write(writer, { ...everything, count: 0.5 } as Everything, "xlang"))
+    codecError(() => codec.write(writer, { ...everything, count: 0.5 } as Everything, "xlang"))
     assert.strictEqual(writer.position, 3)
   })
 })
@@ -162,7 +153,7 @@ describe("Compression", () => {
     assert.isUndefined(decompressWithin(bomb, 1024))
     for (const damaged of [new Uint8Array(10), compress(text)!.subarray(0, 20)]) {
       assert.strictEqual(await reason(damaged), "Malformed")
-      assert.strictEqual(failure(() => decompressWithin(damaged, 100_000)).reason, "Malformed")
+      assert.strictEqual(codecError(() => decompressWithin(damaged, 100_000)).reason, "Malformed")
     }
   })
 })

@@ -1,14 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
+import type { ChildProcess } from "node:child_process"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
 import { afterEach, beforeEach } from "vitest"
-
-const bin = fileURLToPath(new URL("../../packages/cli/bin/aster.js", import.meta.url))
+import { asterProcess, until } from "./asterProcess.ts"
 
 let home: string
 let started: Array<ChildProcess>
@@ -22,33 +18,12 @@ afterEach(async () => {
   await fs.rm(home, { recursive: true, force: true })
 })
 
-/** Starts the real command in an empty home directory, on loopback. */
+/** Starts the command in an empty home directory, without input. */
 const aster = (line: string) => {
-  const child = spawn(process.execPath, ["--conditions=@aster-effect/source", bin, ...line.split(" ")], {
-    cwd: home,
-    env: {
-      PATH: process.env["PATH"],
-      HOME: home,
-      ASTER_RELAY_MODE: "disabled",
-      ASTER_BIND_ADDR: "127.0.0.1:0",
-      DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/none`
-    },
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-  started.push(child)
-  const printed = { out: "", err: "" }
-  child.stdout.on("data", (bytes) => (printed.out += bytes))
-  child.stderr.on("data", (bytes) => (printed.err += bytes))
-  const ended = once(child, "close").then(([code, signal]) => ({ code, signal, ...printed }))
-  return { child, printed, ended }
-}
-
-const until = async (condition: () => Promise<boolean> | boolean) => {
-  for (let i = 0; i < 1500; i++) {
-    if (await condition()) return
-    await sleep(20)
-  }
-  assert.fail("waited in vain")
+  const running = asterProcess(home, line.split(" "))
+  running.child.stdin.end()
+  started.push(running.child)
+  return running
 }
 
 const json = async (line: string) => {
@@ -64,13 +39,13 @@ describe("aster blobs, as processes", () => {
     await fs.writeFile(path.join(home, "in"), content)
     const { hash } = await json("blobs add in --store a")
     const sharing = aster(`blobs share ${hash} --store a`)
-    await until(() => sharing.printed.out.endsWith("\n") || sharing.child.exitCode !== null)
+    await until(() => sharing.printed.out.endsWith("\n") || sharing.child.exitCode !== null, "the ticket")
     const ticket = sharing.printed.out.trim()
     assert.match(ticket, /^blob[a-z2-7]+$/, sharing.printed.err)
 
     const killed = aster(`blobs get ${ticket} --store b --output out`)
     const data = path.join(home, "b", "data", `${hash}.data`)
-    await until(async () => ((await fs.stat(data).catch(() => undefined))?.size ?? 0) > 6_000_000)
+    await until(async () => ((await fs.stat(data).catch(() => undefined))?.size ?? 0) > 6_000_000, "half of it")
     killed.child.kill("SIGKILL")
     assert.strictEqual((await killed.ended).signal, "SIGKILL")
     assert.sameMembers(await fs.readdir(home), ["a", "b", "in"])

@@ -1,40 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
+import { asterProcess, until } from "./asterProcess.ts"
 
-const bin = fileURLToPath(new URL("../../packages/cli/bin/aster.js", import.meta.url))
-
-/** Starts the real command in a home directory, on loopback. */
-const aster = (home: string, args: ReadonlyArray<string>) => {
-  const child = spawn(process.execPath, ["--conditions=@aster-effect/source", bin, "gossip", ...args], {
-    cwd: home,
-    env: {
-      PATH: process.env["PATH"],
-      HOME: home,
-      ASTER_RELAY_MODE: "disabled",
-      ASTER_BIND_ADDR: "127.0.0.1:0",
-      DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/none`
-    },
-    stdio: ["pipe", "pipe", "pipe"]
-  })
-  const printed = { out: "", err: "" }
-  child.stdout.on("data", (bytes) => (printed.out += bytes))
-  child.stderr.on("data", (bytes) => (printed.err += bytes))
-  return { child, printed, ended: once(child, "close").then(([code]) => code as number) }
-}
-
-const until = async (condition: () => boolean, what: string) => {
-  for (let i = 0; i < 1500; i++) {
-    if (condition()) return
-    await sleep(20)
-  }
-  assert.fail(`in vain: ${what}`)
-}
+const aster = (home: string, args: ReadonlyArray<string>) => asterProcess(home, ["gossip", ...args])
 
 describe("aster gossip, as processes", () => {
   it("what is sent is printed by all who listen, as text and as JSON lines", async () => {
@@ -48,10 +18,10 @@ describe("aster gossip, as processes", () => {
       children.push(second)
       await until(() => second.printed.err.includes("is a neighbour"), "it has joined")
       const one = aster(home, ["send", "weather", "sunny", "bell\u0007", "--peer", ticket])
-      assert.strictEqual(await one.ended, 0, one.printed.err)
+      assert.strictEqual((await one.ended).code, 0, one.printed.err)
       const lines = aster(home, ["send", "weather", "--peer", ticket])
       lines.child.stdin.end("rain\n\nsnow\n")
-      assert.strictEqual(await lines.ended, 0, lines.printed.err)
+      assert.strictEqual((await lines.ended).code, 0, lines.printed.err)
       await until(() => first.printed.out.split("\n").length > 4, "all is printed")
       assert.sameMembers(first.printed.out.trimEnd().split("\n"), ["sunny", "bell\\u0007", "rain", "snow"])
       await until(() => second.printed.out.split("\n").length > 4, "all is printed there")
@@ -73,10 +43,10 @@ describe("aster gossip, as processes", () => {
     const home = await fs.mkdtemp(path.join(tmpdir(), "aster-gossip-"))
     try {
       const nobody = aster(home, ["send", "weather", "x"])
-      assert.notStrictEqual(await nobody.ended, 0)
+      assert.notStrictEqual((await nobody.ended).code, 0)
       assert.include(nobody.printed.err, "--peer")
       const gone = aster(home, ["send", "weather", "x", "--timeout", "1", "--peer", "8a".repeat(32)])
-      assert.notStrictEqual(await gone.ended, 0)
+      assert.notStrictEqual((await gone.ended).code, 0)
       assert.include(gone.printed.err, "no member answered")
     } finally {
       await fs.rm(home, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-/** A node of the reference implementation, of which this package's types say nothing. */
+/** A node of the reference implementation, of which its package's types say nothing. */
 import * as Effect from "effect/Effect"
 import { createRequire } from "node:module"
 
@@ -12,6 +12,22 @@ interface RustBlobs {
   readonly read: (hash: string) => Promise<Buffer>
   readonly listCollection: (hash: string) => Promise<ReadonlyArray<{ name: string; hash: string; size: number }>>
 }
+/** Documents of iroh-docs 0.97. */
+export interface RustDocs {
+  readonly create: () => Promise<RustDoc>
+  readonly createAuthor: () => Promise<string>
+  readonly joinAndSubscribe: (ticket: string) => Promise<{ readonly takeDoc: () => RustDoc }>
+}
+export interface RustDoc {
+  readonly docId: () => string
+  readonly setBytes: (author: string, key: string, value: Buffer) => Promise<string>
+  readonly getExact: (author: string, key: string) => Promise<Buffer | null>
+  /** Lines of author and hash. */
+  readonly queryKeyExact: (key: string) => Promise<ReadonlyArray<string>>
+  readonly readEntryContent: (hash: string) => Promise<Buffer>
+  readonly shareWithAddr: (mode: "read" | "write") => Promise<string>
+  readonly leave: () => Promise<void>
+}
 interface RustConnection {
   readonly openBi: () => Promise<RustStream>
   readonly close: (code: number, reason: string) => void
@@ -24,6 +40,7 @@ interface RustNode {
   readonly nodeId: () => string
   readonly nodeAddr: () => string
   readonly blobsClient: () => RustBlobs
+  readonly docsClient: () => RustDocs
   readonly connectNodeAddr: (id: string, alpn: Buffer, direct: ReadonlyArray<string>) => Promise<RustConnection>
   readonly close: () => Promise<void>
 }
@@ -35,7 +52,7 @@ interface Binding {
 
 const { IrohNode } = createRequire(import.meta.url)("@aster-rpc/transport") as Binding
 
-/** A Rust node with its blobs, on loopback only. */
+/** A Rust node with its blobs and documents, on loopback only. */
 export const rustNode = Effect.acquireRelease(
   Effect.promise(() =>
     IrohNode.memoryWithAlpns([Buffer.from("unused")], {

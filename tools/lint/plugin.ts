@@ -98,4 +98,83 @@ const documented = {
   }
 }
 
-export default { meta: { name: "aster" }, rules: { layers, documented } }
+/** A name, `Module.name`, or a call of either, as far as the rule on errors reads it. */
+interface Expression {
+  readonly type: string
+  readonly name?: string
+  readonly callee?: Expression
+  readonly object?: Expression
+  readonly property?: Expression
+}
+
+/** What a class is made from: `Schema.TaggedError` for `Schema.TaggedError<X>()("X", {})`. */
+const nameOf = (expression: Expression | null | undefined): string =>
+  expression?.callee !== undefined
+    ? nameOf(expression.callee)
+    : expression?.property !== undefined
+      ? `${nameOf(expression.object)}.${nameOf(expression.property)}`
+      : (expression?.name ?? "")
+
+const isDoor = (file: string): boolean => /^packages\/[\w-]+\/src\//.test(file) && !/\/(internal|proto)\//.test(file)
+
+interface ImportNode {
+  readonly importKind?: string
+  readonly source: { readonly value: string }
+  readonly specifiers: ReadonlyArray<{
+    readonly type: string
+    readonly importKind?: string
+    readonly imported?: { readonly name: string }
+  }>
+}
+
+/**
+ * What an Effect fails with is a `Schema.TaggedError`, and `Data.TaggedError` where errors are made per stream and never
+ * travel. Plain subclasses of `Error` are for code without effects.
+ */
+const errors = {
+  create: (context: Context) => {
+    const file = fileOf(context)
+    if (!isDoor(file)) return {}
+    let effects = false
+    return {
+      ImportDeclaration: ({ importKind, source }: ImportNode) => {
+        if (source.value === "effect/Effect" && importKind !== "type") effects = true
+      },
+      ExportNamedDeclaration: (node: {
+        readonly declaration: { readonly type: string; readonly superClass?: Expression | null } | null
+      }) => {
+        const base = nameOf(node.declaration?.superClass)
+        const message =
+          base === "Data.TaggedError" && file.startsWith("packages/iroh")
+            ? undefined
+            : effectErrors.has(base)
+              ? "What an Effect fails with is a Schema.TaggedError."
+              : effects && plainErrors.has(base)
+                ? "Code with effects fails with a Schema.TaggedError; plain errors are for code without."
+                : undefined
+        if (message !== undefined) context.report({ node, message })
+      }
+    }
+  }
+}
+
+const effectErrors = new Set(["TaggedError", "Data.TaggedError", "Data.Error", "Schema.ErrorClass"])
+const plainErrors = new Set(["Error", "TypeError", "RangeError", "SyntaxError"])
+
+/** Functions of effect are called by the name of their module. */
+const namespaces = {
+  create: (context: Context) => ({
+    ImportDeclaration: (node: ImportNode) => {
+      if (node.importKind === "type" || !node.source.value.startsWith("effect/")) return
+      const named = node.specifiers.find(
+        ({ imported, importKind, type }) =>
+          type === "ImportSpecifier" && importKind !== "type" && /^[a-z]/.test(imported?.name ?? "")
+      )
+      if (named === undefined) return
+      const module = node.source.value.split("/").at(-1)
+      context.report({ node, message: `import * as ${module} from "${node.source.value}"` })
+    }
+  })
+}
+
+export default { meta: { name: "aster" }, rules: { layers, documented, errors, namespaces } }

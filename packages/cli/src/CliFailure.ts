@@ -1,4 +1,4 @@
-import { TaggedError } from "effect/Data"
+import * as Schema from "effect/Schema"
 
 /**
  * A command cannot do what it was told. `Refused`: the arguments make sense, but not here and now; `Misused`: they do
@@ -6,10 +6,10 @@ import { TaggedError } from "effect/Data"
  *
  * @since 0.1.0
  */
-export class CliFailure extends TaggedError("CliFailure")<{
-  readonly reason: "Refused" | "Misused"
-  readonly message: string
-}> {}
+export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
+  reason: Schema.Literals(["Refused", "Misused"]),
+  message: Schema.String
+}) {}
 
 /** @since 0.1.0 */
 export const refused = (message: string): CliFailure => new CliFailure({ reason: "Refused", message })

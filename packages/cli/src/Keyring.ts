@@ -6,23 +6,23 @@
  */
 import * as RootKey from "@aster-effect/trust/RootKey"
 import * as Context from "effect/Context"
-import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 /**
  * `Unavailable`: there is no keyring here, or it is locked; `Malformed`: the entry is not a seed of 64 hex characters.
  *
  * @since 0.1.0
  */
-export class KeyringError extends TaggedError("KeyringError")<{
-  readonly reason: "Unavailable" | "Malformed"
-  readonly detail: string
-}> {
+export class KeyringError extends Schema.TaggedError<KeyringError>()("KeyringError", {
+  reason: Schema.Literals(["Unavailable", "Malformed"]),
+  detail: Schema.String
+}) {
   override get message(): string {
     return this.reason === "Unavailable" ? `no OS keyring is available (${this.detail})` : this.detail
   }

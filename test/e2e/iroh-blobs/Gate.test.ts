@@ -14,7 +14,7 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import { asking, consume, issue, otherRoot, quicNode, serve } from "../../admission/Deployment.ts"
 import { blobOf } from "../../iroh-blobs/Vectors.ts"
-import { rustNode } from "./RustNode.ts"
+import { rustNode } from "../../peers/RustNode.ts"
 
 type Rust = Effect.Success<typeof rustNode>
 

@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { ask } from "../../iroh-blobs/Peers.ts"
 import { blobOf, contentOf, hex, rangesOf, respond, sha256, unhex, vectors } from "../../iroh-blobs/Vectors.ts"
-import { rustNode } from "./RustNode.ts"
+import { rustNode } from "../../peers/RustNode.ts"
 
 const node = IrohNode.layer({ bindAddress: "127.0.0.1:0", relayMode: "disabled" })
 const live = Blobs.layer.pipe(Layer.provideMerge(Layer.mergeAll(BlobStore.layerMemory(), node)))

@@ -1,46 +1,9 @@
-/** Documents of the reference, iroh-docs 0.97, of which its package's types say nothing. */
+/** Documents of the reference, iroh-docs 0.97. */
 import * as Effect from "effect/Effect"
-import { createRequire } from "node:module"
-
-interface RustDoc {
-  readonly docId: () => string
-  readonly setBytes: (author: string, key: string, value: Buffer) => Promise<string>
-  readonly getExact: (author: string, key: string) => Promise<Buffer | null>
-  /** Lines of author and hash. */
-  readonly queryKeyExact: (key: string) => Promise<ReadonlyArray<string>>
-  readonly readEntryContent: (hash: string) => Promise<Buffer>
-  readonly shareWithAddr: (mode: "read" | "write") => Promise<string>
-  readonly leave: () => Promise<void>
-}
-interface RustDocs {
-  readonly create: () => Promise<RustDoc>
-  readonly createAuthor: () => Promise<string>
-  readonly joinAndSubscribe: (ticket: string) => Promise<{ readonly takeDoc: () => RustDoc }>
-}
-interface RustNode {
-  readonly nodeId: () => string
-  readonly docsClient: () => RustDocs
-  readonly close: () => Promise<void>
-}
-interface Binding {
-  readonly IrohNode: {
-    readonly memoryWithAlpns: (alpns: ReadonlyArray<Buffer>, options: object) => Promise<RustNode>
-  }
-}
-
-const { IrohNode } = createRequire(import.meta.url)("@aster-rpc/transport") as Binding
+import { type RustDoc, type RustDocs, rustNode } from "../../peers/RustNode.ts"
 
 /** A node of the reference on loopback, with its documents. */
-export const reference = Effect.acquireRelease(
-  Effect.promise(() =>
-    IrohNode.memoryWithAlpns([Buffer.from("unused")], {
-      relayMode: "disabled",
-      portmapperConfig: "disabled",
-      bindAddr: "127.0.0.1:0"
-    })
-  ),
-  (node) => Effect.promise(() => node.close())
-).pipe(Effect.map((node) => ({ id: node.nodeId(), docs: node.docsClient() })))
+export const reference = Effect.map(rustNode, ({ id, node }) => ({ id, docs: node.docsClient() }))
 
 /**
  * The latest contents that a document of the reference has under a key, as text, one for each author. A content that is on

@@ -7,7 +7,7 @@ import * as EndpointIds from "@aster-effect/iroh/EndpointId"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { eventually } from "../../iroh-gossip/Members.ts"
-import { rustNode } from "../iroh-blobs/RustNode.ts"
+import { rustNode } from "../../peers/RustNode.ts"
 import { type RustPeer, rustPeer } from "../../peers/RustPeer.ts"
 
 /** What tests need of a member, whatever it is made of. */

@@ -29,21 +29,22 @@ export const addressOf = ({
     ? Effect.map(clientConfig(credentialFile), ({ endpointAddr }) => endpointAddr ?? "")
     : Effect.succeed(address)
 
-/** A client of a producer, for as long as the scope lasts. */
-export const connect = ({
-  address,
-  credentialFile,
-  timeoutSeconds
-}: Target): Effect.Effect<AsterClient["Service"], CliFailure | ConnectFailure | BindError, Scope.Scope> => {
-  const timeout = Duration.seconds(timeoutSeconds)
-  const client = AsterClient.layer({
+/** A client of a producer. */
+export const client = ({ address, credentialFile, timeoutSeconds }: Target) =>
+  AsterClient.layer({
     address,
     config: clientConfig(credentialFile),
     enrollmentCredentialFile: credentialFile,
-    connectTimeout: Duration.min(timeout, Duration.seconds(10))
+    connectTimeout: Duration.seconds(Math.min(timeoutSeconds, 10))
   })
-  const connected = Effect.timeoutOrElse(Layer.build(client), {
-    duration: timeout,
+
+/** A client of a producer, for as long as the scope lasts. */
+export const connect = (
+  target: Target
+): Effect.Effect<AsterClient["Service"], CliFailure | ConnectFailure | BindError, Scope.Scope> => {
+  const { timeoutSeconds } = target
+  const connected = Effect.timeoutOrElse(Layer.build(client(target)), {
+    duration: Duration.seconds(timeoutSeconds),
     orElse: () => Effect.fail(refused(`no connection within ${timeoutSeconds} s; more with --timeout`))
   })
   return Effect.map(Progress.during("Connecting", connected), Context.get(AsterClient))

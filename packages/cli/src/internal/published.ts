@@ -14,17 +14,13 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type CliFailure, refused } from "../CliFailure.ts"
 import * as Progress from "../Progress.ts"
-import { clientConfig } from "./clientConfig.ts"
+import { client, type Target } from "./connecting.ts"
 
 /** What to ask a producer for. */
-export interface Request {
+export interface Request extends Target {
   readonly address: string
   /** Names of services; all of them when there is none. */
   readonly services: ReadonlyArray<string>
-  /** The absolute path of the credential to show; without one, that of the environment, if any. */
-  readonly credentialFile: string | undefined
-  /** For everything, connecting included. */
-  readonly timeoutSeconds: number
 }
 
 /** The contracts that a producer has published of what it offers. */
@@ -35,20 +31,13 @@ export const published = Effect.fnUntraced(function* (
   CliFailure | ConnectFailure | BindError,
   Scope.Scope
 > {
-  const { address, credentialFile, timeoutSeconds } = request
-  const timeout = Duration.seconds(timeoutSeconds)
-  const client = AsterClient.layer({
-    address,
-    config: clientConfig(credentialFile),
-    enrollmentCredentialFile: credentialFile,
-    connectTimeout: Duration.min(timeout, Duration.seconds(10))
-  })
+  const { timeoutSeconds } = request
   const all = Effect.gen(function* () {
-    const aster = Context.get(yield* Progress.during("Connecting", Layer.build(client)), AsterClient)
+    const aster = Context.get(yield* Progress.during("Connecting", Layer.build(client(request))), AsterClient)
     return yield* Progress.during("Reading the contracts", contracts(aster, request))
   })
   return yield* Effect.timeoutOrElse(all, {
-    duration: timeout,
+    duration: Duration.seconds(timeoutSeconds),
     orElse: () => Effect.fail(refused(`no answer within ${timeoutSeconds} s; more with --timeout`))
   })
 })

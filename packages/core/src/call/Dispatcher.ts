@@ -46,7 +46,7 @@ import {
   startedCalls,
   succeededCalls
 } from "./internal/callCounts.ts"
-import { CallInFlight, type CallLimits, fail } from "./internal/callInFlight.ts"
+import { CallInFlight, type CallLimits, fail, inFlight } from "./internal/callInFlight.ts"
 import { compile, type CompiledService } from "./internal/compiledService.ts"
 import { Handlers } from "./internal/handlers.ts"
 import { serveSession, type SessionOptions } from "./internal/sessionServer.ts"
@@ -315,24 +315,16 @@ const open = (
     if (!isRpcError(error)) throw error
     return Effect.fail(error)
   }
-  // JSON clients of release 0.1.2 cannot read compressed answers unless they say they can.
-  const compresses = encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true
-  const call = new CallInFlight(
-    settings.limits,
+  const call = inFlight(header, {
+    limits: settings.limits,
     channel,
     reader,
-    new FrameWriter(encoding, compresses),
+    encoding,
     method,
-    {
-      ...method.called,
-      callId: header.callId,
-      peer: peer.id,
-      metadata,
-      attributes: peer.attributes,
-      deadline: header.deadlineEpochMs > 0 ? header.deadlineEpochMs : undefined
-    },
-    peer.budget ?? settings.budget
-  )
+    metadata,
+    peer,
+    budget: peer.budget ?? settings.budget
+  })
   if (!fallback) return Effect.succeed(call)
   const served = Effect.as(Metric.update(versionFallbacks, 1), call)
   if (settings.warned.has(header.service)) return served

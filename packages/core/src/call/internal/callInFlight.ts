@@ -2,7 +2,8 @@ import type { Call } from "../../interceptor/CallContext.ts"
 import type { CallChannel } from "../../wire/CallChannel.ts"
 import { RpcError, type FailureName } from "../../wire/RpcError.ts"
 import type { FrameReader } from "../../wire/FrameReader.ts"
-import type { FrameWriter } from "../../wire/FrameWriter.ts"
+import { FrameWriter } from "../../wire/FrameWriter.ts"
+import type { Encoding } from "../../message/MessageCodec.ts"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { PeerBudget } from "../DecodeBudget.ts"
@@ -74,6 +75,42 @@ export class CallInFlight {
     this.#held -= weight
     this.budget.give(weight)
   }
+}
+
+/** The call that a header asks for, of a stream or within a session. */
+export const inFlight = (
+  header: { readonly callId: string; readonly deadlineEpochMs: number },
+  {
+    budget,
+    channel,
+    encoding,
+    limits,
+    metadata,
+    method,
+    peer,
+    reader
+  }: {
+    readonly limits: CallLimits
+    readonly channel: CallChannel
+    readonly reader: FrameReader
+    readonly encoding: Encoding
+    readonly method: CompiledMethod
+    readonly metadata: ReadonlyMap<string, string>
+    readonly peer: { readonly id: string; readonly attributes: ReadonlyMap<string, string> }
+    readonly budget: PeerBudget
+  }
+): CallInFlight => {
+  // JSON clients of release 0.1.2 cannot read compressed answers unless they say they can.
+  const compresses = encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true
+  const call = {
+    ...method.called,
+    callId: header.callId,
+    peer: peer.id,
+    metadata,
+    attributes: peer.attributes,
+    deadline: header.deadlineEpochMs > 0 ? header.deadlineEpochMs : undefined
+  }
+  return new CallInFlight(limits, channel, reader, new FrameWriter(encoding, compresses), method, call, budget)
 }
 
 const NO_METADATA: ReadonlyMap<string, string> = new Map()

@@ -20,7 +20,7 @@ import type { PeerBudget } from "../DecodeBudget.ts"
 import { ServerSession } from "../proto/ServerSession.ts"
 import { failure, sessionGoesOn, statusOfCause } from "./callAnswer.ts"
 import { counted } from "./callCounts.ts"
-import { CallInFlight, type CallLimits } from "./callInFlight.ts"
+import { type CallLimits, inFlight } from "./callInFlight.ts"
 import type { CompiledMethod, CompiledService } from "./compiledService.ts"
 
 /** What a session is opened with. */
@@ -170,23 +170,8 @@ class Session {
       this.#protocol.begin(method.called.pattern)
       const inner = new SessionCallChannel(channel)
       this.#call = inner
-      const compresses = encoding === "xlang" || metadata.get("accept-encoding")?.includes("zstd") === true
-      const call = new CallInFlight(
-        limits,
-        inner,
-        new FrameReader(inner),
-        new FrameWriter(encoding, compresses),
-        method,
-        {
-          ...method.called,
-          callId: header.callId,
-          peer: peer.id,
-          metadata,
-          attributes: peer.attributes,
-          deadline: header.deadlineEpochMs > 0 ? header.deadlineEpochMs : undefined
-        },
-        budget
-      )
+      const reader = new FrameReader(inner)
+      const call = inFlight(header, { limits, channel: inner, reader, encoding, method, metadata, peer, budget })
       call.inSession = true
       const serving = counted(
         method.serve(call),
