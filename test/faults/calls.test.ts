@@ -4,7 +4,6 @@ import * as Caller from "@aster-effect/core/call/Caller"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
-import * as RpcConnection from "@aster-effect/transport/RpcConnection"
 import * as RpcDialer from "@aster-effect/transport/RpcDialer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -17,7 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { start } from "./Child.ts"
 import { Faulty, FaultyLive, Item } from "./Faulty.ts"
-import { bare, consume, dial, node, serve } from "./Kitchen.ts"
+import { bare, consume, node, serve } from "./Kitchen.ts"
 
 const item = (n: number) => new Item({ n })
 
@@ -190,23 +189,6 @@ describe("a server that was killed and is back", () => {
       assert.strictEqual((yield* Effect.flatMap(other.client(Faulty), ({ echo }) => echo(item(4)))).n, 4)
       assert.strictEqual((yield* callerAt(second).echo(item(5))).n, 5)
       assert.strictEqual((yield* client.echo(item(6))).n, 6)
-    })
-  )
-
-  scenario("that only stands still for a moment keeps its connections, though it is dialled meanwhile", () =>
-    Effect.gen(function* () {
-      const server = yield* serverOf()
-      const home = yield* node
-      const connection = yield* dial(home, server)
-      const { child } = server
-      child.process.kill("SIGSTOP")
-      const again = home.connect(NodeAddr.parse(server.address), RpcConnection.ALPN, { timeout: "3 seconds" })
-      assert.strictEqual((yield* Effect.flip(again))._tag, "ConnectError")
-      child.process.kill("SIGCONT")
-      assert.isFalse(connection.isClosed())
-      const { recv, send } = yield* connection.openBi
-      yield* send.finish
-      assert.isUndefined(yield* recv.read())
     })
   )
 })

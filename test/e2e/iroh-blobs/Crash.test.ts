@@ -54,12 +54,13 @@ describe("BlobStore.layerDirectory", () => {
       const lane = async (directory: string) => {
         let before: Kill | undefined
         for (let run = 0; run < RUNS / 2; run++) {
-          const count = 1 + Math.floor(random() * 4)
+          const what = run % 8 === 0 ? "partial" : "tag"
+          const count = 1 + Math.floor(random() * (what === "tag" ? 2 : 4))
           const when: Kill =
             run % 10 === 9
               ? { _tag: "Opening", ms: 100 + random() * 500 }
               : run % 4 === 0
-                ? { _tag: "Kept", what: run % 8 === 0 ? "partial" : "tag", count }
+                ? { _tag: "Kept", what, count }
                 : { _tag: "Working", ms: random() * 120 }
           const { output, signal } = await runAndKill(directory, Math.floor(random() * 2 ** 31), when)
           assert.strictEqual(signal, "SIGKILL", `run ${run} ended by itself: ${output}`)
