@@ -30,6 +30,7 @@ const cases: ReadonlyArray<Case> = [
   ["namespaces", "packages/core/src/Planted.ts", 'import { succeed } from "effect/Effect"', true],
   ["namespaces", "test/planted.ts", 'import { type Effect, succeed } from "effect/Effect"', true],
   ["namespaces", "packages/core/src/Planted.ts", 'import * as Effect from "effect/Effect"', false],
+  ["namespaces", "packages/core/src/Planted.ts", 'import { identity } from "effect/Function"', false],
   ["namespaces", "packages/core/src/Planted.ts", 'import { ParentSpan } from "effect/Tracer"', false],
   ["namespaces", "packages/core/src/Planted.ts", 'import type { succeed } from "effect/Effect"', false],
   ["documented", "packages/core/src/Planted.ts", "export const a = 1", true],

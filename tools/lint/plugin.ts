@@ -161,18 +161,18 @@ const errors = {
 const effectErrors = new Set(["TaggedError", "Data.TaggedError", "Data.Error", "Schema.ErrorClass"])
 const plainErrors = new Set(["Error", "TypeError", "RangeError", "SyntaxError"])
 
-/** Functions of effect are called by the name of their module. */
+/** Functions of effect are called by the name of their module, apart from those of `Function`, which are about none. */
 const namespaces = {
   create: (context: Context) => ({
     ImportDeclaration: (node: ImportNode) => {
-      if (node.importKind === "type" || !node.source.value.startsWith("effect/")) return
+      const from = node.source.value
+      if (node.importKind === "type" || !from.startsWith("effect/") || from === "effect/Function") return
       const named = node.specifiers.find(
         ({ imported, importKind, type }) =>
           type === "ImportSpecifier" && importKind !== "type" && /^[a-z]/.test(imported?.name ?? "")
       )
       if (named === undefined) return
-      const module = node.source.value.split("/").at(-1)
-      context.report({ node, message: `import * as ${module} from "${node.source.value}"` })
+      context.report({ node, message: `import * as ${from.split("/").at(-1)} from "${from}"` })
     }
   })
 }
