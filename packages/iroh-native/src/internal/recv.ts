@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { NativeEndpoint } from "./addon.ts"
 
-/** Unread bytes of a stream, on both sides of the binding. */
-export const window = 128 * 1024
+/** Unread bytes of a stream outside of the transport: less makes it wait for JavaScript. */
+export const window = 512 * 1024
 /** After so many were read the addon is told, so that it never runs dry. */
 const creditStep = window / 4
 const defaultLimit = 16 * 1024
