@@ -195,7 +195,7 @@ ${sections.join("\n\n")}
 
 - Idle connections are those of the protocol for calls, all of one client process, without a call; memory is resident, after a
   collection. Calls are 100 B echoes. Up to 128 calls of a client share a stream; further ones have streams of their own, 96
-  to a connection, which is why 4,096 at a time are fewer per second than 64.
+  to a connection.
 `
 console.log(page)
 const out = values.out ?? (values.print ? undefined : fileURLToPath(new URL("./RESULTS.md", import.meta.url)))
