@@ -1,11 +1,13 @@
 /** What every transport must do, whatever it is made of. */
 import type * as BiStream from "@aster-effect/iroh/BiStream"
 import type { Connection } from "@aster-effect/iroh/Connection"
+import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import type { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { NodeOptions } from "@aster-effect/iroh/NodeOptions"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
+import * as Ed25519 from "@aster-effect/trust/Ed25519"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -124,6 +126,16 @@ export const contract = (
         const secretKey = yield* SecretKey.generate
         const { endpointId } = yield* node(makeLayer({ secretKey }))
         assert.strictEqual(endpointId, SecretKey.toEndpointId(secretKey))
+      }))
+
+    test("signatures are of the key that the identity is, given or not", () =>
+      Effect.gen(function* () {
+        const message = text("signed")
+        for (const options of [{}, { secretKey: yield* SecretKey.generate }]) {
+          const { endpointId, sign } = yield* node(makeLayer(options))
+          assert.isTrue(Ed25519.verify(EndpointId.toBytes(endpointId), message, sign(message)))
+          assert.isFalse(Ed25519.verify(EndpointId.toBytes(endpointId), text("other"), sign(message)))
+        }
       }))
 
     test("a protocol that the peer does not speak", () =>
