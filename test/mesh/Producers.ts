@@ -6,6 +6,7 @@ import type { Mesh } from "@aster-effect/mesh/Mesh"
 import type { AsterServer, AsterServerOptions } from "@aster-effect/server/AsterServer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { enrol, type Issue, memoryNode, root, serve, settings } from "../admission/Deployment.ts"
 
@@ -69,6 +70,18 @@ export const until = <A>(
     }
     return assert.fail(`in vain: ${what}`)
   })
+
+/** Waits for a start while time passes: what was killed here still has its part of the clock, and of the directory. */
+export const starting = Effect.fnUntraced(function* <A, E, R>(start: Effect.Effect<A, E, R>) {
+  const fiber = yield* Effect.forkChild(start)
+  yield* until(
+    Effect.sync(() => fiber.pollUnsafe()),
+    (exit) => exit !== undefined,
+    "it has started",
+    600
+  )
+  return yield* Fiber.join(fiber)
+})
 
 /** Lets time pass. */
 export const pass = (seconds: number): Effect.Effect<void> => {

@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { dial, directory, memoryNode, scenario, serve, settings, root } from "../admission/Deployment.ts"
-import { meet, memberOf, pass, producer, until } from "../mesh/Producers.ts"
+import { meet, memberOf, pass, producer, starting, until } from "../mesh/Producers.ts"
 
 const refused = { _tag: "Peer", code: 403, reason: "not admitted" } as const
 
@@ -166,34 +166,6 @@ describe("rotation", () => {
 })
 
 describe("coming back", () => {
-  scenario("who was away when the salt was changed asks for the new one", () =>
-    Effect.gen(function* () {
-      const network = yield* MemoryNetwork
-      const state = yield* directory
-      const secretKey = yield* SecretKey.generate
-      const a = yield* producer()
-      const b = yield* producer({ at: [a] })
-      const away = yield* producer({ at: [a], directory: state, node: yield* memoryNode({ secretKey }) })
-      yield* meet([a, b, away])
-      const file = path.join(state, "mesh_state.json")
-      const known = Effect.promise(async () =>
-        Object.keys(JSON.parse(await fs.readFile(file, "utf8")).producer_addresses)
-      )
-      yield* until(known, (ids) => ids.includes(a.id), "it is on disk", 600)
-      yield* network.lose(away.id)
-      yield* a.mesh.rotate()
-      yield* until(
-        Effect.sync(() => b.mesh.topicId),
-        (topic) => topic === a.mesh.topicId,
-        "the other follows"
-      )
-      const back = yield* producer({ directory: state, node: yield* memoryNode({ secretKey }) })
-      assert.notStrictEqual(back.mesh.topicId, a.mesh.topicId)
-      yield* meet([a, b, back], 600)
-      assert.strictEqual(back.mesh.topicId, a.mesh.topicId)
-    })
-  )
-
   scenario("a producer that was killed comes back by what it has on disk, and is let in at once", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
@@ -209,7 +181,7 @@ describe("coming back", () => {
       yield* until(known, (ids) => ids.includes(a.id), "it is on disk", 600)
       yield* network.lose(b.id)
       // Nobody told it where to go.
-      const again = yield* producer({ directory: state, node: yield* memoryNode({ secretKey }) })
+      const again = yield* starting(producer({ directory: state, node: yield* memoryNode({ secretKey }) }))
       yield* meet([a, again], 600)
       assert.strictEqual(again.mesh.topicId, a.mesh.topicId)
     })

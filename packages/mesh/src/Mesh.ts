@@ -25,7 +25,8 @@ import type { Member, PublishedContract } from "./Member.ts"
 import type { Health } from "./MeshMessage.ts"
 import type { Wanted } from "./ServiceProducers.ts"
 import type { MeshError, ProducerMesh } from "./ProducerMesh.ts"
-import type { DropReason, OwnLease } from "./proto/MemberState.ts"
+import type { DropReason } from "./proto/MemberState.ts"
+import type { OwnLease } from "./proto/Speaker.ts"
 
 /** @since 0.1.0 */
 export interface MeshOptions {

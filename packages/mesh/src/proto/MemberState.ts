@@ -12,6 +12,7 @@ import * as MeshMessage from "../MeshMessage.ts"
 import { MAX_PRODUCERS } from "../MeshState.ts"
 import { Drift, type DriftConfig } from "./Drift.ts"
 import { ReplayGuard } from "./ReplayGuard.ts"
+import { type OwnState, Speaker, type SpeakerOptions } from "./Speaker.ts"
 
 /** The same moment on two clocks, in milliseconds: since the Unix epoch, and of one that never goes back. */
 export interface Moment {
@@ -107,13 +108,6 @@ export type Command =
       readonly removed: ReadonlyArray<EndpointId>
     }
 
-/** What this member says about itself. */
-export interface OwnLease {
-  readonly service: string
-  readonly version: number
-  readonly contractId: string
-}
-
 interface Timed<A> {
   readonly value: A
   /** Monotonic. */
@@ -138,13 +132,8 @@ interface Entry {
   readonly leases: Map<string, Timed<MeshLease>>
 }
 
-export interface MemberOptions {
-  readonly me: EndpointId
+export interface MemberOptions extends Omit<SpeakerOptions, "send"> {
   readonly root: RootPublicKey
-  /** Makes signatures of `me`. */
-  readonly sign: (bytes: Uint8Array) => Uint8Array
-  /** What shows that this member belongs here; without one it is never introduced. */
-  readonly credential: Credential.EnrollmentCredential | undefined
   /** Whom nobody lets in, whatever it shows. */
   readonly isRefused: (id: EndpointId) => boolean
   readonly random: Random
@@ -163,13 +152,10 @@ export class MemberState {
   readonly #isolated = new Set<EndpointId>()
   readonly #drift: Drift
   readonly #guard: ReplayGuard
+  readonly #speaker: Speaker
   /** Messages that each neighbour handed on within this second. */
   readonly #handed = new Map<EndpointId, number>()
   #second = -1
-  #services: ReadonlyArray<OwnLease> = []
-  #contracts: ReadonlyArray<PublishedContract> = []
-  #addressing: Readonly<Record<string, string>> = {}
-  #health: MeshMessage.Health = "ready"
   #neighbors = 0
   #rotatedAt: number
   #lastHeartbeat = 0
@@ -179,8 +165,6 @@ export class MemberState {
   /** Whether the next announcement asks the others for theirs. */
   #asks = false
   #sweepAt: number
-  #out = false
-  #departed = false
   #commands: Array<Command> = []
 
   constructor(now: Moment, options: MemberOptions & { readonly rotatedAt?: number | undefined }) {
@@ -188,6 +172,10 @@ export class MemberState {
     this.#config = { ...defaultConfig, ...options.config }
     this.#drift = new Drift(this.#config, now.monotonic)
     this.#guard = new ReplayGuard(this.#config.replayWindow)
+    this.#speaker = new Speaker({
+      ...options,
+      send: (message) => void this.#commands.push({ _tag: "Send", message })
+    })
     this.#rotatedAt = options.rotatedAt ?? 0
     this.#sweepAt = now.monotonic + SWEEP
     const { credential } = options
@@ -217,14 +205,14 @@ export class MemberState {
         heardAt: entry.heardAt,
         offset: this.#drift.offsets.get(endpointId),
         isolated: this.#isolated.has(endpointId),
-        contracts: endpointId === me ? this.#contracts : values(entry.contracts),
-        leases: endpointId === me ? this.#ownLeases() : values(entry.leases)
+        contracts: endpointId === me ? this.#speaker.contracts : values(entry.contracts),
+        leases: endpointId === me ? this.#speaker.leases : values(entry.leases)
       }))
   }
 
   /** Whether this member's own clock is wrong. */
   get isOut(): boolean {
-    return this.#out
+    return this.#speaker.silent
   }
 
   get lastHeartbeat(): number {
@@ -264,24 +252,15 @@ export class MemberState {
 
   /** Where this member can be reached, to be said with the next lease. */
   at(address: NodeAddr.NodeAddr): void {
-    this.#addressing = { address: NodeAddr.toBase64(address) }
+    this.#speaker.at(address)
   }
 
   /** What this member serves, and how it is; what is left out stays. Others are told at once. */
-  serve(
-    now: Moment,
-    own: {
-      readonly services?: ReadonlyArray<OwnLease> | undefined
-      readonly contracts?: ReadonlyArray<PublishedContract> | undefined
-      readonly health?: MeshMessage.Health | undefined
-    }
-  ): ReadonlyArray<Command> {
-    this.#services = own.services ?? this.#services
-    this.#contracts = own.contracts ?? this.#contracts
-    this.#health = own.health ?? this.#health
+  serve({ wall }: Moment, own: OwnState): ReadonlyArray<Command> {
+    this.#speaker.set(own)
     if (this.#neighbors > 0) {
-      if (own.contracts !== undefined) this.#sayContracts(now)
-      if (own.services !== undefined || own.health !== undefined) this.#sayLeases(now)
+      if (own.contracts !== undefined) this.#speaker.sayContracts(wall)
+      if (own.services !== undefined || own.health !== undefined) this.#speaker.sayLeases(wall)
     }
     this.#commands.push({ _tag: "Changed" })
     return this.#taken()
@@ -305,7 +284,7 @@ export class MemberState {
 
   /** A producer has shown its credential to this one, which lets the others know. */
   admitted(now: Moment, credential: Credential.EnrollmentCredential): ReadonlyArray<Command> {
-    if (this.#prove(now, credential, true)) this.#say(now, { _tag: "Credential", credential, asks: false })
+    if (this.#prove(now, credential, true)) this.#speaker.say(now.wall, { _tag: "Credential", credential, asks: false })
     return this.#taken()
   }
 
@@ -317,16 +296,15 @@ export class MemberState {
 
   /** Says that these are out and that the salt is another one. To be said on the topic of the old one. */
   rotated(now: Moment, removed: ReadonlyArray<EndpointId>): ReadonlyArray<Command> {
-    this.#say(now, { _tag: "Rotated", removed })
+    this.#speaker.say(now.wall, { _tag: "Rotated", removed })
     this.#rotatedAt = now.wall
     for (const id of removed) this.#forget(id)
     return this.#taken()
   }
 
   /** Says goodbye to everybody, once; nothing is said afterwards. */
-  depart(now: Moment, reason: string): ReadonlyArray<Command> {
-    this.#say(now, { _tag: "Depart", reason })
-    this.#departed = true
+  depart({ wall }: Moment, reason: string): ReadonlyArray<Command> {
+    this.#speaker.depart(wall, reason)
     return this.#taken()
   }
 
@@ -347,8 +325,8 @@ export class MemberState {
     if (this.#heartbeatAt <= monotonic) {
       this.#heartbeatAt = monotonic + this.#config.heartbeat
       this.#lastHeartbeat = now.wall
-      this.#introduceSelf(now)
-      this.#sayLeases(now)
+      this.#speaker.introduceSelf(now.wall, false)
+      this.#speaker.sayLeases(now.wall)
       this.#commands.push({ _tag: "Changed" })
     }
     return this.#taken()
@@ -463,9 +441,9 @@ export class MemberState {
       this.#commands.push({ _tag: "Isolation", peer: sender, isolated, offset }, { _tag: "Changed" })
     }
     const out = this.#drift.isOut(0, median)
-    if (out === this.#out) return false
-    if (out) this.#say(now, { _tag: "Depart", reason: "clock drift" })
-    this.#out = out
+    if (out === this.#speaker.silent) return false
+    if (out) this.#speaker.say(now.wall, { _tag: "Depart", reason: "clock drift" })
+    this.#speaker.silent = out
     this.#commands.push({ _tag: "SelfOut", out, median })
     // Others have let this member go, and take it back by its credential.
     if (!out) this.#announceAt = now.monotonic
@@ -556,44 +534,13 @@ export class MemberState {
     this.#announceAt = Math.min(this.#announceAt, earliest + this.#options.random.below(spread))
   }
 
-  #announce(now: Moment): void {
+  #announce({ monotonic, wall }: Moment): void {
     this.#announceAt = Infinity
-    this.#announcedAt = now.monotonic
-    this.#introduceSelf(now)
-    this.#sayContracts(now)
-    this.#sayLeases(now)
-  }
-
-  #introduceSelf(now: Moment): void {
-    const { credential } = this.#options
-    if (credential !== undefined) this.#say(now, { _tag: "Credential", credential, asks: this.#asks })
+    this.#announcedAt = monotonic
+    this.#speaker.introduceSelf(wall, this.#asks)
     this.#asks = false
-  }
-
-  #sayContracts(now: Moment): void {
-    for (const contract of this.#contracts) this.#say(now, { _tag: "ContractPublished", ...contract })
-  }
-
-  #sayLeases(now: Moment): void {
-    const health = this.#health
-    const addressing = this.#addressing
-    for (const service of this.#services) this.#say(now, { _tag: "LeaseUpdate", ...service, health, addressing })
-  }
-
-  #ownLeases(): ReadonlyArray<MeshLease> {
-    const address = addressIn(this.#addressing, this.#options.me)
-    return this.#services.map((service) => ({ ...service, health: this.#health, address }))
-  }
-
-  #say({ wall }: Moment, body: MeshMessage.Body): void {
-    if (this.#out || this.#departed) return
-    const { me, sign } = this.#options
-    try {
-      this.#commands.push({ _tag: "Send", message: MeshMessage.make(body, me, wall, sign) })
-    } catch (error) {
-      // What is ours is checked where it is given; a name that is too long after all is not worth the mesh.
-      if (!(error instanceof MeshMessage.PayloadTooLarge)) throw error
-    }
+    this.#speaker.sayContracts(wall)
+    this.#speaker.sayLeases(wall)
   }
 
   #taken(): ReadonlyArray<Command> {
