@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -108,7 +109,12 @@ class Order extends Wire.Class<Order>("shell/Order")({
 
 const Shop = Service.make("Shop", { description: "Sells things." }).add(
   Rpc.unary("order", { request: Order, response: Order, description: "Places an order." }),
-  Rpc.serverStream("trickle", { request: Order, response: Order })
+  Rpc.serverStream("trickle", { request: Order, response: Order }),
+  Rpc.clientStream("first", {
+    request: Order,
+    response: Order,
+    description: "Reads no further than its first request."
+  })
 )
 
 /** A producer on loopback, and a sandbox whose shell stays on loopback too. */
@@ -116,6 +122,7 @@ const serving = Effect.gen(function* () {
   const cancelled = yield* Queue.unbounded<string>()
   const shop = Shop.toLayer({
     order: (order) => Effect.succeed(order),
+    first: (orders) => Effect.map(Stream.runHead(orders), Option.getOrThrow),
     trickle: (order) =>
       Stream.concat(Stream.make(order), Stream.fromEffect(Effect.never)).pipe(
         Stream.onExit(() => Queue.offer(cancelled, order.article))
@@ -156,6 +163,11 @@ describe("aster shell", () => {
         "name=a",
         "name=b",
         ".",
+        "Shop.first",
+        "article=one count=1",
+        "article=two count=2",
+        "article=three count=3",
+        ".",
         "use",
         "timeout",
         "timeout 5s",
@@ -171,7 +183,7 @@ describe("aster shell", () => {
         "    article: What is \\u001b[31mordered.",
         "KitchenSession v1  session  6 methods",
         `KitchenSink v1  ${KitchenSink.methods.length} methods`,
-        "Shop v1  2 methods  Sells things.",
+        "Shop v1  3 methods  Sells things.",
         "{",
         '  "message": "Hello, World!"',
         "}",
@@ -192,6 +204,10 @@ describe("aster shell", () => {
         "}",
         '{"message":"Hello, a!"}',
         '{"message":"Hello, b!"}',
+        "{",
+        '  "article": "one",',
+        '  "count": 1',
+        "}",
         "60 s",
         "5 s"
       ])

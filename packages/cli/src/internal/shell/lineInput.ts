@@ -58,17 +58,16 @@ const piped: Effect.Effect<LineInput, never, Scope.Scope | Stdio.Stdio> = Effect
     Stream.splitLines
   )
   const pull = yield* Stream.toPull(lines)
-  let waiting: ReadonlyArray<string> = []
+  let waiting: Iterator<string> = [].values()
   let count = 0
   const next: Effect.Effect<string | undefined, CliFailure> = Effect.suspend(() => {
-    const [line, ...rest] = waiting
-    if (line === undefined) {
-      const more = Effect.flatMap(pull, (lines) => ((waiting = lines), next))
+    const { done, value } = waiting.next()
+    if (done === true) {
+      const more = Effect.flatMap(pull, (lines) => ((waiting = lines.values()), next))
       return Pull.catchDone(more, () => Effect.succeed(undefined))
     }
-    waiting = rest
     count++
-    return Effect.succeed(line)
+    return Effect.succeed(value)
   })
   return { interactive: false, next: () => next, count: () => count, interrupted: Effect.never }
 })

@@ -223,6 +223,7 @@ class Shell {
         Stream.mapError((error) => (error instanceof CliFailure ? error : explained(call, error)))
       )
       yield* print(answers, streams)
+      if (requests.rest !== undefined) yield* requests.rest
     }).pipe(
       Effect.scoped,
       Effect.mapError((error) => (error instanceof CliFailure ? error : refused(error.message)))
@@ -234,11 +235,11 @@ class Shell {
     method: ManifestMethod | undefined,
     fields: ReadonlyArray<RequestField> | undefined,
     input: LineInput.LineInput
-  ): Effect.Effect<Requests, CliFailure> {
+  ): Effect.Effect<Requests & { readonly rest?: Effect.Effect<void, CliFailure> }, CliFailure> {
     const taking = method?.pattern === "client_stream" || method?.pattern === "bidi_stream"
     return Effect.gen(function* () {
       if ((taking && given.length === 0) || (given.length === 1 && given[0] === "-")) {
-        return { _tag: "Many", requests: typed(fields, input) } as const
+        return { _tag: "Many", ...typed(fields, input) } as const
       }
       const asked = given.length === 0 && input.interactive ? yield* ask(fields, input) : undefined
       const made = requestsOf(given, fields)
@@ -267,14 +268,23 @@ class Shell {
 const typed = (
   fields: ReadonlyArray<RequestField> | undefined,
   input: LineInput.LineInput
-): Stream.Stream<JsonMessage, CliFailure> =>
-  Stream.fromEffectRepeat(input.next("... ", true)).pipe(
-    Stream.takeWhile((line) => line !== undefined && line.trim() !== "."),
+): { readonly requests: Stream.Stream<JsonMessage, CliFailure>; readonly rest: Effect.Effect<void, CliFailure> } => {
+  let ended = false
+  const next = Effect.map(input.next("... ", true), (line) => {
+    ended = line === undefined || line.trim() === "."
+    return line ?? ""
+  })
+  const requests = Stream.fromEffectRepeat(next).pipe(
+    Stream.takeWhile(() => !ended),
     Stream.flatMap((line) => {
-      const requests = requestsOf(words(line ?? ""), fields)
-      return Result.isFailure(requests) ? Stream.fail(refused(requests.failure)) : Stream.fromIterable(requests.success)
+      const made = requestsOf(words(line), fields)
+      return Result.isFailure(made) ? Stream.fail(refused(made.failure)) : Stream.fromIterable(made.success)
     })
   )
+  // Where a method wants no more requests, those that a script still has for it are no commands.
+  const rest = Effect.whileLoop({ while: () => !input.interactive && !ended, body: () => next, step: () => {} })
+  return { requests, rest }
+}
 
 /** Asks for every field that has to have a value. */
 const ask = (
