@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/testing/TestClock"
+import { randomBytes } from "node:crypto"
 import { issue, otherRoot, root, settings } from "../admission/Deployment.ts"
 import { Random } from "../Random.ts"
 import { consumer, fleet, Ledger, member, Oracle, Question, whileTimePasses } from "./Fleet.ts"
@@ -180,6 +181,16 @@ describe("several producers", () => {
       const error = yield* Effect.forkChild(Effect.flip(client.tell(question(20))), { startImmediately: true })
       yield* TestClock.adjust("11 seconds")
       assert.isTrue((yield* Fiber.join(error)).is("UNAVAILABLE"))
+    })
+  )
+
+  fleet("are not asked with a request that is too large for any", () =>
+    Effect.gen(function* () {
+      const { client, ledger } = yield* two
+      const note = randomBytes(24 * 1024 * 1024).toString("base64")
+      const error = yield* Effect.flip(client.ask(new Question({ number: 1, millis: 0, note })))
+      assert.isTrue(error.is("RESOURCE_EXHAUSTED"), error.message)
+      assert.strictEqual(ledger.begun.size, 0)
     })
   )
 

@@ -21,7 +21,11 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { memoryNode, scenario, serve, settings } from "../admission/Deployment.ts"
 
-export class Question extends Wire.Class<Question>("fleet/Question")({ number: Wire.Float64, millis: Wire.Float64 }) {}
+export class Question extends Wire.Class<Question>("fleet/Question")({
+  number: Wire.Float64,
+  millis: Wire.Float64,
+  note: Wire.String.pipe(Wire.withDefault(""))
+}) {}
 export class Reply extends Wire.Class<Reply>("fleet/Reply")({ number: Wire.Float64, by: Wire.String }) {}
 
 const messages = { request: Question, response: Reply }

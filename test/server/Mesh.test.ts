@@ -10,7 +10,19 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
-import { dial, directory, memoryNode, scenario, serve, settings, root } from "../admission/Deployment.ts"
+import {
+  dial,
+  directory,
+  issue,
+  memoryNode,
+  Note,
+  root,
+  scenario,
+  serve,
+  settings,
+  Vault
+} from "../admission/Deployment.ts"
+import { consumer } from "../client/Fleet.ts"
 import { meet, memberOf, pass, producer, starting, until } from "../mesh/Producers.ts"
 
 const refused = { _tag: "Peer", code: 403, reason: "not admitted" } as const
@@ -58,6 +70,23 @@ describe("producers of a deployment", () => {
       yield* b.server.close
       yield* until(producers.get, (now) => now.length === 1, "it is gone")
       assert.isUndefined(yield* memberOf(a, b.id))
+    })
+  )
+
+  scenario("clients call whom the mesh knows, and nobody who has left", () =>
+    Effect.gen(function* () {
+      const a = yield* producer()
+      const b = yield* producer({ at: [a] })
+      yield* meet([a, b])
+      const producers = a.mesh.producers({ service: "Vault" })
+      const aster = yield* consumer({ producers, credential: yield* issue(), rootPubkey: root.publicKey })
+      const vault = yield* aster.client(Vault)
+      const admitted = Effect.map(b.server.admittedPeers.get(aster.node.endpointId), (found) => found !== undefined)
+      yield* until(admitted, (is) => is, "both let it in")
+      for (let i = 0; i < 4; i++) assert.strictEqual((yield* vault.whoami(new Note({}))).text, "nobody")
+      yield* b.server.close
+      yield* until(producers.get, (now) => now.length === 1, "it is gone")
+      for (let i = 0; i < 4; i++) assert.strictEqual((yield* vault.whoami(new Note({}))).text, "nobody")
     })
   )
 

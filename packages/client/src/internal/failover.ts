@@ -17,10 +17,11 @@ import type { Link, ProducerLinks } from "./producerLinks.ts"
 /** For a producer that failed a call to be found lost, before the failure counts as its answer. */
 const SETTLE = Duration.millis(500)
 
-/** One attempt at a call: which link it is on, and whether anything of it may have arrived there. */
+/** One attempt at a call: which link it is on, and how far it got. */
 interface Attempt {
   readonly link: Link
-  opened: boolean
+  /** `unsent`: it has not come to the network. `opening`: nothing of it can have arrived. `opened`: all of it may have. */
+  progress: "unsent" | "opening" | "opened"
 }
 
 class CurrentAttempt extends Context.Service<CurrentAttempt, Attempt>()("@aster-effect/client/CurrentAttempt") {}
@@ -41,13 +42,14 @@ export interface FailoverOptions {
 export const open =
   (options: FailoverOptions): Caller.CallerOptions["open"] =>
   (pattern, size) =>
-    CurrentAttempt.use((attempt) =>
-      Effect.tap(options.open(attempt.link)(pattern, size), () =>
+    CurrentAttempt.use((attempt) => {
+      attempt.progress = "opening"
+      return Effect.tap(options.open(attempt.link)(pattern, size), () =>
         Effect.sync(() => {
-          attempt.opened = true
+          attempt.progress = "opened"
         })
       )
-    ) as ReturnType<Caller.CallerOptions["open"]>
+    }) as ReturnType<Caller.CallerOptions["open"]>
 
 /**
  * Chooses a producer for each attempt. A call that no producer has begun with goes to another one; one that may have begun
@@ -73,13 +75,15 @@ const attempt = (
   again: (failure: RpcError) => Effect.Effect<Answer, RpcError>
 ): Effect.Effect<Answer, RpcError> => {
   const single = call.pattern === "unary" || call.pattern === "server_stream"
-  const current: Attempt = { link, opened: false }
+  const current: Attempt = { link, progress: "unsent" }
   const made = next({ ...call, peer: link.producer.endpointId })
   const answer = call.idempotent ? Effect.raceFirst(made, Deferred.await(link.silent)) : made
   return Effect.catch(links.on(link, Effect.provideService(answer, CurrentAttempt, current)), (error) => {
     tried.add(link)
     const refused = error.details[RpcConnection.REFUSED] !== undefined
-    if (!current.opened) {
+    // A request that cannot be written is no better elsewhere.
+    if (current.progress === "unsent") return Effect.fail(error)
+    if (current.progress === "opening") {
       // Where there is no room another may have some; where there is no way or no admission the link is of no use.
       const lost = error.is("UNAVAILABLE") || error.is("PERMISSION_DENIED")
       if (!lost && !error.is("RESOURCE_EXHAUSTED")) return Effect.fail(error)
@@ -98,12 +102,13 @@ const isWorthwhile = (error: RpcError): boolean =>
  * A link that was not tried yet, waited for where there may come one. When there is nobody left to try, the failure stands.
  */
 const free = (
-  { fits, links, service }: FailoverOptions,
+  options: FailoverOptions,
   tried: ReadonlySet<Link>,
   until: number,
   failure: RpcError | undefined
 ): Effect.Effect<Link, RpcError> =>
   Effect.suspend(() => {
+    const { fits, links, service } = options
     const { changed } = links
     const link = links.choose((link) => !tried.has(link) && fits(link))
     if (link !== undefined) return Effect.succeed(link)
@@ -113,7 +118,7 @@ const free = (
         failure !== undefined && links.complete ? Math.min(until - now, Duration.toMillis(SETTLE)) : until - now
       if (left <= 0) return failed
       return Effect.flatMap(Effect.timeoutOption(changed, Duration.millis(left)), (changed) =>
-        Option.isSome(changed) ? free({ fits, links, service } as FailoverOptions, tried, until, failure) : failed
+        Option.isSome(changed) ? free(options, tried, until, failure) : failed
       )
     })
   })
