@@ -5,7 +5,7 @@ import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { eventually, until } from "../iroh-gossip/Members.ts"
-import { hasCargo, rustPeer } from "../peers/RustPeer.ts"
+import { hasRustPeer, rustPeer } from "../peers/RustPeer.ts"
 
 type Json = Record<string, unknown>
 
@@ -45,7 +45,7 @@ const heard = (events: ReadonlyArray<Json>, text: string) =>
   })
 
 describe("examples/unified-node", () => {
-  it.live.skipIf(!hasCargo)(hasCargo ? "and the Rust peer gossip and exchange blobs" : "needs cargo", () =>
+  it.live.skipIf(!hasRustPeer)(hasRustPeer ? "and the Rust peer gossip and exchange blobs" : "needs cargo", () =>
     Effect.gen(function* () {
       const ours = yield* unifiedNode()
       const theirs = yield* rustPeer()
@@ -80,7 +80,7 @@ describe("examples/unified-node", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live.skipIf(!hasCargo)(hasCargo ? "and the Rust peer share a document" : "needs cargo", () =>
+  it.live.skipIf(!hasRustPeer)(hasRustPeer ? "and the Rust peer share a document" : "needs cargo", () =>
     Effect.gen(function* () {
       const ours = yield* unifiedNode()
       const theirs = yield* rustPeer()

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { eventually } from "../e2e/iroh-docs/Eventually.ts"
 import { ourNode } from "../e2e/iroh-docs/OurNode.ts"
-import { hasCargo, type RustPeer, rustPeer } from "../peers/RustPeer.ts"
+import { hasRustPeer, type RustPeer, rustPeer } from "../peers/RustPeer.ts"
 
 const count = (document: Document) => Effect.map(document.status, ({ entries }) => entries)
 
@@ -36,9 +36,9 @@ const theirs = (rust: RustPeer, answer: unknown) => {
   }
 }
 
-if (!hasCargo) console.log("without cargo, nothing is shared with iroh-docs 0.101")
+if (!hasRustPeer) console.log("without cargo, nothing is shared with iroh-docs 0.101")
 
-describe.skipIf(!hasCargo)("iroh-docs 0.101", { timeout: 600_000 }, () => {
+describe.skipIf(!hasRustPeer)("iroh-docs 0.101", { timeout: 600_000 }, () => {
   for (const key of [1, 250]) {
     it.live(`its document is joined, both write live, and it deletes (our key ${key})`, () =>
       Effect.gen(function* () {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { collect, eventually, loopbackMember, type Member, text, until } from "../../iroh-gossip/Members.ts"
-import { hasCargo } from "../../peers/RustPeer.ts"
+import { hasRustPeer } from "../../peers/RustPeer.ts"
 import { type ForeignMember, LEARN_ALPN, member097, member101 } from "./RustMembers.ts"
 
 const topicId = TopicId.fromName("interop")
@@ -20,8 +20,8 @@ const ours = (options: Parameters<typeof loopbackMember>[0] = {}) =>
     ...options
   })
 
-const test = (title: string, body: () => Effect.Effect<void, unknown, Scope.Scope>, run = hasCargo) =>
-  it.live.skipIf(!run)(run ? title : `${title} (needs cargo)`, () => Effect.scoped(body()))
+const test = (title: string, body: () => Effect.Effect<void, unknown, Scope.Scope>, run = hasRustPeer) =>
+  it.live.skipIf(!run)(run ? title : `${title} (needs the Rust peer: cargo)`, () => Effect.scoped(body()))
 
 const texts = (member: ForeignMember, topic = topicId) =>
   member.received(topic).map((content) => new TextDecoder().decode(content))
@@ -36,7 +36,7 @@ const converse = Effect.fnUntraced(function* (topic: Topic, foreign: ForeignMemb
 
 for (const [name, make, run] of [
   ["0.97", member097, true],
-  ["0.101", member101(), hasCargo]
+  ["0.101", member101(), hasRustPeer]
 ] as const)
   describe(`a member on iroh-gossip ${name}`, () => {
     test(

@@ -61,6 +61,9 @@ export const decompressWithin = (bytes: Uint8Array, limit: number): Uint8Array |
   }
 }
 
+/** Each piece that is decompressed off the thread waits for the event loop once, which others may keep busy: so they are large. */
+const PIECE = 512 * 1024
+
 /**
  * Decompresses at most `MAX_DECOMPRESSED_SIZE` bytes, whatever size the sender recorded, off the thread. Fails with
  * `TooLarge` or `Malformed`.
@@ -69,7 +72,7 @@ export const decompressWithin = (bytes: Uint8Array, limit: number): Uint8Array |
  */
 export const decompress = (bytes: Uint8Array): Effect.Effect<Uint8Array, CodecError> =>
   Effect.callback((resume) => {
-    zstdDecompress(bytes, { maxOutputLength: MAX_DECOMPRESSED_SIZE }, (error, decompressed) => {
+    zstdDecompress(bytes, { chunkSize: PIECE, maxOutputLength: MAX_DECOMPRESSED_SIZE }, (error, decompressed) => {
       resume(error === null ? Effect.succeed(decompressed) : Effect.fail(isTooLarge(error) ? tooLarge : malformed))
     })
   })

@@ -33,6 +33,12 @@ export interface LiveOptions {
   readonly resyncInterval: Duration.Input
 }
 
+/**
+ * After so long there is a second session with a new neighbour: what it wrote when the first one had begun, and it did not
+ * see us as its neighbour yet, came neither way.
+ */
+const SETTLED = "3 seconds"
+
 export const make = Effect.fnUntraced(function* ({
   contents,
   gossip,
@@ -64,11 +70,16 @@ export const make = Effect.fnUntraced(function* ({
     }
   }
 
-  const happened = (document: OpenDocument, event: TopicEvent): Effect.Effect<void> => {
+  const happened = (document: OpenDocument, event: TopicEvent): Effect.Effect<void, never, Scope.Scope> => {
     if (event._tag === "NeighborUp") {
-      document.neighbors.add(event.peer)
-      document.subscribers.publish({ _tag: "NeighborUp", peer: event.peer })
-      return syncer.begin(document, event.peer)
+      const { peer } = event
+      document.neighbors.add(peer)
+      document.subscribers.publish({ _tag: "NeighborUp", peer })
+      const again = Effect.suspend(() => (document.neighbors.has(peer) ? syncer.begin(document, peer) : Effect.void))
+      return Effect.andThen(
+        syncer.begin(document, peer),
+        Effect.asVoid(Effect.forkScoped(Effect.delay(again, SETTLED)))
+      )
     }
     if (event._tag === "NeighborDown") {
       document.neighbors.delete(event.peer)

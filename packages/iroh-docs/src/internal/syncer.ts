@@ -14,6 +14,7 @@ import { type DocsStoreError, SyncFailed } from "../DocsError.ts"
 import * as DocumentId from "../DocumentId.ts"
 import type { SyncSummary } from "../DocEvent.ts"
 import * as Reconciler from "../proto/Reconciler.ts"
+import type { Ending } from "../proto/SessionTable.ts"
 import type * as SyncMessage from "../proto/SyncMessage.ts"
 import type { Addresses } from "./addresses.ts"
 import type { Contents } from "./contents.ts"
@@ -212,7 +213,7 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
   ): Effect.Effect<void> =>
     Effect.suspend(() => {
       const error = Exit.isSuccess(exit) ? undefined : failureOf(peer, exit)
-      const again = document.sessions.ended(peer, origin, error === undefined)
+      const again = document.sessions.ended(peer, origin, endingOf(error))
       document.subscribers.publish({ _tag: "SyncFinished", peer, origin, error, ...summaryOf(tally) })
       if (!again || !document.syncing) return Effect.void
       return later(document, peer, error === undefined ? 0 : RETRY)
@@ -321,6 +322,11 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
 })
 
 const summaryOf = ({ received, refused, sent }: Tally): SyncSummary => ({ received, sent, refused: { ...refused } })
+
+const endingOf = (error: SyncFailed | undefined): Ending => {
+  if (error === undefined) return "Done"
+  return error.reason === "AlreadySyncing" && error.detail !== ALREADY ? "Refused" : "Failed"
+}
 
 const failureOf = (peer: EndpointId, exit: Exit.Exit<unknown, SyncFailed>): SyncFailed => {
   const found = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
