@@ -31,11 +31,16 @@ describe("NodeConfig.nodeOptions", () => {
   it.effect("a setting that is given and means nothing here is worth a warning", () =>
     Effect.gen(function* () {
       const { layer, lines } = logs()
-      const config = yield* settings({ logLevel: "debug", proxyFromEnv: true, relayMode: "disabled" })
+      const config = yield* settings({
+        logLevel: "debug",
+        proxyFromEnv: true,
+        localDiscovery: true,
+        relayMode: "disabled"
+      })
       yield* NodeConfig.nodeOptions(config, undefined).pipe(Effect.provide(layer))
       assert.deepStrictEqual(lines, [
         "Warn proxy_from_env (inline) has no effect here",
-        "Warn log_level (inline) has no effect here"
+        "Warn local_discovery (inline) has no effect here"
       ])
     })
   )
