@@ -15,6 +15,13 @@ export interface PublishedContract {
   readonly collectionHash: string
 }
 
+/** A service that this member serves. @since 0.1.0 */
+export interface OwnLease {
+  readonly service: string
+  readonly version: number
+  readonly contractId: string
+}
+
 /** A producer's word that it serves a service. @since 0.1.0 */
 export interface MeshLease {
   readonly service: string

@@ -21,12 +21,11 @@ import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { makeMesh } from "./internal/mesh.ts"
 import type { JoinError } from "./JoinError.ts"
-import type { Member, PublishedContract } from "./Member.ts"
+import type { Member, OwnLease, PublishedContract } from "./Member.ts"
 import type { Health } from "./MeshMessage.ts"
 import type { Wanted } from "./ServiceProducers.ts"
 import type { MeshError, ProducerMesh } from "./ProducerMesh.ts"
 import type { DropReason } from "./proto/MemberState.ts"
-import type { OwnLease } from "./proto/Speaker.ts"
 
 /** @since 0.1.0 */
 export interface MeshOptions {

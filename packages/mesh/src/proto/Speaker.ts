@@ -2,15 +2,8 @@
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { EnrollmentCredential } from "@aster-effect/trust/Credential"
-import type { MeshLease, PublishedContract } from "../Member.ts"
+import type { MeshLease, OwnLease, PublishedContract } from "../Member.ts"
 import * as MeshMessage from "../MeshMessage.ts"
-
-/** A service that this member serves. */
-export interface OwnLease {
-  readonly service: string
-  readonly version: number
-  readonly contractId: string
-}
 
 /** What of it changes; what is left out stays. */
 export interface OwnState {
