@@ -122,10 +122,13 @@ describe.skipIf(!hasRustPeer)("iroh-docs 0.101", { timeout: 600_000 }, () => {
             (n) => n === (deletions === "final" ? 2 : 3)
           )
           yield* sync
-          return { here: Option.isSome(yield* document.latest("d/1")), there: (yield* doc.texts("d/1")).length }
+          // Where ours answers a range with its mark of the deletion, the peer deletes once more: with "final" it may have
+          // the entry or not, by how the random ids of the authors fall into ranges.
+          if (deletions === "reference") yield* eventually(doc.texts("d/1"), (found) => found.join() === "old")
+          return Option.isSome(yield* document.latest("d/1"))
         }).pipe(Effect.scoped)
-      assert.deepStrictEqual(yield* outcome("final"), { here: false, there: 1 })
-      assert.deepStrictEqual(yield* outcome("reference"), { here: true, there: 1 })
+      assert.isFalse(yield* outcome("final"))
+      assert.isTrue(yield* outcome("reference"))
     })
   )
 
