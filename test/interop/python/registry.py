@@ -11,7 +11,7 @@ import json
 import sys
 
 import loopback
-from aster import AsterClient, docs_client
+from aster import AsterClient, IrohError, docs_client
 from aster.registry.client import RegistryClient
 from aster.runtime import _coerce_node_addr
 
@@ -27,7 +27,7 @@ async def main(address: str, document: str, service: str, version: int) -> None:
             try:
                 lease = await client.resolve(service, version=version)
                 break
-            except LookupError:
+            except (LookupError, IrohError):  # Entries come before their contents.
                 await asyncio.sleep(0.1)
         print(json.dumps(dataclasses.asdict(lease)), flush=True)
 

@@ -8,6 +8,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { misused } from "../CliFailure.ts"
 import * as flags from "../internal/flags.ts"
 
 const load = Effect.promise(() => import("../internal/docs/documents.ts"))
@@ -57,12 +58,36 @@ const share = Command.make(
 
 const set = Command.make(
   "set",
-  { document, key, value: Argument.String("value"), store },
-  ({ document, key, store, value }) => Effect.flatMap(load, (documents) => documents.set(store, document, key, value))
+  {
+    document,
+    key,
+    value: Argument.String("value").pipe(Argument.withDescription("A text"), Argument.optional),
+    file: Flag.String("file").pipe(
+      Flag.withMetavar("path"),
+      Flag.withDescription("What is in a file instead, or with - in standard input"),
+      Flag.optional
+    ),
+    store
+  },
+  ({ document, file, key, store, value }) => {
+    if (Option.isSome(value) === Option.isSome(file)) return misused("name a value, or a file with --file: one of them")
+    const written = Option.isSome(file) ? { file: file.value } : { text: Option.getOrThrow(value) }
+    return Effect.flatMap(load, (documents) => documents.set(store, document, key, written))
+  }
 ).pipe(Command.withDescription("Write a value; your older keys that start with this one go"))
 
-const get = Command.make("get", { document, key, store }, ({ document, key, store }) =>
-  Effect.flatMap(load, (documents) => documents.get(store, document, key))
+const get = Command.make(
+  "get",
+  {
+    document,
+    key,
+    raw: Flag.Boolean("raw").pipe(
+      Flag.withDescription("The bytes as they are, and no line break after them"),
+      Flag.withDefault(false)
+    ),
+    store
+  },
+  ({ document, key, raw, store }) => Effect.flatMap(load, (documents) => documents.get(store, document, key, raw))
 ).pipe(Command.withDescription("Print the latest value under a key"))
 
 const ls = Command.make(

@@ -46,7 +46,8 @@ const warnOf = Effect.fnUntraced(function* ({ emptyFolders, executables, leftOut
   }
 })
 
-const addInput = (blobs: Blobs["Service"], { onProgress }: Required<ProgressOptions>) =>
+/** Adds what standard input has, without a tag. */
+export const addInput = (blobs: Blobs["Service"], { onProgress }: ProgressOptions) =>
   Effect.flatMap(Stdio.Stdio, ({ stdin }) => {
     let done = 0
     const bytes = stdin.pipe(

@@ -183,7 +183,7 @@ const checkOutput = Effect.fnUntraced(function* (
 })
 
 /** Writes to standard output; somebody who reads no further has what they want. */
-const toStdout = (blobs: Blobs["Service"], hash: BlobHash.BlobHash) =>
+export const toStdout = (blobs: Blobs["Service"], hash: BlobHash.BlobHash) =>
   Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(blobs.stream(hash), stdio.stdout({ endOnDone: false }))).pipe(
     Effect.catchIf(
       (error) => error._tag === "PlatformError" && String(error.cause ?? error.message).includes("EPIPE"),

@@ -24,6 +24,8 @@ import * as Stream from "effect/Stream"
 import * as path from "node:path"
 import { refused } from "../../CliFailure.ts"
 import { Locations, resolve } from "../../Locations.ts"
+import { addInput } from "../blobs/add.ts"
+import { toStdout } from "../blobs/get.ts"
 import { clientConfig } from "../clientConfig.ts"
 import { printable } from "../printable.ts"
 
@@ -54,7 +56,7 @@ const open = Effect.fnUntraced(function* (store: string | undefined, online: boo
       gracePeriod: "1 second"
     }).pipe(Effect.provideContext(context))
   }
-  return docs
+  return { docs, blobs: Context.get(context, Blobs) }
 })
 
 const find = (docs: Docs["Service"], text: string) =>
@@ -67,7 +69,7 @@ const find = (docs: Docs["Service"], text: string) =>
   )
 
 export const create = Effect.fnUntraced(function* (store: string | undefined) {
-  const docs = yield* open(store, false)
+  const { docs } = yield* open(store, false)
   yield* Console.log((yield* docs.create).id)
 }, Effect.scoped)
 
@@ -78,7 +80,7 @@ export const list = Effect.fnUntraced(function* (
   prefix: string,
   json: boolean
 ) {
-  const docs = yield* open(store, false)
+  const { docs } = yield* open(store, false)
   if (document === undefined) {
     const all = yield* docs.list
     return yield* Effect.forEach(
@@ -101,31 +103,51 @@ export const list = Effect.fnUntraced(function* (
     )
 }, Effect.scoped)
 
+/** What is written: a text, or what is in a file, where "-" is standard input. */
+export type Value = { readonly text: string } | { readonly file: string }
+
 export const set = Effect.fnUntraced(function* (
   store: string | undefined,
   document: string,
   key: string,
-  value: string
+  value: Value
 ) {
-  const found = yield* find(yield* open(store, false), document)
-  yield* found.set(key, value)
+  const { blobs, docs } = yield* open(store, false)
+  const found = yield* find(docs, document)
+  if ("text" in value) {
+    yield* found.set(key, value.text)
+    return
+  }
+  const { hash, size } =
+    value.file === "-"
+      ? yield* addInput(blobs, {})
+      : yield* blobs.addPath(resolve(yield* Locations, value.file), { tag: false })
+  yield* found.setHash(key, hash, size)
 }, Effect.scoped)
 
-export const get = Effect.fnUntraced(function* (store: string | undefined, document: string, key: string) {
-  const found = yield* find(yield* open(store, false), document)
-  const text = yield* found.getText(key)
-  if (Option.isNone(text)) return yield* refused(`there is nothing under ${printable(key)}`)
-  yield* Console.log(text.value)
+/** Prints the latest value under a key: as text, or `raw` as its bytes are. */
+export const get = Effect.fnUntraced(function* (
+  store: string | undefined,
+  document: string,
+  key: string,
+  raw: boolean
+) {
+  const { blobs, docs } = yield* open(store, false)
+  const found = yield* find(docs, document)
+  const entry = yield* found.latest(key)
+  if (Option.isNone(entry)) return yield* refused(`there is nothing under ${printable(key)}`)
+  if (raw) return yield* toStdout(blobs, entry.value.hash)
+  yield* Console.log(new TextDecoder().decode(yield* found.read(entry.value)))
 }, Effect.scoped)
 
 export const remove = Effect.fnUntraced(function* (store: string | undefined, document: string, prefix: string) {
-  const found = yield* find(yield* open(store, false), document)
+  const found = yield* find((yield* open(store, false)).docs, document)
   yield* Console.log(`${yield* found.delete(prefix)} entries deleted`)
 }, Effect.scoped)
 
 /** Prints a ticket and lets others sync until the command is stopped. */
 export const share = Effect.fnUntraced(function* (store: string | undefined, document: string, mode: "read" | "write") {
-  const found = yield* find(yield* open(store, true), document)
+  const found = yield* find((yield* open(store, true)).docs, document)
   yield* Console.log(yield* found.share(mode))
   yield* follow(yield* found.subscribe(), found)
 }, Effect.scoped)
@@ -137,7 +159,7 @@ export const join = Effect.fnUntraced(function* (
   live: boolean,
   timeoutSeconds: number
 ) {
-  const docs = yield* open(store, true)
+  const { docs } = yield* open(store, true)
   const [document, events] = yield* docs.joinAndSubscribe(ticket.trim())
   if (live) {
     yield* Console.error(`Document ${document.id}`)
@@ -164,7 +186,7 @@ export const join = Effect.fnUntraced(function* (
 
 /** Syncs with the peers that are remembered, and prints changes until the command is stopped. */
 export const watch = Effect.fnUntraced(function* (store: string | undefined, document: string) {
-  const found = yield* find(yield* open(store, true), document)
+  const found = yield* find((yield* open(store, true)).docs, document)
   const events = yield* found.subscribe()
   yield* found.startSync()
   yield* follow(events, found)
