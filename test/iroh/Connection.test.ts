@@ -40,6 +40,7 @@ const transport = () => {
     },
     closed: never,
     closeReason: () => reason,
+    isClosed: () => reason !== undefined,
     bytesReceived: () => 0,
     failure: () => new StreamError({ reason: new StreamClosed() })
   }

@@ -65,6 +65,7 @@ export interface Connection {
   readonly close: (code: number, reason: string) => Effect.Effect<void>
   /** Waits for the connection to be closed by anyone. */
   readonly closed: Effect.Effect<CloseReason>
+  /** Whether the connection is known to be closed: always once a stream of it failed for that, or `closed` has answered. */
   readonly isClosed: () => boolean
   /**
    * Bytes that have come from the peer so far, read or not, at least those of its streams. A peer may send about a

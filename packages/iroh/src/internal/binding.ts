@@ -39,7 +39,13 @@ export interface RawConnection {
   readonly close: (code: number, reason: string) => void
   /** Resolves, never rejects, once the connection is closed. */
   readonly closed: () => Promise<CloseReason>
+  /** Asked of the transport. */
   readonly closeReason: () => CloseReason | undefined
+  /**
+   * Whether this side knows that the connection is closed: by what it did itself, by what the transport has told, and by
+   * what it was told when asked. Costs nothing, and may be behind the transport by a turn of the event loop.
+   */
+  readonly isClosed: () => boolean
   readonly bytesReceived: () => number
   /** What a rejection of a stream's promise means. */
   readonly failure: (cause: unknown) => StreamError

@@ -100,7 +100,7 @@ export class QuicConnection implements Connection {
   }
 
   isClosed(): boolean {
-    return this.#raw.closeReason() !== undefined
+    return this.#raw.isClosed()
   }
 
   bytesReceived(): number {

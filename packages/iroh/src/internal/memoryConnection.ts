@@ -157,6 +157,10 @@ export class MemoryConnection implements RawConnection {
     return this.#reason
   }
 
+  isClosed(): boolean {
+    return this.#reason !== undefined
+  }
+
   bytesReceived(): number {
     return this.#arrived
   }

@@ -136,9 +136,15 @@ const rawConnection = (
     // A connection that outlives its endpoint by a moment blames the endpoint; it was still we who closed it.
     return reason._tag === "Transport" && holder.closing ? parseCloseReason("closed", local) : reason
   }
+  let known = false
+  let watched = false
+  const lost = (text: string): CloseReason => {
+    known = true
+    return reasonOf(text)
+  }
   const closeReason = (): CloseReason | undefined => {
     const text = connection.closeReason()
-    return text === null ? undefined : reasonOf(text)
+    return text === null ? undefined : lost(text)
   }
   return {
     holder,
@@ -150,12 +156,24 @@ const rawConnection = (
     acceptUni: () => connection.acceptUni().then((recv) => rawRecv(bytes, recv)),
     close: (code, reason) => {
       local ??= { code, reason }
+      known = true
       connection.close(BigInt(code), encodeText(binding, reason))
     },
-    closed: () => connection.closed().then(reasonOf),
+    closed: () => connection.closed().then(lost),
     closeReason,
+    // Calls ask before every use, and each question to the transport costs 10 us of the thread.
+    isClosed: () => {
+      if (known || (watched && !holder.closing)) return known
+      if (!watched) void connection.closed().then(lost)
+      watched = true
+      return closeReason() !== undefined
+    },
     bytesReceived: () => connection.stats().udpRxBytes,
-    failure: (cause) => new StreamError({ reason: streamFailure(firstLine(cause), closeReason) })
+    failure: (cause) => {
+      const reason = streamFailure(firstLine(cause), closeReason)
+      known ||= reason._tag === "ConnectionLost"
+      return new StreamError({ reason })
+    }
   }
 }
 
