@@ -1,6 +1,6 @@
 import { RootPublicKey } from "@aster-effect/config"
 import * as Credential from "@aster-effect/trust/Credential"
-import * as Ed25519 from "@aster-effect/trust/Ed25519"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 import * as RootKey from "@aster-effect/trust/RootKey"
 import { assert, describe, it } from "@effect/vitest"
 import { Random } from "../Random.ts"

@@ -27,6 +27,12 @@ const keepOwner = async (handle: fs.FileHandle, target: string): Promise<void> =
   if (uid !== process.getuid?.()) await handle.chown(uid, gid)
 }
 
+/** Whoever may write into a directory can replace what others keep there. That is no leave to do so. */
+const refuseOthers = async (target: string): Promise<void> => {
+  const found = await fs.stat(target).catch(() => undefined)
+  if (found !== undefined && found.uid !== process.geteuid?.()) await fs.access(target, fs.constants.W_OK)
+}
+
 /** Writes the text beside the target, has it on disk, and puts it there by `place`. */
 const writeBeside = async (
   target: string,
@@ -64,6 +70,7 @@ const writing = (
     Effect.uninterruptible(
       attempt("write", file, async () => {
         const target = await realTarget(file)
+        await refuseOthers(target)
         await writeBeside(target, text, mode, (temporary) => place(temporary, target))
       })
     )

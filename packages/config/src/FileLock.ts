@@ -27,8 +27,13 @@ const Held = Context.Reference<ReadonlySet<string>>("@aster-effect/config/FileLo
 const tryLock = async (directory: string): Promise<Disposable> => {
   await fs.mkdir(directory, { recursive: true, mode: 0o700 })
   await fs.access(directory, fs.constants.W_OK)
+  const file = path.join(directory, LOCK_NAME)
+  // Of another user's lock SQLite would say that it is a database for reading.
+  await fs.access(file, fs.constants.R_OK | fs.constants.W_OK).catch((cause: unknown) => {
+    if (!isAbsent(cause)) throw cause
+  })
   const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
-  const lock = new DatabaseSync(path.join(directory, LOCK_NAME), { timeout: 0 })
+  const lock = new DatabaseSync(file, { timeout: 0 })
   try {
     // Nothing is ever written, so this takes no journal and no waiting for the disk.
     lock.exec("BEGIN IMMEDIATE")
@@ -38,6 +43,9 @@ const tryLock = async (directory: string): Promise<Disposable> => {
   }
   return { [Symbol.dispose]: () => lock.close() }
 }
+
+const isAbsent = (cause: unknown): boolean =>
+  typeof cause === "object" && cause !== null && "code" in cause && cause.code === "ENOENT"
 
 const leftover = /^\..+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/
 

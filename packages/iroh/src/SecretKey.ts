@@ -3,13 +3,12 @@
  *
  * @since 0.1.0
  */
-import { getPublicKey, hashes } from "@noble/ed25519"
-import { sha512 } from "@noble/hashes/sha2.js"
 import { base16, base64 } from "@scure/base"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { createPrivateKey, sign as signWith } from "node:crypto"
+import { sign as signWith } from "node:crypto"
+import * as Ed25519 from "./Ed25519.ts"
 import * as EndpointId from "./EndpointId.ts"
 import { secureBytes } from "./SecureBytes.ts"
 
@@ -73,17 +72,11 @@ export const generate: Effect.Effect<SecretKey> = Effect.map(secureBytes(32), fr
 
 /** The id under which the holder of this key is known on the network. @since 0.1.0 */
 export const toEndpointId = (key: SecretKey): EndpointId.EndpointId => {
-  hashes.sha512 ??= sha512 // the synchronous door of @noble/ed25519 wants to be given its hash
-  return EndpointId.fromBytes(getPublicKey(Redacted.value(key)))
+  return EndpointId.fromBytes(Ed25519.publicKey(Redacted.value(key)))
 }
-
-// The DER of a PKCS #8 key is this and the seed (RFC 8410).
-const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20)
 
 /** What makes 64-byte signatures by this key (RFC 8032, pure). @since 0.1.0 */
 export const signer = (key: SecretKey): ((message: Uint8Array) => Uint8Array) => {
-  const der = Buffer.concat([PKCS8, Redacted.value(key)])
-  const native = createPrivateKey({ key: der, format: "der", type: "pkcs8" })
-  der.fill(0)
+  const native = Ed25519.signingKey(Redacted.value(key))
   return (message) => Uint8Array.from(signWith(null, message, native))
 }

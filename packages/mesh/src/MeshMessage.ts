@@ -6,7 +6,7 @@
  */
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import * as Credential from "@aster-effect/trust/Credential"
-import * as Ed25519 from "@aster-effect/trust/Ed25519"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 import * as Hex from "effect/encoding/Hex"
 import * as Result from "effect/Result"
 

@@ -11,7 +11,7 @@ import { type RootPublicKey, toBytes } from "@aster-effect/config/RootPublicKey"
 import * as Hex from "effect/encoding/Hex"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Ed25519 from "./Ed25519.ts"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 import { canonicalAttributes } from "./internal/canonicalAttributes.ts"
 import { parseJson } from "./internal/losslessJson.ts"
 

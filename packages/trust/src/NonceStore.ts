@@ -2,6 +2,7 @@ import * as AtomicFile from "@aster-effect/config/AtomicFile"
 import * as BoundedFile from "@aster-effect/config/BoundedFile"
 import { expandHome } from "@aster-effect/config/HomeDirectory"
 import * as KernelLock from "@aster-effect/config/KernelLock"
+import * as FileAccess from "@aster-effect/iroh/FileAccess"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -167,7 +168,9 @@ const makeFile = Effect.fnUntraced(function* (
     if (KernelLock.isBusy(cause)) {
       return new NonceStoreError({ reason: "Locked", detail: `other processes keep ${databaseFile} to themselves` })
     }
-    return isDamage(cause) ? damaged(databaseFile) : unavailable(`cannot use ${databaseFile}: ${messageOf(cause)}`)
+    if (isDamage(cause)) return damaged(databaseFile)
+    const told = FileAccess.explained(cause, [nodePath.dirname(file), databaseFile])
+    return unavailable(`cannot use ${databaseFile}: ${messageOf(told)}`)
   }
 
   const attempt = <A>(run: () => A): Effect.Effect<A, NonceStoreError> => Effect.try({ try: run, catch: failureOf })

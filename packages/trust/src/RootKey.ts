@@ -22,7 +22,7 @@ import {
   type EnrollmentCredential,
   type ProducerClaims
 } from "./Credential.ts"
-import * as Ed25519 from "./Ed25519.ts"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 
 /** A seed and its public key, which always match. @since 0.1.0 */
 export interface RootKey {

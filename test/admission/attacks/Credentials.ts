@@ -2,7 +2,7 @@
 import * as AdmissionRequest from "@aster-effect/admission/AdmissionRequest"
 import * as ProducerAdmission from "@aster-effect/admission/ProducerAdmission"
 import * as Credential from "@aster-effect/trust/Credential"
-import * as Ed25519 from "@aster-effect/trust/Ed25519"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 import { assert } from "@effect/vitest"
 import { verify as lenientlyVerify } from "@noble/ed25519"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,5 @@
 /** Opening of a store in a directory, and what is done about one that is not as it was left. */
+import * as FileAccess from "@aster-effect/iroh/FileAccess"
 import * as Effect from "effect/Effect"
 import { mkdir, readdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -15,6 +16,8 @@ import { Metadata } from "./metadata.ts"
 import { CheckedReader, partsOf, rebuilt } from "./verifying.ts"
 
 const DATABASE = "blobs.db"
+/** What a store has in its folder. */
+const OWN = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, "data", "temp"]
 const PAGE = 1000
 
 /**
@@ -30,7 +33,16 @@ const opening = Effect.fnUntraced(function* (
   restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 ): Effect.fn.Return<Entries, BlobStoreUnavailable> {
   const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (cause) => new BlobStoreUnavailable({ path: root, cause }) })
+    Effect.tryPromise({
+      try: run,
+      catch: (cause) => {
+        const paths = [root, ...OWN.map((name) => join(root, name))]
+        return new BlobStoreUnavailable({
+          path: root,
+          cause: FileAccess.explained(cause, paths, readOnly ? "read" : "write")
+        })
+      }
+    })
   const { entries, files, lost, strays } = yield* attempt(() => open(root, readOnly))
   const closing = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.onExit(effect, (exit) =>

@@ -1,6 +1,6 @@
 /** A SQLite database whose changes share the waits for the disk. */
 import type { DatabaseSync, SQLInputValue } from "node:sqlite"
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs"
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs"
 import * as path from "node:path"
 
 export type Row = Record<string, unknown>
@@ -161,11 +161,18 @@ export class Database {
   }
 }
 
-/** The file in its directory. It holds secrets, so nobody else may read it. */
+const NAME = "docs.db"
+
+/** The files in a directory that hold it. */
+export const databaseFiles = (directory: string): ReadonlyArray<string> =>
+  ["", "-wal", "-shm"].map((suffix) => path.join(directory, NAME + suffix))
+
+/** The file in its directory. It holds secrets, so nobody else may read it; the mode of others' files is theirs. */
 const databaseFile = (directory: string): string => {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const file = path.join(directory, "docs.db")
-  if (!existsSync(file)) closeSync(openSync(file, "a", 0o600))
-  else chmodSync(file, 0o600)
+  const file = path.join(directory, NAME)
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (found === undefined) closeSync(openSync(file, "a", 0o600))
+  else if ((found.mode & 0o077) !== 0 && found.uid === (process.geteuid?.() ?? found.uid)) chmodSync(file, 0o600)
   return file
 }

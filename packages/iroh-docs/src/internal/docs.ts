@@ -4,6 +4,7 @@ import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { AddressBook } from "@aster-effect/iroh-gossip/AddressBook"
 import { Gossip } from "@aster-effect/iroh-gossip/Gossip"
+import * as FileAccess from "@aster-effect/iroh/FileAccess"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Router from "@aster-effect/iroh/Router"
 import * as Effect from "effect/Effect"
@@ -24,6 +25,7 @@ import { AuthorKeys, defaultAuthor, makeAuthors } from "./authors.ts"
 import * as contents from "./contents.ts"
 import * as live from "./live.ts"
 import { makeDocument } from "./document.ts"
+import { databaseFiles } from "./database.ts"
 import { contentFailed, Documents } from "./documents.ts"
 import { memoryStorage } from "./memoryStorage.ts"
 import type { OpenDocument } from "./replica.ts"
@@ -53,8 +55,13 @@ const openStorage = (directory: string | undefined): Effect.Effect<Storage, Docs
     ? Effect.sync(memoryStorage)
     : Effect.try({
         try: () => sqliteStorage(directory),
-        catch: (cause) =>
-          new DocsStoreError({ operation: "be opened", cause: new DocsStoreUnavailable({ path: directory, cause }) })
+        catch: (error) => {
+          const cause = FileAccess.explained(error, [directory, ...databaseFiles(directory)])
+          return new DocsStoreError({
+            operation: "be opened",
+            cause: new DocsStoreUnavailable({ path: directory, cause })
+          })
+        }
       })
 
 const start = Effect.fnUntraced(function* (

@@ -2,9 +2,9 @@
  * Ed25519 by the platform's implementation (RFC 8032), and strict: keys and nonces of small order, and encodings that
  * are not canonical, are refused, as iroh-docs does.
  */
-import { Point } from "@noble/ed25519"
+import * as Ed25519 from "@aster-effect/iroh/Ed25519"
 import { base64urlnopad } from "@scure/base"
-import { createPrivateKey, createPublicKey, type KeyObject, sign as signWith, verify as verifyWith } from "node:crypto"
+import { createPublicKey, type KeyObject, sign as signWith, verify as verifyWith } from "node:crypto"
 import * as Bytes from "./Bytes.ts"
 import { authorOf, ID_SIZE, namespaceOf, type Entry, type SignedEntry, signingBytes } from "./Entry.ts"
 
@@ -14,14 +14,9 @@ export interface KeyPair {
   readonly privateKey: KeyObject
 }
 
-// The DER of a PKCS #8 key is this and the seed (RFC 8410).
-const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20)
-
 /** The pair of a seed of 32 bytes. */
 export const keyPair = (seed: Uint8Array): KeyPair => {
-  const der = Bytes.concat(PKCS8, seed)
-  const privateKey = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" })
-  der.fill(0)
+  const privateKey = Ed25519.signingKey(seed)
   const { x } = createPublicKey(privateKey).export({ format: "jwk" })
   return { privateKey, publicKey: base64urlnopad.decode(x!) }
 }
@@ -33,27 +28,6 @@ export const signEntry = (entry: Entry, namespace: KeyPair, author: KeyPair): Si
     ...entry,
     authorSignature: Uint8Array.from(signWith(null, bytes, author.privateKey)),
     namespaceSignature: Uint8Array.from(signWith(null, bytes, namespace.privateKey))
-  }
-}
-
-const MAX_KEYS = 1024
-const keys = new Map<string, KeyObject | undefined>()
-
-/** The key of 32 bytes, undefined when they are none. The latest ones are remembered. */
-const publicKey = (bytes: Uint8Array): KeyObject | undefined => {
-  const x = base64urlnopad.encode(bytes)
-  if (keys.has(x)) return keys.get(x)
-  const key = isKey(bytes) ? createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }) : undefined
-  if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value!)
-  keys.set(x, key)
-  return key
-}
-
-const isKey = (bytes: Uint8Array): boolean => {
-  try {
-    return !Point.fromBytes(bytes).isSmallOrder()
-  } catch {
-    return false
   }
 }
 
@@ -76,8 +50,8 @@ const hasStrictNonce = (signature: Uint8Array): boolean => {
 
 /** The two checks an entry needs; undefined when it cannot pass. */
 const checks = (entry: SignedEntry) => {
-  const author = publicKey(authorOf(entry))
-  const namespace = publicKey(namespaceOf(entry))
+  const author = Ed25519.verifyingKey(authorOf(entry))
+  const namespace = Ed25519.verifyingKey(namespaceOf(entry))
   if (author === undefined || namespace === undefined) return undefined
   if (!hasStrictNonce(entry.authorSignature) || !hasStrictNonce(entry.namespaceSignature)) return undefined
   return [
