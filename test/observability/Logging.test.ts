@@ -206,3 +206,27 @@ describe("a server with settings of a log", () => {
     })
   )
 })
+
+describe("a client with settings of a log", () => {
+  it.effect("logs what it does by itself like them, and leaves the program's log alone", () =>
+    Effect.gen(function* () {
+      const lines = yield* written(
+        Effect.gen(function* () {
+          const server = yield* serve(yield* memoryNode(), { config: settings({ logLevel: "error" }) })
+          const loud = settings({ logFormat: "json", logLevel: "debug" })
+          const producers = { config: loud, address: undefined, producers: [server.address] }
+          yield* consume(yield* memoryNode(), server, producers)
+          yield* Effect.logDebug("of the program")
+          // The client goes on by itself when there is a link.
+          const moment = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+          yield* Effect.repeat(Effect.andThen(moment, TestConsole.errorLines), {
+            until: (lines) => String(lines).includes("calls go to producer")
+          })
+        }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer()))
+      )
+      const events = lines.map((line) => JSON.parse(line))
+      assert.isTrue(events.some(({ level, msg }) => level === "debug" && msg.startsWith("calls go to producer ")))
+      assert.isFalse(events.some(({ msg }) => msg === "of the program"))
+    })
+  )
+})

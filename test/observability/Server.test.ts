@@ -22,6 +22,7 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import parsePrometheus from "parse-prometheus-text-format"
 import { free, get } from "./Ports.ts"
 
@@ -288,6 +289,29 @@ describe("a server whose address names a relay", () => {
         assert.isTrue((yield* server.health.status).ready)
         const needing = yield* start({ health: { needsRelay: true } })
         assert.deepStrictEqual((yield* needing.server.health.status).problems, problems)
+      })
+    )
+  )
+})
+
+describe("a server that is to be found in a registry", () => {
+  it.effect("is not ready while it has no lease there, and says so by HTTP and to peers", () =>
+    alone(
+      Effect.gen(function* () {
+        const port = yield* free
+        const host = yield* start({ health: { needsRelay: false } })
+        const ticket = yield* (yield* host.server.docs.create).share("write")
+        const { client, server } = yield* start({ health: { port, service: true }, registry: ticket })
+        const health = yield* client.client(HealthService)
+        assert.isTrue((yield* server.health.status).ready)
+        const [registry] = yield* server.docs.list
+        yield* server.docs.drop(registry!.id)
+        yield* TestClock.adjust("45 seconds")
+        const { problems, status } = yield* health.check(new HealthCheckRequest({}))
+        assert.strictEqual(status, "NOT_SERVING")
+        assert.match(problems[0]!, /^registry: the lease of Echo was not renewed 3 times in a row: /)
+        const answer = yield* get(port, "/readyz")
+        assert.deepStrictEqual([answer.status, JSON.parse(answer.text).problems], [503, problems])
       })
     )
   )

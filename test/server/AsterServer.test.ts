@@ -146,7 +146,6 @@ describe("a server", () => {
           assert.strictEqual(error.code, StatusCode.UNAVAILABLE)
           assert.include(error.message, "takes no further calls")
         })
-        console.error("R1")
         yield* refused
         yield* TestClock.adjust(3_999)
         assert.deepStrictEqual(yield* Fiber.join(last), new HelloReply({ message: "slept 5000 ms" }))

@@ -36,6 +36,7 @@ export const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
     "iroh-docs"
   ],
   client: [
+    "observability",
     "registry",
     "admission",
     "trust",

@@ -18,6 +18,7 @@ import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
 import type { HandshakeError } from "@aster-effect/admission/Handshake"
 import type { Resolved } from "@aster-effect/config/AsterConfig"
 import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
+import { logSettings } from "@aster-effect/config/LogSettings"
 import * as NodeConfig from "@aster-effect/config/NodeConfig"
 import * as Caller from "@aster-effect/core/call/Caller"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
@@ -36,6 +37,7 @@ import type { ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { AuthorId } from "@aster-effect/iroh-docs/AuthorId"
 import type { DocTicketError } from "@aster-effect/iroh-docs/DocsError"
 import type { DocTicket } from "@aster-effect/iroh-docs/DocTicket"
+import * as Logging from "@aster-effect/observability/Logging"
 import type { Wanted } from "@aster-effect/registry/Resolver"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
@@ -360,7 +362,10 @@ export class AsterClient extends Context.Service<
       Effect.gen(function* () {
         const resolved = yield* resolve(options, options.node?.secretKey)
         const node = yield* NodeConfig.nodeOptions(resolved.config, resolved.trust.secretKey, options.node)
-        return Layer.effect(AsterClient, connectAny(options, resolved)).pipe(Layer.provide(IrohNode.layer(node)))
+        return Layer.effect(AsterClient, connectAny(options, resolved)).pipe(
+          Layer.provide(IrohNode.layer(node)),
+          Layer.provide(logging(resolved.config))
+        )
       })
     )
 
@@ -378,8 +383,15 @@ export class AsterClient extends Context.Service<
 export const make = Effect.fn("AsterClient.make")(function* (
   options: AsterClientOptions
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  return yield* connectAny(options, yield* resolve(options, undefined))
+  const resolved = yield* resolve(options, undefined)
+  return yield* Effect.provide(connectAny(options, resolved), logging(resolved.config))
 })
+
+/** What a client does by itself is logged as the settings say. */
+const logging = (config: Resolved): Layer.Layer<never> => {
+  const settings = logSettings(config)
+  return settings === undefined ? Layer.empty : Logging.layer(settings)
+}
 
 /** What is known before there is a node. */
 interface ResolvedClient {

@@ -231,7 +231,7 @@ const variable = <const W extends string>(name: string, words: ReadonlyArray<W>)
 
 /**
  * What `ASTER_LOG_FORMAT`, `ASTER_LOG_LEVEL` and `ASTER_LOG_MASK` say. What is none of their words says nothing, as for
- * release 0.1.2; settings of servers are stricter, and say what is wrong.
+ * release 0.1.2; settings of servers and clients are stricter, and say what is wrong.
  *
  * @since 0.1.0
  */

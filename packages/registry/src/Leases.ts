@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Document, WriteError } from "@aster-effect/iroh-docs/Document"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -36,12 +37,26 @@ export interface LeaseOptions {
 /** A lease that is held. @since 0.1.0 */
 export interface HeldLease {
   readonly setHealth: (health: Lease.Health) => Effect.Effect<void, WriteError>
+  /**
+   * Why consumers find the producer here no more, in words for an operator: undefined until three writes in a row have
+   * failed, which is about when the lease runs out, and again from the next that succeeds.
+   */
+  readonly problem: Effect.Effect<string | undefined>
   /** Says that the producer drains, waits, and takes the lease back. Closing the scope takes it back at once. */
   readonly withdraw: Effect.Effect<void, WriteError>
 }
 
+/** Writes that fail in a row before it is said: with the default interval a lease has then run out. */
+const MAX_FAILURES = 3
+
+const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
+
 /**
- * Holds a lease until the scope closes. A write that fails is logged, and made up for by the next one.
+ * Holds a lease until the scope closes. A write that fails is made up for by the next one; that several failed, and that
+ * they succeed again, is logged once.
  *
  * @since 0.1.0
  */
@@ -78,12 +93,30 @@ export const hold = Effect.fn("Leases.hold")(function* (
     withdrawn = true
     return Effect.asVoid(document.set(key, Lease.WITHDRAWN))
   })
-  const logged = Effect.catchCause(write, (cause) =>
-    Effect.logWarning(`The lease of ${terms.service} was not written`, cause)
-  )
+  let failures = 0
+  let problem: string | undefined
+  const failed = (cause: Cause.Cause<unknown>) =>
+    Effect.suspend(() => {
+      failures++
+      if (failures < MAX_FAILURES) return Effect.logDebug(`The lease of ${terms.service} was not written`, cause)
+      problem = `the lease of ${terms.service} was not renewed ${failures} times in a row: ${messageOf(cause)}`
+      return failures === MAX_FAILURES
+        ? Effect.logWarning(`The registry has no lease of ${terms.service} any more, and is tried again`, cause)
+        : Effect.void
+    })
+  const succeeded = Effect.suspend(() => {
+    const before = problem
+    failures = 0
+    problem = undefined
+    return before === undefined ? Effect.void : Effect.logInfo(`The registry has the lease of ${terms.service} again`)
+  })
+  const renew = Effect.matchCauseEffect(write, {
+    onFailure: (cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(cause)),
+    onSuccess: () => succeeded
+  })
   yield* Effect.addFinalizer(() => Effect.ignore(takeBack, { log: true }))
-  yield* logged
-  yield* logged.pipe(Effect.schedule(Schedule.spaced(options.refreshInterval ?? "15 seconds")), Effect.forkScoped)
+  yield* renew
+  yield* renew.pipe(Effect.schedule(Schedule.spaced(options.refreshInterval ?? "15 seconds")), Effect.forkScoped)
   const setHealth = (next: Lease.Health) =>
     Effect.suspend(() => {
       health = next
@@ -91,6 +124,7 @@ export const hold = Effect.fn("Leases.hold")(function* (
     })
   return {
     setHealth,
+    problem: Effect.sync(() => problem),
     withdraw: setHealth("draining").pipe(
       Effect.andThen(Effect.sleep(options.drainTime ?? "5 seconds")),
       Effect.andThen(takeBack)

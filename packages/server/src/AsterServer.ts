@@ -28,9 +28,7 @@ import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
 import * as Deadline from "@aster-effect/core/interceptor/Deadline"
 import type { Interceptor } from "@aster-effect/core/interceptor/Interceptor"
 import * as Tracing from "@aster-effect/core/interceptor/Tracing"
-import { MAX_ADMISSION_PAYLOAD_SIZE } from "@aster-effect/core/Limits"
-import * as Service from "@aster-effect/core/service/Service"
-import * as MessageDigest from "@aster-effect/core/contract/MessageDigest"
+import type * as Service from "@aster-effect/core/service/Service"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import type { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
@@ -65,11 +63,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as banner from "./internal/banner.ts"
 import * as logging from "./internal/logging.ts"
 import * as metrics from "./internal/metrics.ts"
+import * as offer from "./internal/offer.ts"
 import * as trust from "./internal/trust.ts"
 import * as PublishedManifest from "./PublishedManifest.ts"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
@@ -79,51 +77,13 @@ import * as ServerHealth from "./ServerHealth.ts"
 import * as ServerDocs from "./ServerDocs.ts"
 import * as ServerMesh from "./ServerMesh.ts"
 import * as ServerRegistry from "./ServerRegistry.ts"
-
-/**
- * A server was to be started without anything to serve.
- *
- * @since 0.1.0
- */
-export class NoServices extends Schema.TaggedError<NoServices>()("NoServices", {}) {
-  override get message(): string {
-    return "no services to serve: provide the layer of at least one service, as in AsterServerLive.pipe(Layer.provide(MyServiceLive))"
-  }
-}
-
-/**
- * A service of the `services` option has no handlers in the context.
- *
- * @since 0.1.0
- */
-export class ServiceNotProvided extends Schema.TaggedError<ServiceNotProvided>()("ServiceNotProvided", {
-  service: Schema.String,
-  version: Schema.Int
-}) {
-  override get message(): string {
-    return `service ${this.service} v${this.version} has no handlers: provide the layer that its toLayer makes`
-  }
-}
-
-/**
- * A service that is for calls within the process was to be served to peers.
- *
- * @since 0.1.0
- */
-export class ServiceIsLocal extends Schema.TaggedError<ServiceIsLocal>()("ServiceIsLocal", {
-  service: Schema.String,
-  version: Schema.Int
-}) {
-  override get message(): string {
-    return `service ${this.service} v${this.version} is declared local: take it out of the server's services, or its local option away`
-  }
-}
+import * as ServiceSelection from "./ServiceSelection.ts"
 
 /** Why a server does not start. @since 0.1.0 */
 export type StartError =
-  | NoServices
-  | ServiceIsLocal
-  | ServiceNotProvided
+  | ServiceSelection.NoServices
+  | ServiceSelection.ServiceIsLocal
+  | ServiceSelection.ServiceNotProvided
   | Dispatcher.DuplicateService
   | PublishedManifest.ContractMismatch
   | PublishedManifest.ManifestUnreadable
@@ -351,7 +311,7 @@ const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {
   const node = yield* IrohNode
   const supervisor = yield* Supervisor.Supervisor
-  const state: ServerHealth.State = { phase: "starting", registry: false, relayGiven: false }
+  const state: ServerHealth.State = { phase: "starting", registry: false, relayGiven: false, leased: Effect.undefined }
   const closeNode = Effect.ensuring(
     node.close,
     Effect.sync(() => (state.phase = "closed"))
@@ -361,7 +321,9 @@ const make = Effect.fnUntraced(function* (
   const membership = Option.getOrUndefined(yield* Effect.serviceOption(ProducerMesh.ProducerMesh))
   const members = ServerMesh.members(options.mesh, gates, membership)
   const mode = gates.consumers === "closed" ? "trusted" : "open-gate"
-  const selected = (yield* select(options.services)).map((implementation) => logging.within(implementation, config))
+  const selected = (yield* ServiceSelection.select(options.services)).map((implementation) =>
+    logging.within(implementation, config)
+  )
   const health = yield* ServerHealth.make(
     options.health ?? {},
     state,
@@ -393,18 +355,7 @@ const make = Effect.fnUntraced(function* (
   const address = yield* settledAddress(node, relayWait)
   state.relayGiven = address.relayUrl !== undefined
 
-  const messageDigests = digestsOf(offered)
-  const summaries = (at: NodeAddr.NodeAddr): ReadonlyArray<ServiceSummary> =>
-    offered.map((service, i) => ({
-      name: service.name,
-      version: service.version,
-      contractId: service.contract.contractId,
-      channels: { rpc: NodeAddr.toBase64(at) },
-      pattern: service.scope,
-      // As release 0.1.2 has it, an empty list means XLANG, and JSON is always accepted.
-      serializationModes: service.description.serializationModes.includes("xlang") ? [] : ["json"],
-      messageDigests: messageDigests?.[i]
-    }))
+  const summaries = offer.summariesOf(offered)
   const services = summaries(address)
   const blobs = yield* Blobs
   const isRegistry = (document: DocumentId): boolean => document === registry
@@ -441,14 +392,14 @@ const make = Effect.fnUntraced(function* (
       ? undefined
       : yield* ServerMesh.join(options.mesh, { config, gates, gossip, members, membership, peer, services: offered })
   const root: string | undefined = gates.root
-  const offer = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
+  const offerTo = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
       services: summaries(NodeAddr.union(now, address)),
       registryNamespace: registry ?? "",
       gossipTopic: consumer === root ? (membership?.topicId ?? "") : ""
     }))
-  yield* warnIfTooLarge(yield* offer(node.endpointId))
-  if (mode === "open-gate") yield* warnOfOpenServices(offered)
+  yield* offer.warnIfTooLarge(yield* offerTo(node.endpointId))
+  if (mode === "open-gate") yield* offer.warnOfOpenServices(offered)
 
   const gracePeriod = options.gracePeriod ?? "10 seconds"
   const router = yield* Router.serve({
@@ -457,7 +408,7 @@ const make = Effect.fnUntraced(function* (
       ServerBlobs.protocol(options.blobs ?? {}, gates),
       ServerDocs.protocol(docs, gates),
       ServerGossip.protocol(options.gossip ?? {}, gossip, gates, members),
-      ConsumerAdmission.protocol({ offer }),
+      ConsumerAdmission.protocol({ offer: offerTo }),
       ...(options.protocols ?? []).map((protocol) => behindGates(protocol, gates)),
       ...(gates.producers === "closed" && membership !== undefined
         ? [ProducerAdmission.protocol({ join: mesh?.admit ?? ProducerMesh.joining(membership) })]
@@ -471,8 +422,9 @@ const make = Effect.fnUntraced(function* (
 
   const { registry: ticket } = options
   // Who looks for a producer is told before the door is shut.
-  const sayDraining =
-    ticket === undefined ? Effect.void : yield* ServerRegistry.lease({ docs, blobs, node, services: offered, ticket })
+  const leased =
+    ticket === undefined ? undefined : yield* ServerRegistry.lease({ docs, blobs, node, services: offered, ticket })
+  if (leased !== undefined) state.leased = leased.problem
   const ended = Deferred.makeUnsafe<void>()
   // A handler that cannot be interrupted does not keep the server from ending.
   const drain = Effect.acquireUseRelease(
@@ -483,7 +435,9 @@ const make = Effect.fnUntraced(function* (
           Effect.sync(() => {
             if (state.phase !== "closed") state.phase = "draining"
           }),
-          Effect.all([sayDraining, mesh?.setHealth("draining") ?? Effect.void], { discard: true })
+          Effect.all([leased?.sayDraining ?? Effect.void, mesh?.setHealth("draining") ?? Effect.void], {
+            discard: true
+          })
         ),
         Effect.all([Effect.andThen(mesh?.depart("closing") ?? Effect.void, gossip.close), router.drain], {
           concurrency: "unbounded",
@@ -555,26 +509,6 @@ const behindGates = (
     )
 })
 
-const select = Effect.fnUntraced(function* (
-  wanted: ReadonlyArray<Service.Any> | undefined
-): Effect.fn.Return<ReadonlyArray<Service.Implementation>, NoServices | ServiceIsLocal | ServiceNotProvided> {
-  const provided = Service.implementationsIn(yield* Effect.context<never>())
-  const selected =
-    wanted === undefined
-      ? provided.filter(({ service }) => !service.local)
-      : yield* Effect.forEach(wanted, (service) => find(provided, service))
-  return selected.length === 0 ? yield* new NoServices() : selected
-})
-
-const find = (
-  provided: ReadonlyArray<Service.Implementation>,
-  { local, name, version }: Service.Any
-): Effect.Effect<Service.Implementation, ServiceIsLocal | ServiceNotProvided> => {
-  if (local) return Effect.fail(new ServiceIsLocal({ service: name, version }))
-  const found = provided.find(({ service }) => service.name === name && service.version === version)
-  return found === undefined ? Effect.fail(new ServiceNotProvided({ service: name, version })) : Effect.succeed(found)
-}
-
 /** The node's address, after it has had `wait` to find its relay, so that the printed one can be reached from afar. */
 const settledAddress = (node: IrohNode["Service"], wait: Duration.Duration): Effect.Effect<NodeAddr.NodeAddr> =>
   Duration.isZero(wait)
@@ -583,36 +517,6 @@ const settledAddress = (node: IrohNode["Service"], wait: Duration.Duration): Eff
         Effect.repeat({ until: (address) => address.relayUrl !== undefined, schedule: Schedule.spaced("50 millis") }),
         Effect.timeoutOrElse({ duration: wait, orElse: () => node.address })
       )
-
-/** In open mode nothing but a role keeps anybody from calling. */
-const warnOfOpenServices = (services: ReadonlyArray<Service.Any>): Effect.Effect<void> =>
-  Effect.forEach(
-    services.filter((service) => !service.public && !Role.isGuarded(service)),
-    ({ name, version }) =>
-      Effect.logWarning(
-        `everybody may call ${name} v${version}: every consumer is admitted and it requires no role; admit enrolled ` +
-          "consumers only, require a role, or declare the service public"
-      ),
-    { discard: true }
-  )
-
-/** Most of an admission reply that digests of messages may take, in bytes. */
-const MAX_DIGEST_SIZE = 16_384
-
-/** What travels in the methods of each service, unless it takes too much room beside what consumers need. */
-const digestsOf = (services: ReadonlyArray<Service.Any>) => {
-  const digests = services.map(({ description }) => MessageDigest.ofService(description))
-  return JSON.stringify(digests).length <= MAX_DIGEST_SIZE ? digests : undefined
-}
-
-const warnIfTooLarge = Effect.fnUntraced(function* (offer: ConsumerAdmission.Offer) {
-  const reply = { ...ConsumerAdmission.denied("0".repeat(64)), ...offer, admitted: true }
-  const size = ConsumerAdmission.encodeReply(reply).length
-  if (size <= MAX_ADMISSION_PAYLOAD_SIZE) return
-  yield* Effect.logWarning(
-    `the list of services takes ${size} bytes; consumers of release 0.1.2 read at most ${MAX_ADMISSION_PAYLOAD_SIZE}`
-  )
-})
 
 /**
  * A server with default options: every service in the context that is not declared local, and configuration and identity

@@ -34,6 +34,8 @@ export interface State {
   registry: boolean
   /** Whether the address that was given out names a relay. */
   relayGiven: boolean
+  /** What is wrong with its place in the registry that producers share. */
+  leased: Check
 }
 
 /** The health of a server, in the state that it keeps. */
@@ -53,7 +55,7 @@ export const make = (
     phase: Effect.sync(() => state.phase),
     services: services.map(({ name }) => name),
     registry: Effect.sync(() => state.registry),
-    checks: [relay, ...checks]
+    checks: [relay, Effect.suspend(() => state.leased), ...checks]
   })
 }
 

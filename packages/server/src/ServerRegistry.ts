@@ -11,8 +11,10 @@ import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Leases from "@aster-effect/registry/Leases"
 import * as Publication from "@aster-effect/registry/Publication"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 
 /**
  * Publishes the contracts of services in the server's registry document and lets consumers read it. A server works without:
@@ -45,9 +47,20 @@ export const publish = Effect.fnUntraced(function* (
   return registry.document.id
 })
 
+/** A server's place in a registry that producers share. @since 0.1.0 */
+export interface Leased {
+  /** Tells consumers that the server drains. */
+  readonly sayDraining: Effect.Effect<void>
+  /** Why consumers do not find the server there, in words for an operator; undefined when they do. */
+  readonly problem: Effect.Effect<string | undefined>
+}
+
+/** Between attempts to join a registry. */
+const JOIN_INTERVAL = "15 seconds"
+
 /**
  * Publishes the contracts in a registry that producers share, and holds a lease there for each service until the scope
- * closes. Answers how to say that the server drains; a registry that cannot be joined is logged, and is not fatal.
+ * closes. A registry that cannot be joined is not fatal: it is a problem of the server's, and tried again.
  *
  * @param options.ticket of the registry's document, for writing
  * @since 0.1.0
@@ -58,12 +71,15 @@ export const lease = Effect.fnUntraced(function* (options: {
   readonly node: IrohNode["Service"]
   readonly services: ReadonlyArray<Service.Any>
   readonly ticket: string
-}): Effect.fn.Return<Effect.Effect<void>, never, Scope.Scope> {
+}): Effect.fn.Return<Leased, never, Scope.Scope> {
   const { blobs, docs, node, services, ticket } = options
-  const joined = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  let leases: ReadonlyArray<Leases.HeldLease> | undefined
+  let draining = false
+  const joining = Effect.gen(function* () {
     const document = yield* docs.join(ticket)
     const author = yield* docs.authors.default
-    return yield* Effect.forEach(services, (service) =>
+    const held = yield* Effect.forEach(services, (service) =>
       Effect.gen(function* () {
         yield* Publication.publish({ document, author, blobs }, service)
         return yield* Leases.hold({
@@ -83,14 +99,54 @@ export const lease = Effect.fnUntraced(function* (options: {
         })
       })
     )
+    leases = held
   })
-  const leases = yield* Effect.catchCause(joined, (cause) =>
-    Effect.as(Effect.logWarning("The registry was not joined: nobody finds this server there", cause), [])
-  )
-  return Effect.ignore(
-    Effect.forEach(leases, ({ setHealth }) => setHealth("draining"), { discard: true }),
-    { log: true }
-  )
+  // What half an attempt holds goes before the next.
+  const join = Effect.gen(function* () {
+    const own = yield* Scope.fork(scope)
+    yield* joining.pipe(
+      Scope.provide(own),
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+    )
+  })
+  const first = yield* Effect.exit(join)
+  if (Exit.isFailure(first)) {
+    if (Cause.hasInterruptsOnly(first.cause)) return yield* Effect.interrupt
+    yield* Effect.logWarning(
+      "The registry was not joined: nobody finds this server there; it is tried again",
+      first.cause
+    )
+    yield* Effect.gen(function* () {
+      while (leases === undefined && !draining) {
+        yield* Effect.sleep(JOIN_INTERVAL)
+        yield* Effect.matchCauseEffect(join, {
+          onFailure: (cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.logDebug("The registry was not joined", cause),
+          onSuccess: () => Effect.logInfo("The registry was joined")
+        })
+      }
+    }).pipe(Effect.forkScoped)
+  }
+  return {
+    sayDraining: Effect.suspend(() => {
+      draining = true
+      return Effect.ignore(
+        Effect.forEach(leases ?? [], ({ setHealth }) => setHealth("draining"), { discard: true }),
+        { log: true }
+      )
+    }),
+    problem: Effect.suspend(() =>
+      leases === undefined
+        ? Effect.succeed("registry: it was not joined, and nobody finds this server there")
+        : Effect.map(
+            Effect.forEach(leases, ({ problem }) => problem),
+            (problems) => {
+              const found = problems.find((problem) => problem !== undefined)
+              return found === undefined ? undefined : `registry: ${found}`
+            }
+          )
+    )
+  }
 })
 
 /** As release 0.1.2 spells it in leases. */

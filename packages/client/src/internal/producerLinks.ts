@@ -3,6 +3,7 @@ import type { AdmissionReply } from "@aster-effect/admission/ConsumerAdmission"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import { supervise } from "@aster-effect/iroh/Supervisor"
 import type { Producers } from "@aster-effect/transport/Producers"
 import type * as RpcDialer from "@aster-effect/transport/RpcDialer"
 import * as Clock from "effect/Clock"
@@ -29,6 +30,9 @@ const SILENCE = "2 seconds"
 
 /** For a producer that was linked before: it may come back while an attempt waits for it, unheard. */
 const AGAIN = "3 seconds"
+
+/** A client has nobody to tell that a loop was given up, so none is. */
+const always = { maxFailures: Infinity }
 
 const absent = RpcError.of("UNAVAILABLE", "it does not answer")
 
@@ -91,10 +95,12 @@ export class ProducerLinks<E> {
         maxBackoff: MAX_BACKOFF,
         random
       })
-      const run = yield* FiberSet.makeRuntime<never, void>()
+      const fork = yield* FiberSet.makeRuntime<never, void>()
+      const run = (effect: Effect.Effect<void>) =>
+        fork(Effect.catchDefect(effect, (defect) => Effect.logError("A task of a client's links failed", defect)))
       const links = new ProducerLinks(options, pool, yield* Effect.scope, run)
-      yield* Effect.forkScoped(links.#follow)
-      yield* Effect.forkScoped(links.#tend)
+      yield* Effect.forkScoped(supervise("a client's list of producers", links.#follow, always))
+      yield* Effect.forkScoped(supervise("the links of a client", links.#tend, always))
       return links
     })
   }
@@ -235,7 +241,14 @@ export class ProducerLinks<E> {
         const silent = Deferred.makeUnsafe<never, RpcError>()
         const link: Link = { producer, reply, dialer, silent, running: 0, ended: false, scope }
         lost = () => this.#run(this.end(link, RpcError.of("UNAVAILABLE", "its connection is lost")))
-        yield* Effect.forkScoped(this.#watch(link))
+        yield* Effect.forkScoped(
+          Effect.catchDefect(this.#watch(link), (defect) =>
+            Effect.andThen(
+              Effect.logError(`The watch on producer ${endpointId} failed, and its link is given up`, defect),
+              this.end(link, RpcError.of("UNAVAILABLE", "the watch on it failed"))
+            )
+          )
+        )
         return link
       })
       const link = yield* linking.pipe(
@@ -253,7 +266,12 @@ export class ProducerLinks<E> {
       this.#notify()
       yield* Effect.logDebug(`calls go to producer ${endpointId}`)
     })
-    return Effect.catch(attempt, (error) =>
+    const unforeseen = (defect: unknown) =>
+      Effect.andThen(
+        Effect.logError(`Linking with producer ${endpointId} failed, and is tried again`, defect),
+        Effect.fail(RpcError.of("INTERNAL", "the client failed to link with it; its log says why"))
+      )
+    return Effect.catch(Effect.catchDefect(attempt, unforeseen), (error) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const final = !(error instanceof RpcError) && isFinal(error)
         if (this.#pool.isListed(endpointId)) this.#failures.set(endpointId, error)
