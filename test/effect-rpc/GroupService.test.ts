@@ -69,6 +69,63 @@ describe("the service of a group", () => {
   })
 })
 
+describe("the compiler", () => {
+  const wrong = {
+    number: RpcGroup.make(Rpc.make("a", { payload: { n: Schema.Number, fine: Wire.Int } })),
+    text: RpcGroup.make(Rpc.make("ok", { success: Wire.Int }), Rpc.make("b", { success: Schema.String, stream: true })),
+    optional: RpcGroup.make(Rpc.make("c", { payload: { n: Schema.optional(Wire.Int) } }))
+  }
+
+  /** What is said of a group. */
+  type Said<G> = G extends RpcGroup.RpcGroup<infer R> ? GroupService.CheckedGroup<R> : never
+
+  it("refuses a group in which something has no wire form, naming the rpc and the field", () => {
+    const said: {
+      readonly [K in keyof typeof wrong]: Said<(typeof wrong)[K]> extends { readonly "~wire.form": infer Why } ? Why : 0
+    } = {
+      number: {
+        rpc: "a",
+        payload: {
+          n: {
+            "~wire.form": "a plain number has no wire form: use Wire.Int, Wire.Float64 or a width such as Wire.Int32"
+          },
+          fine: undefined
+        },
+        success: undefined
+      },
+      text: {
+        rpc: "b",
+        payload: undefined,
+        success: { "~wire.form": "plain text has no wire form: use Wire.String, with checks of your own on top" }
+      },
+      optional: {
+        rpc: "c",
+        payload: {
+          n: {
+            "~wire.form":
+              "a field is always there: use Wire.Optional for null, or Wire.withDefault for what may be left out"
+          }
+        },
+        success: undefined
+      }
+    }
+    // @ts-expect-error - a plain number
+    assert.throws(() => GroupService.make("S", wrong.number), said.number.payload.n["~wire.form"])
+    // @ts-expect-error - plain text, in a stream
+    assert.throws(() => GroupService.make("S", wrong.text), said.text.success["~wire.form"])
+    // @ts-expect-error - a field that may be left out
+    assert.throws(() => GroupService.make("S", wrong.optional), said.optional.payload.n["~wire.form"])
+  })
+
+  it("lets through what it cannot see, and groups of any rpcs", () => {
+    const hidden: Schema.Codec<string> = Schema.String
+    assert.include(refusalOf(RpcGroup.make(Rpc.make("a", { success: hidden }))), "plain text")
+    const of = <R extends Rpc.Any>(group: RpcGroup.RpcGroup<R> & GroupService.CheckedGroup<R>) =>
+      GroupService.make("S", group)
+    assert.strictEqual(of(RpcGroup.make(Rpc.make("b", { success: Wire.Int }))).name, "S")
+  })
+})
+
 layer(AsterTest.layer({ services: [Notes] }).pipe(Layer.provide(NotesLive)))("a group that is served", (it) => {
   it.effect.each(["xlang", "json"] as const)("answers calls, streams and declared errors in %s", (encoding) =>
     Effect.gen(function* () {

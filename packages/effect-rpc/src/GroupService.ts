@@ -8,7 +8,8 @@
  * ```
  *
  * The group and its handlers stay as they are, and may be served by Effect's own protocols at the same time. Its schemas
- * are those of `Wire`: what has no wire form is refused where the service is made, naming the field.
+ * are those of `Wire`: what has no wire form is refused where the service is made, naming the
+ * field: by the compiler where the types tell, else at run time.
  *
  * | in the group | in the service |
  * |---|---|
@@ -22,6 +23,7 @@
  */
 import { type Call, CallContext } from "@aster-effect/core/interceptor/CallContext"
 import * as Wire from "@aster-effect/core/message/Wire"
+import type { Checked, CheckedFields, HasWireForm } from "@aster-effect/core/message/WireForm"
 import type { Documentation } from "@aster-effect/core/message/WireType"
 import type { Requirement } from "@aster-effect/core/service/Requirement"
 import * as AsterRpc from "@aster-effect/core/service/Rpc"
@@ -68,6 +70,34 @@ export type MethodOf<R> =
       : AsterRpc.Rpc<Tag, "unary", MessageOf<Payload>, MessageOf<Success>, Failure | Middleware["error"]>
     : never
 
+/** `unknown` where a payload or success can travel, else why it cannot. Of a bare struct the fields travel. */
+type CheckedPart<S> = S extends HasWireForm | Schema.Void
+  ? unknown
+  : S extends Schema.Struct<infer Fields>
+    ? CheckedFields<Fields>
+    : Checked<S>
+
+/** `never` where both can travel. */
+type RefusedParts<Tag, Payload, Success> = [unknown, unknown] extends [CheckedPart<Payload>, CheckedPart<Success>]
+  ? never
+  : { readonly rpc: Tag; readonly payload: CheckedPart<Payload>; readonly success: CheckedPart<Success> }
+
+/** Those rpcs that cannot become methods. */
+type RefusedRpc<R> =
+  R extends Rpc.Rpc<infer Tag, infer Payload, infer Success, infer _Failure, infer _Middleware, infer _Requires>
+    ? Success extends RpcSchema.Stream<infer Item, infer _ItemFailure>
+      ? RefusedParts<Tag, Payload, Item>
+      : RefusedParts<Tag, Payload, Success>
+    : never
+
+/**
+ * To be intersected with the type of a group that becomes a service: `unknown` where all of it can travel or may be able
+ * to, else a type that it cannot have, which names the rpc and the field and says what to use instead.
+ *
+ * @since 0.1.0
+ */
+export type CheckedGroup<R> = [RefusedRpc<R>] extends [never] ? unknown : { readonly "~wire.form": RefusedRpc<R> }
+
 /** What a group does not say of a method. @since 0.1.0 */
 export interface MethodOptions extends Documentation {
   /** Part of the contract, and the deadline our clients set unless a call says otherwise. Default none. */
@@ -101,15 +131,16 @@ export interface GroupService<
 }
 
 /**
- * The service of a group. Its contract is that of the same service written by hand.
+ * The service of a group. Its contract is that of the same service written by hand. Schemas without a wire form are
+ * refused by the compiler, as far as their types tell.
  *
- * @throws Wire.WireTypeError naming the field, for schemas without a wire form
+ * @throws Wire.WireTypeError naming the field, for schemas without a wire form whose types hide that
  * @throws ServiceDefinitionError as `Service.make` and `add` do
  * @since 0.1.0
  */
 export const make = <const Name extends string, R extends Rpc.Any, const Version extends number = 1>(
   name: Name,
-  group: RpcGroup.RpcGroup<R>,
+  group: RpcGroup.RpcGroup<R> & CheckedGroup<R>,
   options: Options<R["_tag"], Version> = {}
 ): GroupService<Name, R, Version> => {
   const { methods: given, ...service } = options
