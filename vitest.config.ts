@@ -11,7 +11,9 @@ export default defineConfig({
           name: "unit",
           include: ["test/*/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/{e2e,interop,faults,packages}/**"],
-          testTimeout: 30_000
+          // Limits are against hanging: a machine may be slow, and what is fast is measured in bench.
+          testTimeout: 60_000,
+          hookTimeout: 60_000
         }
       },
       // Real sockets, on each binding. "e2e-native" needs the addon: npm run build:native.
@@ -24,7 +26,8 @@ export default defineConfig({
           name,
           include: ["test/{e2e,faults}/**/*.test.ts"],
           exclude,
-          testTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
           pool: "forks" as const,
           execArgv: ["--expose-gc"],
           env: { ASTER_IROH_BINDING: binding }

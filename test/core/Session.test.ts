@@ -50,7 +50,13 @@ const setUp = Effect.gen(function* () {
             : n === 9
               ? Effect.fail(RpcError.of("FAILED_PRECONDITION", "nine"))
               : n === 99
-                ? Effect.onInterrupt(Effect.never, () => Effect.sync(() => events.push("interrupted")))
+                ? Effect.onInterrupt(
+                    Effect.andThen(
+                      Effect.sync(() => events.push("asked for 99")),
+                      Effect.never
+                    ),
+                    () => Effect.sync(() => events.push("interrupted"))
+                  )
                 : Effect.sync(() => add(n)),
         upTo: ({ n }: Item) => Stream.map(Stream.range(1, n), item),
         addAll: (requests: Stream.Stream<Item, RpcError>) =>
@@ -81,8 +87,12 @@ const setUp = Effect.gen(function* () {
   return { draining, events, open, session }
 })
 
-/** Lets both sides come to rest. */
-const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+/** Waits until something is so, in real time. */
+const until = (condition: () => boolean) =>
+  Effect.repeat(
+    Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5))),
+    { until: condition }
+  )
 
 describe.each<Encoding>(["xlang", "json"])("a session in %s", (encoding) => {
   it.effect("keeps state over calls of every pattern, and releases it at its end", () =>
@@ -103,7 +113,7 @@ describe.each<Encoding>(["xlang", "json"])("a session in %s", (encoding) => {
       assert.strictEqual((yield* client.addAll(Stream.empty)).n, 9)
       assert.deepStrictEqual(events, ["opened"])
       yield* Scope.close(scope, Exit.void)
-      yield* settle
+      yield* until(() => events.length > 1)
       assert.deepStrictEqual(events, ["opened", "closed at 9"])
     })
   )
@@ -137,7 +147,7 @@ describe.each<Encoding>(["xlang", "json"])("a session in %s", (encoding) => {
       const { events, session } = yield* setUp
       const client = yield* session(encoding)
       const call = yield* Effect.forkChild(client.add(item(99)), { startImmediately: true })
-      yield* settle
+      yield* until(() => events.includes("asked for 99"))
       yield* Fiber.interrupt(call)
       assert.strictEqual((yield* client.add(item(2))).n, 2)
       assert.include(events, "interrupted")
@@ -164,7 +174,7 @@ describe.each<Encoding>(["xlang", "json"])("a session in %s", (encoding) => {
       const client = yield* session(encoding)
       yield* client.add(item(1))
       yield* Deferred.succeed(draining, undefined)
-      yield* settle
+      yield* until(() => events.length > 1)
       assert.deepStrictEqual(events, ["opened", "closed at 1"])
       assert.strictEqual((yield* Effect.flip(client.add(item(1)))).status, "UNAVAILABLE")
       assert.include((yield* Effect.flip(client.add(item(1)))).message, "open another one")
@@ -177,9 +187,12 @@ describe("a session", () => {
     Effect.gen(function* () {
       const { events, session } = yield* setUp
       yield* session("json")
-      yield* settle
-      yield* TestClock.adjust("30 minutes")
-      yield* settle
+      yield* until(() => events.includes("opened"))
+      // It begins to wait for a call a moment later.
+      while (events.length < 2) {
+        yield* TestClock.adjust("30 minutes")
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+      }
       assert.deepStrictEqual(events, ["opened", "closed at 0"])
     })
   )

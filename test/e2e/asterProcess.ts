@@ -26,9 +26,9 @@ export const asterProcess = (home: string, args: ReadonlyArray<string>) => {
   return { child, printed, ended }
 }
 
-/** Waits for as long as half a minute. */
+/** Waits for as long as a minute and a half. */
 export const until = async (condition: () => Promise<boolean> | boolean, what: string) => {
-  for (let i = 0; i < 1500; i++) {
+  for (let i = 0; i < 4500; i++) {
     if (await condition()) return
     await sleep(20)
   }

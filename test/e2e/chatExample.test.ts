@@ -14,7 +14,7 @@ const chat = (...args: ReadonlyArray<string>) => {
 }
 
 const until = async (condition: () => boolean, what: string) => {
-  for (let i = 0; i < 1500; i++) {
+  for (let i = 0; i < 4500; i++) {
     if (condition()) return
     await sleep(20)
   }

@@ -30,17 +30,17 @@ const fresh = (n: number, healthPort = 0): RestartedOptions => ({
 })
 
 const consumer = Effect.fnUntraced(function* (address: string) {
-  const client = yield* Layer.build(AsterClient.layer({ config, node, address, connectTimeout: "2 seconds" }))
+  const client = yield* Layer.build(AsterClient.layer({ config, node, address, connectTimeout: "5 seconds" }))
   return yield* Context.get(client, AsterClient).client(Waiting)
 })
 
 /** Waits for the process to be told, and not for how long that takes. */
 const until = (condition: Effect.Effect<boolean>) =>
   Effect.repeat(condition, { until: (holds) => holds, schedule: Schedule.spaced("20 millis") }).pipe(
-    Effect.timeout("30 seconds")
+    Effect.timeout("1 minute")
   )
 
-const ended = ({ ended }: Child) => Effect.timeout(ended, "30 seconds")
+const ended = ({ ended }: Child) => Effect.timeout(ended, "1 minute")
 
 describe("a producer that is told to end", () => {
   it.live("is not ready any more, finishes its calls, and takes no others", () =>
@@ -154,6 +154,6 @@ describe("two producers that are restarted in turns", () => {
         assert.isAtLeast(pids.size, restarts)
         yield* Effect.logInfo("restarts", { restarts, calls, failovers, processes: pids.size })
       }),
-    15_000 + restarts * 20_000
+    60_000 + restarts * 40_000
   )
 })

@@ -21,7 +21,7 @@ describe("npm start", () => {
         assert.match(printed, /^root public key: \S+$/m)
         assert.match(printed, /^TaskRunner v2: contract [0-9a-f]{64}$/m)
         child.process.kill(signal)
-        const ended = yield* Effect.timeout(child.ended, "3 seconds")
+        const ended = yield* Effect.timeout(child.ended, "1 minute")
         assert.deepStrictEqual([ended.code, ended.signal], [0, null])
         // The log is there, and nothing is wrong in it.
         for (const line of ended.stderr.trimEnd().split("\n"))
@@ -47,14 +47,14 @@ describe("npm start", () => {
       assert.deepStrictEqual(
         yield* Effect.timeout(
           Effect.promise(() => exit),
-          "5 seconds"
+          "1 minute"
         ),
         [0, null]
       )
       // Open for as long as a process that npm started has it.
       yield* Effect.timeout(
         Effect.promise(() => closed),
-        "5 seconds"
+        "1 minute"
       )
     })
   )
@@ -68,21 +68,21 @@ describe("the examples", () => {
         const lines: Array<string> = []
         while (lines.length < 5) lines.push(yield* child.line)
         assert.deepStrictEqual(lines, ["doubled: 42", "counted: 1", "counted: 2", "counted: 3", "too far: 5000"])
-        assert.strictEqual((yield* Effect.timeout(child.ended, "10 seconds")).code, 0)
+        assert.strictEqual((yield* Effect.timeout(child.ended, "1 minute")).code, 0)
       }
       const child = yield* start("examples/effect-rpc/index.js", ["service"])
       // The server has something to say in between.
       for (const expected of ["1: buy tea", "2: drink it", "there is no note 3"]) {
         while ((yield* child.line) !== expected);
       }
-      assert.strictEqual((yield* Effect.timeout(child.ended, "30 seconds")).code, 0)
+      assert.strictEqual((yield* Effect.timeout(child.ended, "1 minute")).code, 0)
     })
   )
 
   it.live("demo calls everything and ends", () =>
     Effect.gen(function* () {
       const child = yield* start("examples/demo/index.js")
-      assert.strictEqual((yield* Effect.timeout(child.ended, "30 seconds")).code, 0)
+      assert.strictEqual((yield* Effect.timeout(child.ended, "1 minute")).code, 0)
     })
   )
 
@@ -93,7 +93,7 @@ describe("the examples", () => {
       while (address === undefined) address = (yield* producer.line).split(" serving at ")[1]
       const client = yield* start("examples/client/index.js", [address])
       assert.strictEqual(yield* client.line, "completed: Processed t-1")
-      assert.strictEqual((yield* Effect.timeout(client.ended, "5 seconds")).code, 0)
+      assert.strictEqual((yield* Effect.timeout(client.ended, "1 minute")).code, 0)
     })
   )
 
@@ -120,7 +120,7 @@ describe("the examples", () => {
       const keys = Object.keys(JSON.parse(yield* child.line) as object)
       assert.deepStrictEqual(keys, ["address", "endpointAddrB64", "endpointId", "directAddresses", "services"])
       child.process.kill("SIGTERM")
-      assert.strictEqual((yield* Effect.timeout(child.ended, "3 seconds")).code, 0)
+      assert.strictEqual((yield* Effect.timeout(child.ended, "1 minute")).code, 0)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(child.line)), "a second line")
     })
   )

@@ -46,7 +46,7 @@ export const make: Effect.Effect<Watcher> = Effect.gen(function* () {
     ) as never
   return {
     next: Queue.take(events).pipe(
-      Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.die(new Error("no handler did anything")) })
+      Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.die(new Error("no handler did anything")) })
     ),
     layer: Probe.toLayer({
       echo: (item) => Effect.succeed(item),

@@ -71,7 +71,7 @@ export interface Answer {
 /** Reads to the end of a stream. Anything behind a trailer is a defect. */
 export const answerOn = Effect.fnUntraced(function* (
   { recv }: BiStream,
-  patience: Duration.Input = "10 seconds"
+  patience: Duration.Input = "1 minute"
 ): Effect.fn.Return<Answer, StreamError> {
   const decoder = new Frame.FrameDecoder()
   const messages: Array<Frame.Frame> = []
@@ -135,8 +135,7 @@ export const exchange = Effect.fnUntraced(function* (
       () => Effect.void
     )
   )
-  // The largest messages take seconds, and more where tests run beside each other.
-  const [answer] = yield* Effect.all([answerOn(stream, "45 seconds"), sent], { concurrency: 2 }).pipe(
+  const [answer] = yield* Effect.all([answerOn(stream), sent], { concurrency: 2 }).pipe(
     Effect.ensuring(stream.send.reset(0))
   )
   return answer

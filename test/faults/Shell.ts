@@ -72,14 +72,14 @@ const said = ({ line }: Child) => Effect.catchCause(line, () => Effect.succeed(u
 export const line = ({ line }: Child, pattern: RegExp) =>
   Effect.repeat(line, { until: (text) => pattern.test(text) }).pipe(
     Effect.map((text) => pattern.exec(text)!),
-    Effect.timeout("20 seconds")
+    Effect.timeout("1 minute")
   )
 
 /** Ends a child as a service manager does, which has to be without complaint. */
 export const stop = (child: Child) =>
   Effect.gen(function* () {
     child.process.kill("SIGTERM")
-    const { stderr, ...ended } = yield* Effect.timeout(child.ended, "5 seconds")
+    const { stderr, ...ended } = yield* Effect.timeout(child.ended, "1 minute")
     assert.deepStrictEqual(ended, { code: 0, signal: null })
     const logged = /^[\d:.]{12} (INFO |WARNING) aster — /
     const complaints = stderr.split("\n").filter((line) => line !== "" && !logged.test(line))

@@ -56,7 +56,7 @@ describe("a server and its clients", () => {
         return (i) => Effect.flatMap(kitchenAt(address, i % 2 === 0), (kitchen) => kitchen.say_hello(hello))
       })
     ),
-    120_000
+    240_000
   )
 
   for (const multiplex of [false, true]) {
@@ -76,7 +76,7 @@ describe("a server and its clients", () => {
           return (i) => ways[i % 3]!
         })
       ),
-      120_000
+      240_000
     )
   }
 })

@@ -68,16 +68,16 @@ describe("a server", () => {
           yield* stream.recv.read()
           yield* stream.send.write(Buffer.concat(calls))
           // An old call and a new consumer are served while the requests wait for their turn.
-          for (let i = 0; i < 5; i++) yield* Effect.timeout(honest.echo(new Item({ n: i })), "5 seconds")
-          yield* Effect.timeout(consume(server), "10 seconds")
+          for (let i = 0; i < 5; i++) yield* Effect.timeout(honest.echo(new Item({ n: i })), "30 seconds")
+          yield* Effect.timeout(consume(server), "30 seconds")
           yield* Effect.sleep("4 seconds")
-          yield* Effect.timeout(honest.echo(new Item({ n: 9 })), "5 seconds")
+          yield* Effect.timeout(honest.echo(new Item({ n: 9 })), "30 seconds")
           const after = peakOf(child.process.pid)
           // Decoded all at once they take more than 4 GiB.
           if (before !== undefined && after !== undefined) assert.isBelow(after - before, 1024)
         })
       ),
-    120_000
+    240_000
   )
 })
 

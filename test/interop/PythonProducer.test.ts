@@ -360,14 +360,14 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
     Effect.gen(function* () {
       const sink = yield* kitchen
       const start = yield* Clock.currentTimeMillis
-      const [late] = yield* failure(sink.slow(new SlowRequest({ ms: 20_000 }), { timeout: "300 millis" }))
+      const [late] = yield* failure(sink.slow(new SlowRequest({ ms: 20_000 }), { timeout: "2 seconds" }))
       assert.strictEqual(late, "DEADLINE_EXCEEDED")
-      const endless = yield* failureAfter(sink.endless(new CountRequest({ to: 0 }), { timeout: "300 millis" }))
+      const endless = yield* failureAfter(sink.endless(new CountRequest({ to: 0 }), { timeout: "2 seconds" }))
       assert.strictEqual(endless.status, "DEADLINE_EXCEEDED")
       assert.isAbove(endless.delivered.length, 0)
-      const [stalled] = yield* failure(sink.sum(Stream.never, { timeout: "300 millis" }))
+      const [stalled] = yield* failure(sink.sum(Stream.never, { timeout: "2 seconds" }))
       assert.strictEqual(stalled, "DEADLINE_EXCEEDED")
-      assert.isBelow((yield* Clock.currentTimeMillis) - start, 5_000)
+      assert.isBelow((yield* Clock.currentTimeMillis) - start, 20_000)
       const inTime = yield* sink.slow(new SlowRequest({ ms: 10 }), { timeout: "10 seconds" })
       assert.strictEqual(inTime.message, "slept 10 ms")
     })

@@ -141,7 +141,7 @@ describe("Our consumer, Python producer that goes away", () => {
       return { address, port, stop: Scope.close(scope, Exit.void) }
     })
     const connect = (address: string) =>
-      Layer.build(AsterClient.layer({ address, node: loopback, connectTimeout: "5 seconds" }))
+      Layer.build(AsterClient.layer({ address, node: loopback, connectTimeout: "20 seconds" }))
 
     it.effect("calls go on when it is back, and fail as UNAVAILABLE meanwhile", () =>
       Effect.gen(function* () {

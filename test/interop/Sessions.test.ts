@@ -12,7 +12,7 @@ const one = (value: number) => new Number({ value })
 const values = (numbers: ReadonlyArray<Number>) => numbers.map(({ value }) => value)
 const numbers = (...all: ReadonlyArray<number>) => Stream.fromIterable(all.map(one))
 
-layer(ourConsumer, { excludeTestServices: true, timeout: "60 seconds" })(
+layer(ourConsumer, { excludeTestServices: true, timeout: "5 minutes" })(
   "our consumer, a Python producer, in a session",
   (it) => {
     it.effect.each<Encoding>(["xlang", "json"])("keeps state over calls of every pattern, in %s", (encoding) =>
@@ -38,7 +38,7 @@ layer(ourConsumer, { excludeTestServices: true, timeout: "60 seconds" })(
           assert.deepStrictEqual(error, ["ALREADY_EXISTS", "already there"])
           const late = yield* failure(session.slow(new SlowRequest({ ms: 20_000 }), { timeout: "300 millis" }))
           assert.strictEqual(late[0], "DEADLINE_EXCEEDED")
-          assert.strictEqual((yield* Effect.timeout(session.add(one(1)), "3 seconds")).value, 1)
+          assert.strictEqual((yield* Effect.timeout(session.add(one(1)), "15 seconds")).value, 1)
         })
       )
     )
@@ -48,7 +48,7 @@ layer(ourConsumer, { excludeTestServices: true, timeout: "60 seconds" })(
         Effect.gen(function* () {
           const session = yield* (yield* AsterClient).sessionProxy("KitchenSession")
           assert.strictEqual((yield* failure(session.unary("nobody", {})))[0], "UNIMPLEMENTED")
-          const [status, message] = yield* Effect.timeout(failure(session.unary("add", { value: 1 })), "1 second")
+          const [status, message] = yield* Effect.timeout(failure(session.unary("add", { value: 1 })), "15 seconds")
           assert.strictEqual(status, "UNAVAILABLE")
           assert.include(message, "open another one")
         })

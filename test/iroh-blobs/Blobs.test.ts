@@ -190,7 +190,7 @@ describe("downloads", () => {
         const expected = liars.map(({ addr }, i) => [addr.endpointId, answers[i]![0]])
         for (const from of [...liars.map((liar) => [liar.addr]), liars.map(({ addr }) => addr)]) {
           const getter = yield* makePeer()
-          const error = yield* Effect.flip(getter.blobs.download(raw(hash), { from, stallTimeout: 150 }))
+          const error = yield* Effect.flip(getter.blobs.download(raw(hash), { from, stallTimeout: 600 }))
           assert.isTrue(error._tag === "DownloadFailed")
           if (error._tag === "DownloadFailed" && from.length === 1) {
             assert.deepStrictEqual(
@@ -200,7 +200,7 @@ describe("downloads", () => {
           }
           const { received } = yield* getter.blobs.download(raw(hash), {
             from: [empty.addr, ...from, honest.addr],
-            stallTimeout: 150
+            stallTimeout: 600
           })
           assert.isAtMost(received, 100_000)
           same(yield* getter.blobs.read(hash), blob)
@@ -210,7 +210,7 @@ describe("downloads", () => {
         const getter = yield* makePeer()
         assert.deepStrictEqual((yield* getter.blobs.download(raw(hash), { from: [chatty.addr] })).failures, [])
       }).pipe(inNetwork),
-    60_000
+    120_000
   )
 
   it.live("take no other size once one is proven", () =>
@@ -241,7 +241,7 @@ describe("downloads", () => {
       yield* gone.node.close
       const hash = hashOf(blobOf(5, 5))
       const error = yield* Effect.flip(
-        getter.blobs.download(raw(hash), { from: [one.addr, gone.addr], stallTimeout: 200 })
+        getter.blobs.download(raw(hash), { from: [one.addr, gone.addr], stallTimeout: 1_000 })
       )
       assert.isTrue(error._tag === "DownloadFailed")
       if (error._tag === "DownloadFailed") {
@@ -392,7 +392,7 @@ describe("downloads", () => {
       yield* second.blobs.addBytes(blob)
       const { failures, received } = yield* getter.blobs.download(raw(hash), {
         from: [first.addr, second.addr],
-        stallTimeout: 200,
+        stallTimeout: 1_000,
         onProgress: ({ done }) => (done > 1_000_000 ? network.lose(first.addr.endpointId) : Effect.void)
       })
       assert.lengthOf(failures, 1)

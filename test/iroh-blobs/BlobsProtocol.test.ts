@@ -29,6 +29,9 @@ const recorded = Effect.gen(function* () {
   return { provider, getter: yield* makePeer(), served }
 })
 
+/** Waits until something is so. */
+const until = (condition: () => boolean) => Effect.repeat(Effect.sleep(5), { until: condition })
+
 describe("answers", () => {
   it.live("are those of the recorded provider", () =>
     Effect.gen(function* () {
@@ -44,7 +47,7 @@ describe("answers", () => {
         count++
       }
       assert.isAbove(count, 60)
-      yield* Effect.sleep(10)
+      yield* until(() => served.length >= count)
       assert.isTrue(served.every(({ outcome }) => outcome === "completed"))
       assert.strictEqual(
         served.reduce((sum, { sent }) => sum + sent, 0),
@@ -139,7 +142,8 @@ describe("observe", () => {
         Request.encode({ _tag: "Observe", hash: hashOf(pushed), ranges: [0] })
       ).pipe(Effect.forkChild({ startImmediately: true }))
       for (const { k, n, ranges, requestHex } of vectors.push.slice(0, 3)) {
-        yield* Effect.sleep(20)
+        // States that follow one another at once may be told as one.
+        yield* Effect.sleep(200)
         const stream = concat([unhex(requestHex), respond(blobOf(n, k), rangesOf(ranges)).bytes])
         assert.deepStrictEqual(yield* ask(getter, receiver, stream), { bytes: new Uint8Array(0), end: "finished" })
       }
@@ -154,17 +158,19 @@ describe("observe", () => {
     Effect.gen(function* () {
       const [source, half, watcher] = [yield* makePeer(), yield* makePeer(), yield* makePeer()]
       const { hash } = yield* source.blobs.addBytes(blobOf(100_000, 8))
+      let told = 0
       const seen = yield* watcher.blobs.observe(hash, half.addr).pipe(
+        Stream.tap(() => Effect.sync(() => told++)),
         Stream.takeUntil(({ ranges }) => ranges.length === 1),
         Stream.runCollect,
         Effect.forkChild({ startImmediately: true })
       )
-      yield* Effect.sleep(20)
+      yield* until(() => told === 1)
       yield* half.blobs.download(
         { hash, format: "raw" },
         { from: [source.addr], ranges: [{ end: 40_000 }], tag: false }
       )
-      yield* Effect.sleep(20)
+      yield* until(() => told === 2)
       yield* half.blobs.download({ hash, format: "raw" }, { from: [source.addr] })
       assert.deepStrictEqual(yield* Fiber.join(seen), [
         { size: 0, ranges: [] },
@@ -190,12 +196,11 @@ describe("connections", () => {
         yield* send.write(request)
         if (request.length > 5) yield* send.finish
       }
-      yield* Effect.sleep(50)
+      yield* Effect.sleep(200)
       assert.deepStrictEqual(yield* provider.blobs.collectGarbage, { removed: 0, kept: 1 })
       assert.strictEqual(yield* provider.router.connections, 1)
       yield* connection.close(0, "")
-      yield* Effect.sleep(150)
-      assert.strictEqual(yield* provider.router.connections, 0)
+      yield* Effect.repeat(Effect.delay(provider.router.connections, 5), { until: (count) => count === 0 })
       assert.deepStrictEqual(yield* provider.blobs.collectGarbage, { removed: 1, kept: 0 })
     }).pipe(inNetwork)
   )
@@ -351,11 +356,11 @@ describe("hostile getters", () => {
         provider,
         Request.encode({ _tag: "GetMany", hashes, ranges: [{ index: 0, ranges: comb }] }),
         true,
-        "20 seconds"
+        "50 seconds"
       )
       assert.strictEqual(answer.end, "finished")
       assert.isAbove(answer.bytes.length, 2000 * 9)
-      assert.isBelow(cpuTime() - started, 5000)
+      assert.isBelow(cpuTime() - started, 10_000)
     }).pipe(inNetwork)
   )
 
@@ -380,7 +385,7 @@ describe("hostile getters", () => {
       const { send } = yield* connection.openBi
       yield* send.write(Request.encode({ _tag: "Get", hash, ranges: ChunkRangesSeq.single([0]) }))
       yield* send.finish
-      yield* Effect.sleep(200)
+      yield* until(() => served.length > 0)
       assert.deepStrictEqual(
         served.map(({ outcome }) => outcome),
         ["aborted"]

@@ -21,7 +21,7 @@ const nowMicros = () => Date.now() * 1000
 
 /** A node with a document, and a stranger that talks to it in bytes. */
 const scene = Effect.fnUntraced(function* (options: DocsOptions = {}) {
-  const victim = yield* peer({ idleTimeout: "1 second", ...options })
+  const victim = yield* peer({ idleTimeout: "4 seconds", ...options })
   const stranger = yield* peer()
   const document = yield* victim.docs.create
   yield* document.set("own", "value")

@@ -74,7 +74,7 @@ export const collect = Effect.fnUntraced(function* (topic: Topic) {
 })
 
 /** Waits until something is so, on the real clock. */
-export const until = (condition: () => boolean, what: string, timeout = 25_000): Effect.Effect<void> => {
+export const until = (condition: () => boolean, what: string, timeout = 60_000): Effect.Effect<void> => {
   const poll: Effect.Effect<void> = Effect.suspend(() =>
     condition() ? Effect.void : Effect.andThen(Effect.sleep("5 millis"), poll)
   )
@@ -90,7 +90,7 @@ export const eventually = <A>(
   const poll: Effect.Effect<A> = Effect.flatMap(effect, (value) =>
     condition(value) ? Effect.succeed(value) : Effect.andThen(Effect.sleep("5 millis"), poll)
   )
-  return Effect.timeoutOrElse(poll, { duration: 25_000, orElse: () => Effect.die(new Error(`in vain: ${what}`)) })
+  return Effect.timeoutOrElse(poll, { duration: 60_000, orElse: () => Effect.die(new Error(`in vain: ${what}`)) })
 }
 
 /** The next element of a stream for which `fits`, from now on. */

@@ -51,7 +51,7 @@ export interface RustPeer {
     cmd: string,
     args?: Readonly<Record<string, unknown>>
   ) => Effect.Effect<Record<string, unknown>, RustPeerFailed>
-  /** Ends the process at once, as a crash does. */
+  /** Ends the process at once, as a crash does, and waits until it is gone. */
   readonly kill: Effect.Effect<void>
 }
 
@@ -93,7 +93,12 @@ export const rustPeer = Effect.fnUntraced(function* (args: ReadonlyArray<string>
     addr,
     events,
     run: runner(child, waiting, () => ++count),
-    kill: Effect.sync(() => void child.kill("SIGKILL"))
+    kill: Effect.callback((resume) => {
+      const gone = () => resume(Effect.void)
+      if (child.exitCode !== null || child.signalCode !== null) return gone()
+      child.once("exit", gone)
+      child.kill("SIGKILL")
+    })
   }
   return peer
 })

@@ -7,6 +7,7 @@ import * as Resolver from "@aster-effect/registry/Resolver"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { eventually } from "../e2e/iroh-docs/Eventually.ts"
 import { peer } from "../iroh-docs/Peers.ts"
 
 const CONTRACT = "c".repeat(64)
@@ -140,8 +141,7 @@ layer(MemoryNetwork.layer(), { excludeTestServices: true })("looking for produce
             [first.leaseSeq >= 1, first.healthStatus, first.directAddrs],
             [true, "ready", ["127.0.0.1:7"]]
           )
-          yield* Effect.sleep("200 millis")
-          assert.isAbove((yield* seen).leaseSeq, first.leaseSeq)
+          yield* eventually(seen, ({ leaseSeq }) => leaseSeq > first.leaseSeq)
           yield* held.withdraw
           return yield* Effect.flip(seen)
         })

@@ -4,6 +4,7 @@ import * as BlobsProtocol from "@aster-effect/iroh-blobs/BlobsProtocol"
 import { BlobStore } from "@aster-effect/iroh-blobs/BlobStore"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
+import * as ChunkRanges from "@aster-effect/iroh-blobs/ChunkRanges"
 import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import { HashSeq } from "@aster-effect/iroh-blobs/HashSeq"
 import { hashBlob } from "../../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
@@ -233,7 +234,11 @@ describe("with a Rust node", () => {
       const there = [0, 64, 128, 192]
       const header = Request.encode({ _tag: "Push", hash, ranges: ChunkRangesSeq.single(there) })
       yield* request(Buffer.concat([header, respond(content, there).bytes]))
-      yield* Effect.sleep(200)
+      const { addr } = BlobTicket.decode(rust.blobs.createTicket(any))
+      yield* blobs.observe(hash, addr).pipe(
+        Stream.takeUntil(({ ranges }) => ChunkRanges.equal(ranges, there)),
+        Stream.runDrain
+      )
       const ticket = yield* blobs.share(hash)
       const got = yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))
       assert.isTrue(Buffer.from(content).equals(got))
@@ -284,8 +289,11 @@ describe("with a Rust node", () => {
         const half = rangesOf(["0", "160"])
         const header = Request.encode({ _tag: "Push", hash, ranges: ChunkRangesSeq.single([...half, 288]) })
         yield* request(Buffer.concat([header, respond(content, [...half, 288]).bytes]))
-        yield* Effect.sleep(200)
         const { addr } = BlobTicket.decode(ticket)
+        yield* blobs.observe(hash, addr).pipe(
+          Stream.takeUntil(({ ranges }) => ranges.length >= 3),
+          Stream.runDrain
+        )
         const failed = yield* Effect.flip(blobs.download({ hash, format: "raw" }, { from: [addr] }))
         assert.strictEqual(failed._tag, "DownloadFailed")
         // What it has can be had by asking for it.

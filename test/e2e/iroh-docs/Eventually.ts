@@ -6,11 +6,11 @@ import * as Data from "effect/Data"
 /** What was waited for did not come. */
 export class Never extends Data.TaggedError("Never")<{ readonly message: string }> {}
 
-/** Looks again and again until something holds, for at most so long (default 20 seconds); answers what was found last. */
+/** Looks again and again until something holds, for at most so long (default a minute); answers what was found last. */
 export const eventually = <A, E, R>(
   look: Effect.Effect<A, E, R>,
   holds: (found: A) => boolean,
-  duration: Duration.Input = "20 seconds"
+  duration: Duration.Input = "1 minute"
 ): Effect.Effect<A, Never, R> => {
   let last: unknown
   return look.pipe(

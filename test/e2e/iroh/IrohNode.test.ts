@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { execFile, spawn } from "node:child_process"
 import { createSocket } from "node:dgram"
@@ -65,7 +66,15 @@ describe("IrohNode.layer: bound sockets", () => {
     const node = yield* bind(options)
     // For about a second iroh asks the local router for a port mapping, from a socket that takes no connections.
     yield* Effect.sleep("2 seconds")
-    return { node, sockets: udpSockets().filter((socket) => !before.has(socket)) }
+    const sockets = yield* Effect.repeat(
+      Effect.sync(() => udpSockets().filter((socket) => !before.has(socket))),
+      {
+        until: (sockets) => sockets.length <= node.boundSockets.length,
+        schedule: Schedule.spaced("100 millis"),
+        times: 200
+      }
+    )
+    return { node, sockets }
   })
   const isLoopback = (socket: string) =>
     socket.startsWith("0100007F:") || socket.startsWith("00000000000000000000000001000000:")
@@ -173,11 +182,11 @@ describe("IrohNode.layer: relays", () => {
       const relayMode = { custom: ["http://127.0.0.1:9"] }
       const begun = Date.now()
       const a = yield* bind({ alpns: ["test/1"], bindAddress: "127.0.0.1:0", relayMode })
-      assert.isBelow(Date.now() - begun, 8000)
+      assert.isBelow(Date.now() - begun, 30_000)
       const b = yield* bind({ bindAddress: "127.0.0.1:0" })
       yield* Effect.forkChild(a.accept)
       yield* b.connect(NodeAddr.make(a.endpointId, a.boundSockets), "test/1")
-      assert.isBelow(Date.now() - begun, 8000)
+      assert.isBelow(Date.now() - begun, 30_000)
     })
   )
 })
