@@ -2,6 +2,7 @@ import { StreamStopped } from "@aster-effect/iroh/BiStream"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { NativeEndpoint } from "../../packages/iroh-native/src/internal/addon.ts"
 import { NativeConnection, type Streams } from "../../packages/iroh-native/src/internal/connection.ts"
 
@@ -26,6 +27,7 @@ const addon = (): NativeEndpoint => {
     reset: nothing,
     stop: nothing,
     discard: nothing,
+    take: () => 0,
     consumed: nothing,
     flush: nothing,
     close: nothing,
@@ -65,4 +67,41 @@ describe("streams of the addon", () => {
             assert.strictEqual(streams.size, 0)
           })
         )
+
+  it.effect("are read in order, whatever of them waits in the addon", () =>
+    Effect.gen(function* () {
+      const waiting = [1, 2, 3, 4, 5]
+      let kept = 0
+      const native: NativeEndpoint = {
+        ...addon(),
+        keep: () => void kept++,
+        take: (_stream, room) => {
+          const taken = waiting.splice(0, room.length)
+          room.set(taken)
+          return taken.length
+        }
+      }
+      const streams: Streams = new Map()
+      const id = EndpointId.fromBytes(new Uint8Array(32))
+      const { recv } = yield* new NativeConnection(native, 1, streams, id, "test").openBi
+      const stream = [...streams.values()][0]!
+      const room = new Uint8Array(3)
+      const first = yield* Effect.forkChild(recv.read(10, room), { startImmediately: true })
+      // Told before the addon heard that it is to keep what comes.
+      stream.recv!.arrived(Uint8Array.of(0))
+      assert.deepStrictEqual(yield* Fiber.join(first), Uint8Array.of(0))
+      const second = yield* Effect.forkChild(recv.read(10, room), { startImmediately: true })
+      stream.recv!.filled()
+      assert.deepStrictEqual(yield* Fiber.join(second), Uint8Array.of(1, 2, 3))
+      assert.strictEqual(room[0], 1)
+      assert.deepStrictEqual(yield* recv.read(10), Uint8Array.of(4, 5))
+      const third = yield* Effect.forkChild(recv.read(10, room), { startImmediately: true })
+      // The addon tells what was left when the stream ended.
+      stream.recv!.arrived(Uint8Array.of(6))
+      stream.recv!.ended(undefined)
+      assert.deepStrictEqual(yield* Fiber.join(third), Uint8Array.of(6))
+      assert.isUndefined(yield* recv.read(10, room))
+      assert.strictEqual(kept, 1)
+    })
+  )
 })

@@ -338,6 +338,47 @@ export const contract = (
         assert.isAtMost(((yield* far.recv.read(Number.MAX_VALUE)) ?? []).length, 64 * 1024)
       }))
 
+    test("reads into room bring the same bytes in the same order", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const sent = pattern(1_500_000)
+        yield* Effect.forkChild(Effect.andThen(near.send.write(sent), near.send.finish))
+        const received = new Uint8Array(sent.length)
+        let at = 0
+        const put = (bytes: Uint8Array) => {
+          received.set(bytes, at)
+          at += bytes.length
+        }
+        // What came before there was room stays before what comes into it.
+        for (let i = 0; i < 5; i++) put((yield* far.recv.read()) ?? new Uint8Array(0))
+        const room = new Uint8Array(70_000)
+        for (let i = 0; ; i++) {
+          const part = room.subarray(i % 7, i % 3 === 0 ? i + 8 : room.length)
+          const reading = i % 5 === 4 ? far.recv.read(1000) : far.recv.read(64 * 1024, part)
+          const bytes = yield* reading
+          if (bytes === undefined) break
+          if (i % 5 !== 4) assert.isAtMost(bytes.length, Math.min(part.length, 64 * 1024))
+          put(bytes)
+        }
+        assert.strictEqual(at, sent.length)
+        assert.strictEqual(Buffer.compare(received, sent), 0)
+      }))
+
+    test("a read into room that is interrupted loses nothing, and one of a lost connection ends", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const room = new Uint8Array(100)
+        const reading = yield* Effect.forkChild(far.recv.read(100, room), { startImmediately: true })
+        yield* Fiber.interrupt(reading)
+        yield* near.send.write(text("first"))
+        assert.deepStrictEqual(new Uint8Array((yield* far.recv.read(100, room)) ?? []), text("first"))
+        const waiting = yield* Effect.forkChild(reason(far.recv.read(100, room)), { startImmediately: true })
+        yield* client.close(7, "enough")
+        assert.strictEqual((yield* Fiber.join(waiting))._tag, "ConnectionLost")
+      }))
+
     test("concurrent writes stay whole and in order", () =>
       Effect.gen(function* () {
         const { client, server } = yield* connected(makeLayer)

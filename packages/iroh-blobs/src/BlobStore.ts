@@ -60,8 +60,13 @@ export interface BlobReader {
 
 /** A blob held open by somebody who verifies what is read. */
 export interface StoredBlob extends BlobReader {
-  /** Bytes as they are stored, right or wrong. */
-  readonly stored: (part: BlobPart, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+  /** Bytes as they are stored, right or wrong; in `room`, which has `length` bytes, or wherever the store has them. */
+  readonly stored: (
+    part: BlobPart,
+    offset: number,
+    length: number,
+    room?: Uint8Array
+  ) => Effect.Effect<Uint8Array, BlobStoreError>
   /** Says that what is stored does not match the hash: it counts as missing from then on. */
   readonly markDamaged: (ranges: ChunkRanges) => Effect.Effect<void>
 }
@@ -71,7 +76,7 @@ export interface PartialBlob extends BlobReader {
   /**
    * Takes what a decoder verified, in its order, for a blob of the given size. Data counts as stored per chunk group:
    * pieces of less than a whole group are left out. What is stored is announced to observers at once and durable from
-   * time to time, at the end of the scope, and when the blob is complete.
+   * time to time, at the end of the scope, and when the blob is complete. The items' memory is the caller's again afterwards.
    */
   readonly append: (size: number, items: ReadonlyArray<BaoItem>) => Effect.Effect<void, BlobStoreError>
 }

@@ -79,7 +79,7 @@ export interface BlobsProtocolOptions {
   readonly maxRequests?: number | undefined
   /** How long a request may take to arrive, and pushed data may stand still. Default: 30 seconds. */
   readonly readTimeout?: Duration.Input | undefined
-  /** How long a peer may take to make room for 64 KiB of an answer before it is given up. Default: 60 seconds. */
+  /** How long a peer may take to make room for 256 KiB of an answer before it is given up. Default: 60 seconds. */
   readonly writeTimeout?: Duration.Input | undefined
 }
 

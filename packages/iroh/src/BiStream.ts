@@ -66,8 +66,11 @@ export interface RecvStream {
    * The next bytes, at least one and at most `maxBytes` (default and good choice 16 KiB, at most 64 KiB), or
    * `undefined` when the peer has finished and everything was read. An interrupted read loses nothing: the bytes go
    * to the next one.
+   *
+   * With `room`, which is not empty, there are at most as many bytes as it has, and they may be in it, at its start: so
+   * those who read much need no new memory. They may as well be elsewhere.
    */
-  readonly read: (maxBytes?: number) => Effect.Effect<Uint8Array | undefined, StreamError>
+  readonly read: (maxBytes?: number, room?: Uint8Array) => Effect.Effect<Uint8Array | undefined, StreamError>
   /**
    * Tells the peer to send no more. Never waits; reads waiting and to come fail with `StreamClosed`. While an
    * interrupted read is still under way in the transport, the peer learns of it only when it sends or ends.

@@ -8,12 +8,19 @@ export class StreamEnded extends Data.TaggedError("StreamEnded")<{ readonly got:
 /** As much as a stream gives at once: a tenth faster than a quarter of it, since every read costs as such. */
 const READ_SIZE = 65_536
 
-/** Cuts what arrives on a stream into pieces of known length. Holds no more than is asked for, and one read. */
+/**
+ * Cuts what arrives on a stream into pieces of known length. Holds no more than is asked for, one read, and the room that
+ * it was told to keep.
+ */
 export class ByteReader {
   readonly #recv: RecvStream
   readonly #heard: () => void
+  /** What was read last, from `at` on. */
   #chunk: Uint8Array = new Uint8Array(0)
   #at = 0
+  /** Where reads go, one behind the other. */
+  #room: Uint8Array | undefined
+  #used = 0
 
   /** `heard` is called with every read that brings something. */
   constructor(recv: RecvStream, heard: () => void = () => {}) {
@@ -21,8 +28,32 @@ export class ByteReader {
     this.#heard = heard
   }
 
+  /** Has about `length` bytes arrive in memory that is used again after {@link ByteReader.reuse}. */
+  keepRoom(length: number): void {
+    this.#room ??= new Uint8Array(length + 2 * READ_SIZE)
+  }
+
+  /** Everything that was handed out is done with. */
+  reuse(): void {
+    if (this.#room === undefined) return
+    this.#used = 0
+    if (this.#chunk.buffer !== this.#room.buffer) return
+    const left = this.#chunk.subarray(this.#at)
+    this.#room.set(left)
+    this.#used = left.length
+    this.#chunk = this.#room.subarray(0, this.#used)
+    this.#at = 0
+  }
+
+  /** The next bytes; undefined at the end. */
   #read(): Effect.Effect<Uint8Array | undefined, StreamError> {
-    return Effect.tap(this.#recv.read(READ_SIZE), () => Effect.sync(this.#heard))
+    const room = this.#room?.subarray(this.#used, this.#used + READ_SIZE)
+    const reading = room?.length === READ_SIZE ? this.#recv.read(READ_SIZE, room) : this.#recv.read(READ_SIZE)
+    return Effect.tap(reading, (bytes) => {
+      if (bytes !== undefined && bytes.buffer === room?.buffer) this.#used += bytes.length
+      this.#heard()
+      return Effect.void
+    })
   }
 
   /** The next `length` bytes if they have arrived already. They may share memory with later answers. */
@@ -53,14 +84,25 @@ export class ByteReader {
     }.bind(this)
   )
 
+  /** `length` bytes of which the last have not been read. */
   readonly #gather = Effect.fnUntraced(
     function* (this: ByteReader, length: number): Effect.fn.Return<Uint8Array, StreamError | StreamEnded> {
+      let left = this.#chunk.subarray(this.#at)
+      let chunk = yield* this.#read()
+      for (; chunk !== undefined && follows(left, chunk); chunk = yield* this.#read()) {
+        left = new Uint8Array(chunk.buffer, chunk.byteOffset - left.length, left.length + chunk.length)
+        if (left.length < length) continue
+        this.#chunk = left
+        this.#at = length
+        return left.subarray(0, length)
+      }
       // A long piece gets its room as it arrives, not because somebody says that it will.
-      let out = new Uint8Array(Math.min(length, READ_SIZE))
-      let held = 0
-      while (true) {
-        // What is left of the last chunk comes first; of the one that ends the piece the rest stays.
-        const part = this.#chunk.subarray(this.#at, this.#at + length - held)
+      let out = new Uint8Array(Math.min(length, Math.max(left.length, READ_SIZE)))
+      out.set(left)
+      let held = left.length
+      for (; chunk !== undefined; chunk = yield* this.#read()) {
+        // Of the one that ends the piece the rest stays.
+        const part = chunk.subarray(0, length - held)
         if (held + part.length > out.length) {
           const grown = new Uint8Array(Math.min(length, Math.max(2 * out.length, held + part.length)))
           grown.set(out)
@@ -68,16 +110,18 @@ export class ByteReader {
         }
         out.set(part, held)
         held += part.length
-        this.#at += part.length
-        if (held === length) return out
-        const chunk = yield* this.#read()
-        if (chunk === undefined) return yield* new StreamEnded({ got: held })
         this.#chunk = chunk
-        this.#at = 0
+        this.#at = part.length
+        if (held === length) return out
       }
+      return yield* new StreamEnded({ got: held })
     }.bind(this)
   )
 }
+
+/** Whether `next` lies behind `bytes` in the same memory, or there are none before it. */
+const follows = (bytes: Uint8Array, next: Uint8Array): boolean =>
+  bytes.length === 0 || (bytes.buffer === next.buffer && bytes.byteOffset + bytes.length === next.byteOffset)
 
 /** A varint length and as many bytes; undefined when they are more than `limit`. */
 export const readDelimited = Effect.fnUntraced(function* (

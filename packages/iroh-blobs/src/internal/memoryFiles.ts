@@ -19,8 +19,7 @@ class Pages {
     }
   }
 
-  read(offset: number, length: number): Uint8Array {
-    const out = new Uint8Array(length)
+  read(offset: number, length: number, out: Uint8Array = new Uint8Array(length)): Uint8Array {
     for (let at = 0; at < length;) {
       const index = Math.floor((offset + at) / PAGE_SIZE)
       const start = offset + at - index * PAGE_SIZE
@@ -59,7 +58,7 @@ export const memoryFiles = (): BlobFiles => {
     open: async (hash) => {
       const parts = blobs.get(hash) ?? empty()
       return {
-        read: async (part, offset, length) => parts[part].read(offset, length),
+        read: async (part, offset, length, room) => parts[part].read(offset, length, room),
         write: async (part, offset, pieces) => {
           blobs.set(hash, parts)
           let at = offset

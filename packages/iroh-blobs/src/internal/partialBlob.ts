@@ -88,6 +88,8 @@ export const receiveBlob = Effect.fnUntraced(function* (
       else groups.push(start)
       groups.push(end)
     }
+    // Their memory is the caller's again.
+    for (const run of pairs) run.parts.splice(0, Infinity, ...run.parts.map((pair) => new Uint8Array(pair)))
     const bitfield = Bitfield.extend(entry.bitfield, claimed, proven, groups)
     if (Bitfield.isComplete(bitfield) && bitfield.size <= GROUP_SIZE) {
       const content = Uint8Array.from(data[0]!.parts[0]!)

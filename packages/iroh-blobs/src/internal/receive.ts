@@ -2,7 +2,8 @@ import type { StreamError } from "@aster-effect/iroh/BiStream"
 import type { ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
-import type * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BlobStoreError } from "../BlobError.ts"
@@ -60,17 +61,27 @@ export const receiveResponse = Effect.fnUntraced(function* (
     batch = []
     batched = 0
     if (items.length === 0) return Effect.void
-    return Effect.andThen(partial.append(size, items), options.onData(bytes, size))
+    return Effect.andThen(
+      Effect.map(partial.append(size, items), () => reader.reuse()),
+      options.onData(bytes, size)
+    )
   })
+  const patience = new Patience(yield* Clock.Clock, options.stallTimeout)
   const decode = Effect.gen(function* () {
     while (decoder.wanted > 0) {
-      const bytes = reader.ready(decoder.wanted) ?? (yield* Effect.mapError(next(reader, decoder, options), fail))
+      let bytes = reader.ready(decoder.wanted)
+      if (bytes === undefined) {
+        patience.begin()
+        bytes = yield* Effect.mapError(reader.take(decoder.wanted), (error) => fail(failureOf(error)))
+        patience.end()
+      }
       if (!begun && isAbsent(root, bytes)) return false
       begun = true
       const item = accept(decoder, bytes)
       if ("node" in item) return yield* fail({ _tag: "Corrupt", offset: item.offset, detail: item.message })
       if (item._tag === "Size") {
         size = item.size
+        if (size > BATCH) reader.keepRoom(BATCH)
         options.onSize?.(size)
         const known = partial.bitfield()
         if (known.verified && known.size !== size) {
@@ -85,21 +96,51 @@ export const receiveResponse = Effect.fnUntraced(function* (
     }
     return true
   })
-  const found = yield* Effect.onExit(decode, (exit) =>
+  const inTime = Effect.raceFirst(
+    decode,
+    Effect.flatMap(patience.over, () => fail({ _tag: "Stalled" }))
+  )
+  const found = yield* Effect.onExit(inTime, (exit) =>
     exit._tag === "Success" ? Effect.void : Effect.ignore(flush, { log: true })
   )
   yield* flush
   return found
 }, Effect.scoped)
 
-/** Reads the next item; an end where an item would begin says that the peer has no more. */
-const next = (reader: ByteReader, decoder: BaoDecoder, { stallTimeout }: ReceiveOptions) =>
-  reader
-    .take(decoder.wanted)
-    .pipe(
-      Effect.mapError(failureOf),
-      Effect.timeoutOrElse({ duration: stallTimeout, orElse: () => Effect.fail<TransferFailure>({ _tag: "Stalled" }) })
-    )
+/** Notices waits that take too long, with one timer for all of them: there are thousands in a second. */
+class Patience {
+  readonly #clock: Clock.Clock
+  readonly #limit: number
+  #since: number | undefined
+
+  constructor(clock: Clock.Clock, limit: Duration.Input) {
+    this.#clock = clock
+    this.#limit = Duration.toMillis(Duration.fromInputUnsafe(limit))
+  }
+
+  begin(): void {
+    this.#since = this.#now()
+  }
+
+  end(): void {
+    this.#since = undefined
+  }
+
+  /** Completes when a wait has taken as long as it may. */
+  readonly over: Effect.Effect<void> = Effect.suspend(() => this.#wait(this.#limit))
+
+  #wait(milliseconds: number): Effect.Effect<void> {
+    return Effect.flatMap(Effect.sleep(milliseconds), () => {
+      const left = this.#since === undefined ? this.#limit : this.#since + this.#limit - this.#now()
+      return left <= 0 ? Effect.void : this.#wait(left)
+    })
+  }
+
+  /** Of a clock that does not jump. */
+  #now(): number {
+    return Number(this.#clock.currentTimeNanosUnsafe()) / 1_000_000
+  }
+}
 
 const accept = (decoder: BaoDecoder, bytes: Uint8Array): BaoItem | BaoMismatch => {
   try {

@@ -12,14 +12,17 @@ import { ErrorCode } from "../Request.ts"
 import { Missing } from "./blobFiles.ts"
 import { ReadAhead } from "./readAhead.ts"
 
-/** Bytes given to the stream at once. */
-const WRITE_SIZE = 65_536
+/** Bytes given to the stream at once: first, and of a response that goes on. */
+const FIRST_WRITE = 65_536
+const WRITE_SIZE = 262_144
+/** Bytes of a blob that are read at once. */
+const READ_SIZE = 262_144
 
 /** Collects what is to be sent into large writes. */
 export class ResponseWriter {
   readonly #send: SendStream
   readonly #timeout: Duration.Input
-  #buffer = new Uint8Array(WRITE_SIZE)
+  #buffer = new Uint8Array(FIRST_WRITE)
   #length = 0
   /** Bytes added so far. */
   total = 0
@@ -32,7 +35,7 @@ export class ResponseWriter {
 
   /** Adds bytes; false when they do not fit and {@link flush} has to come first. */
   add(bytes: Uint8Array): boolean {
-    if (this.#length + bytes.length > WRITE_SIZE) return false
+    if (this.#length + bytes.length > this.#buffer.length) return false
     this.#buffer.set(bytes, this.#length)
     this.#length += bytes.length
     this.total += bytes.length
@@ -54,11 +57,11 @@ export class ResponseWriter {
 
   readonly flush: Effect.Effect<void, StreamError> = Effect.suspend(() => {
     if (this.#length === 0) return Effect.void
-    const bytes = this.#buffer.subarray(0, this.#length)
-    // The stream keeps what it was given.
-    this.#buffer = new Uint8Array(WRITE_SIZE)
-    this.#length = 0
-    return this.#write(bytes)
+    return Effect.map(this.#write(this.#buffer.subarray(0, this.#length)), () => {
+      // The stream is done with it: much goes through the same memory.
+      if (this.#buffer.length < WRITE_SIZE) this.#buffer = new Uint8Array(WRITE_SIZE)
+      this.#length = 0
+    })
   })
 
   #write(bytes: Uint8Array): Effect.Effect<void, StreamError> {
@@ -86,7 +89,7 @@ export const respond = Effect.fnUntraced(
     if (!bitfield.verified) return false
     const encoder = new BaoEncoder(BlobHash.toBytes(hash), bitfield, ranges)
     if (encoder.gap) return false
-    const sources = { data: new ReadAhead(WRITE_SIZE), outboard: new ReadAhead(4096) }
+    const sources = { data: new ReadAhead(READ_SIZE), outboard: new ReadAhead(4096) }
     yield* writer.write(encoder.header)
     for (let need = encoder.need; need !== undefined; need = encoder.need) {
       const source = sources[need.from]
@@ -112,7 +115,13 @@ export const respond = Effect.fnUntraced(
 )
 
 const fill = (blob: StoredBlob, source: ReadAhead, need: BaoNeed): Effect.Effect<Uint8Array, BlobStoreError> =>
-  Effect.map(blob.stored(need.from, need.offset, source.lengthFor(need)), (bytes) => source.fill(need, bytes))
+  Effect.suspend(() => {
+    const length = source.lengthFor(need)
+    // Always the same room: what is read is copied into what is sent.
+    return Effect.map(blob.stored(need.from, need.offset, length, source.room(length)), (bytes) =>
+      source.fill(need, bytes)
+    )
+  })
 
 const supply = (encoder: BaoEncoder, stored: Uint8Array): Uint8Array | BaoMismatch => {
   try {

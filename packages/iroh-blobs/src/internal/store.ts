@@ -119,8 +119,8 @@ export const makeStore = Effect.fnUntraced(function* (
           ? new BlobNotFound({ hash })
           : Effect.succeed<StoredBlob>({
               ...readerOf(entries, entry),
-              stored: (part, offset, length) =>
-                attempt("read a blob", () => entries.stored(entry, part, offset, length)),
+              stored: (part, offset, length, room) =>
+                attempt("read a blob", () => entries.stored(entry, part, offset, length, room)),
               markDamaged: (ranges) => markDamaged(entries, entry, ranges)
             })
       ),

@@ -53,6 +53,8 @@ pub enum Kind {
     NoMore = 17,
     /// All is closed and the sockets are free. The last event.
     EndpointClosed = 18,
+    /// There are bytes to be taken, after all that was told as data. `a`: the stream. May be late by a `take`.
+    Readable = 19,
 }
 
 /// Why a request came to nothing. `src/internal/events.ts` has the same.

@@ -250,6 +250,23 @@ impl NativeEndpoint {
         }
     }
 
+    /// From now on the stream's bytes are not told but wait to be taken.
+    #[napi]
+    pub fn keep(&self, stream: u32) {
+        if let Some(stream) = self.stream(stream) {
+            stream.keep(&self.hub);
+        }
+    }
+
+    /// Moves bytes that wait to `room` and answers how many those are.
+    #[napi]
+    pub fn take(&self, stream: u32, mut room: Uint8ArraySlice) -> u32 {
+        // SAFETY: JavaScript waits for this call, and no other thread has the array.
+        let room = unsafe { room.as_mut() };
+        let taken = self.stream(stream).map_or(0, |stream| stream.take(room));
+        u32::try_from(taken).unwrap_or(u32::MAX)
+    }
+
     /// JavaScript has room for so many more bytes.
     #[napi]
     pub fn consumed(&self, stream: u32, bytes: u32) {
@@ -298,7 +315,7 @@ pub fn blake3_subtree<'env>(
     Uint8ArraySlice::copy_from(env, cv)
 }
 
-/// Goes up with every change of what this exports and of events; `src/internal/addon.ts` has the same.
+/// Goes up with every change of what this exports and of events that JavaScript has to know; `src/internal/addon.ts` has the same.
 #[napi]
 pub fn interface_version() -> u32 {
     2

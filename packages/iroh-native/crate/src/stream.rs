@@ -34,6 +34,9 @@ struct Said {
     discard: bool,
     /// Read credit not yet seen by the task.
     credit: usize,
+    /// Whether what comes waits in `inbox` for JavaScript to take it into memory of its own, rather than being told.
+    keep: bool,
+    inbox: VecDeque<Bytes>,
     lost: bool,
     /// Whether the task will be told.
     telling: bool,
@@ -118,6 +121,39 @@ impl Stream {
 
     pub fn discard(self: &Arc<Self>, hub: &Hub) {
         self.say(hub, |said| said.discard = true);
+    }
+
+    /// From now on bytes wait for [`Stream::take`].
+    pub fn keep(self: &Arc<Self>, hub: &Hub) {
+        self.say(hub, |said| said.keep = true);
+    }
+
+    /// Moves bytes that wait to `room` and answers how many those are.
+    pub fn take(&self, room: &mut [u8]) -> usize {
+        let inbox = &mut lock(&self.said).inbox;
+        let mut used = 0;
+        while used < room.len()
+            && let Some(next) = inbox.front_mut()
+        {
+            let part = next.split_to(next.len().min(room.len() - used));
+            if next.is_empty() {
+                inbox.pop_front();
+            }
+            room[used..used + part.len()].copy_from_slice(&part);
+            used += part.len();
+        }
+        used
+    }
+
+    /// Keeps what has come for `take`, if JavaScript wants that, and answers whether nothing was waiting before.
+    fn put_aside(&self, segments: &mut [Bytes]) -> Option<bool> {
+        let mut said = lock(&self.said);
+        if !said.keep {
+            return None;
+        }
+        let news = said.inbox.is_empty();
+        said.inbox.extend(segments.iter_mut().map(std::mem::take));
+        Some(news)
     }
 
     pub fn consumed(self: &Arc<Self>, hub: &Hub, bytes: u32) {
@@ -321,6 +357,12 @@ impl StreamTask {
                     }
                     self.credit -= isize::try_from(length).unwrap_or(isize::MAX);
                     let id = self.id;
+                    if let Some(news) = self.stream.put_aside(&mut segments[..count]) {
+                        if news {
+                            self.hub.push(Event::new(Kind::Readable, id, 0));
+                        }
+                        continue;
+                    }
                     self.hub.push_all(
                         segments[..count]
                             .iter_mut()
@@ -348,8 +390,12 @@ impl StreamTask {
 
     fn recv_over(&mut self, event: Event) {
         self.recv = None;
+        let left = std::mem::take(&mut lock(&self.stream.said).inbox);
         if self.discarded.is_none() {
-            self.hub.push(event);
+            let id = self.id;
+            // Nobody finds the stream any more to take what is left.
+            let data = left.into_iter().map(|bytes| Event::new(Kind::Data, id, 0).with_bytes(bytes));
+            self.hub.push_all(data.chain([event]));
         }
     }
 }

@@ -44,6 +44,10 @@ export interface NativeEndpoint {
   reset(stream: number, code: number): void
   stop(stream: number, code: number): void
   discard(stream: number): void
+  /** From now on the stream's bytes are not told as data but wait to be taken. The first addons did not have it: they go on. */
+  keep?(stream: number): void
+  /** Moves bytes that wait to `room` and answers how many those are. */
+  take(stream: number, room: Uint8Array): number
   consumed(stream: number, bytes: number): void
   flush(): void
   close(): void
@@ -64,7 +68,7 @@ export interface Addon {
   readonly interfaceVersion: () => number
 }
 
-/** Goes up with every change of what is above or in `events.ts`; `lib.rs` has the same. */
+/** Goes up with every change of what is above or in `events.ts` that the other side has to know; `lib.rs` has the same. */
 const interfaceVersion = 2
 
 const require = createRequire(import.meta.url)

@@ -171,6 +171,8 @@ class NativeNode implements Endpoint {
         return this.#connections.get(a)?.opened(b, false)
       case Event.end:
         return this.#streams.get(a)?.recv?.ended(undefined)
+      case Event.readable:
+        return this.#streams.get(a)?.recv?.filled()
       case Event.drained:
         return this.#streams.get(a)?.send?.drained()
       case Event.reset:

@@ -22,6 +22,7 @@ export const sendLost = 15
 export const drained = 16
 export const noMore = 17
 export const endpointClosed = 18
+export const readable = 19
 
 /** How a connection ended. */
 export const closedByUs = 0

@@ -15,6 +15,7 @@ type End = Exit.Exit<undefined, StreamError>
 
 interface Reader {
   readonly limit: number
+  readonly room: Uint8Array | undefined
   readonly resume: (exit: Exit.Exit<Uint8Array | undefined, StreamError>) => void
 }
 
@@ -34,6 +35,9 @@ export class NativeRecv implements RecvStream {
   #readers: Array<Reader> = []
   /** Bytes read that the addon was not told of. */
   #read = 0
+  /** Whether bytes wait in the addon to be taken, and may do so now. */
+  #keeps = false
+  #filled = false
 
   /** `over` is called when no further event of this half is wanted. */
   constructor(native: NativeEndpoint, id: number, over: () => void) {
@@ -46,15 +50,19 @@ export class NativeRecv implements RecvStream {
     return this.#end !== undefined
   }
 
-  read(maxBytes: number = defaultLimit): Effect.Effect<Uint8Array | undefined, StreamError> {
+  read(maxBytes: number = defaultLimit, room?: Uint8Array): Effect.Effect<Uint8Array | undefined, StreamError> {
     return Effect.suspend(() => {
-      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1))
+      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1, room?.length || maxLimit))
+      if (room !== undefined && !this.#keeps && this.#end === undefined) {
+        this.#keeps = true
+        this.#native.keep?.(this.#id)
+      }
       if (this.#readers.length === 0) {
-        const ready = this.#take(limit)
+        const ready = this.#take(limit, room)
         if (ready !== undefined) return ready
       }
       return Effect.callback((resume) => {
-        const reader: Reader = { limit, resume }
+        const reader: Reader = { limit, room, resume }
         this.#readers.push(reader)
         this.#serve()
         return Effect.sync(() => {
@@ -90,6 +98,13 @@ export class NativeRecv implements RecvStream {
     this.#serve()
   }
 
+  /** Bytes wait in the addon. */
+  filled(): void {
+    if (this.#closed) return
+    this.#filled = true
+    this.#serve()
+  }
+
   /** The peer has finished, or nothing comes any more for the reason given. */
   ended(reason: StreamError["reason"] | undefined): void {
     if (this.#end !== undefined) return
@@ -98,12 +113,9 @@ export class NativeRecv implements RecvStream {
     this.#serve()
   }
 
-  #take(limit: number): Exit.Exit<Uint8Array | undefined, StreamError> | undefined {
-    const bytes = this.#chunks[0]
-    if (bytes === undefined) return this.#end
-    if (bytes.length <= limit) this.#chunks.shift()
-    else this.#chunks[0] = bytes.subarray(limit)
-    const taken = bytes.length <= limit ? bytes : bytes.subarray(0, limit)
+  #take(limit: number, room: Uint8Array | undefined): Exit.Exit<Uint8Array | undefined, StreamError> | undefined {
+    const taken = this.#next(limit) ?? this.#fill(limit, room)
+    if (taken === undefined) return this.#end
     this.#read += taken.length
     if (this.#read >= creditStep && this.#end === undefined) {
       this.#native.consumed(this.#id, this.#read)
@@ -112,9 +124,26 @@ export class NativeRecv implements RecvStream {
     return Exit.succeed(taken)
   }
 
+  #next(limit: number): Uint8Array | undefined {
+    const bytes = this.#chunks[0]
+    if (bytes === undefined) return undefined
+    if (bytes.length <= limit) this.#chunks.shift()
+    else this.#chunks[0] = bytes.subarray(limit)
+    return bytes.length <= limit ? bytes : bytes.subarray(0, limit)
+  }
+
+  #fill(limit: number, room: Uint8Array | undefined): Uint8Array | undefined {
+    if (!this.#filled) return undefined
+    const into = room ?? new Uint8Array(limit)
+    const count = this.#native.take(this.#id, into.length > limit ? into.subarray(0, limit) : into)
+    // With less than there was room for all is taken, and what comes next is told.
+    this.#filled = count === limit
+    return count === 0 ? undefined : into.subarray(0, count)
+  }
+
   #serve(): void {
     for (let reader = this.#readers[0]; reader !== undefined; reader = this.#readers[0]) {
-      const exit = this.#take(reader.limit)
+      const exit = this.#take(reader.limit, reader.room)
       if (exit === undefined) return
       this.#readers.shift()
       reader.resume(exit)
@@ -123,6 +152,7 @@ export class NativeRecv implements RecvStream {
 
   #close(): void {
     this.#closed = true
+    this.#filled = false
     this.#chunks = []
     const over = this.#end === undefined
     this.#end = closed

@@ -43,9 +43,10 @@ export class RecvHalf implements RecvStream {
     this.#connection = connection
   }
 
-  read(maxBytes: number = defaultLimit): Effect.Effect<Uint8Array | undefined, StreamError> {
+  read(maxBytes: number = defaultLimit, room?: Uint8Array): Effect.Effect<Uint8Array | undefined, StreamError> {
     return Effect.callback((resume) => {
-      const reader: Reader = { limit: Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1)), resume }
+      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1, room?.length || maxLimit))
+      const reader: Reader = { limit, resume }
       this.#readers.push(reader)
       this.#serve()
       return Effect.sync(() => {
