@@ -10,7 +10,7 @@
  * only what has changed.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -69,6 +69,19 @@ const library = triple.includes("windows")
   : `libaster_iroh_native.${triple.includes("apple") ? "dylib" : "so"}`
 const built = join(cache, ...(values.target === undefined ? [] : [triple]), profile, library)
 if (!existsSync(built)) fail(`cargo has not made ${built}`)
+
+/** The newest version of glibc that a library asks for, as the names of symbol versions in it say. */
+const newestGlibc = (library: string): string =>
+  [...readFileSync(library, "latin1").matchAll(/\0GLIBC_(\d+\.\d+)(?:\.\d+)?(?=\0)/g)]
+    .map(([, version]) => version!)
+    .reduce((a, b) => (a.localeCompare(b, "en", { numeric: true }) < 0 ? b : a), "0")
+
+const floor = /(?<=-gnu\.)\d+\.\d+$/.exec(wanted)?.[0]
+if (floor !== undefined) {
+  const newest = newestGlibc(built)
+  process.stdout.write(`it needs glibc ${newest}\n`)
+  if (newest.localeCompare(floor, "en", { numeric: true }) > 0) fail(`the addon is to run on glibc ${floor}`)
+}
 
 const folder = values.out ?? fileURLToPath(new URL("../../packages/iroh-native/native/", import.meta.url))
 mkdirSync(folder, { recursive: true })

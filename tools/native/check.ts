@@ -1,10 +1,17 @@
 /**
- * What the crate has to pass: format, clippy without a warning, its tests, and the licences of what it links. cargo-deny
- * looks for licences and advisories where it is installed, as it is where releases are made.
+ * What the crate has to pass: format, clippy without a warning, its tests, and the licences of what it links, which are
+ * listed in the crate's LICENSES.md. cargo-deny looks closer where it is installed, and for advisories where releases are
+ * made.
  */
 import { spawnSync } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
 import { cache, crate } from "./cargo.ts"
-import { linked } from "./notices.ts"
+import { allowed, isMet } from "./licences.ts"
+import { linked, list } from "./notices.ts"
+
+const { values } = parseArgs({ options: { update: { type: "boolean" } } })
 
 const cargo = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}): boolean => {
   process.stdout.write(`cargo ${args.join(" ")}\n`)
@@ -21,8 +28,32 @@ const passed =
   cargo(["test", "--locked", "--profile", "fast"])
 if (!passed) process.exit(1)
 
-const without = linked().filter(({ texts }) => texts.length === 0)
-process.stdout.write(`${linked().length} crates are linked; ${without.length} carry no licence text of their own\n`)
+/** In the sources, so that whoever changes what is linked sees it. */
+const listed = join(crate, "LICENSES.md")
+const crates = linked()
+const page = `# What is linked into the addon
+
+On all platforms together. The texts are in the packages that carry the addon. \`npm run check:native -- --update\` writes
+this page.
+
+${list(crates)}
+`
+if (values.update === true) writeFileSync(listed, page)
+else if (readFileSync(listed, "utf8") !== page) {
+  process.stderr.write("LICENSES.md of the crate is not what is linked: npm run check:native -- --update\n")
+  process.exit(1)
+}
+const registry = "registry+https://github.com/rust-lang/crates.io-index"
+for (const [, source] of readFileSync(join(crate, "Cargo.lock"), "utf8").matchAll(/^source = "(.*)"$/gm)) {
+  if (source === registry) continue
+  process.stderr.write(`Cargo.lock takes something from ${source}: crates.io alone\n`)
+  process.exit(1)
+}
+const may = allowed()
+const refused = crates.filter(({ license = "" }) => !isMet(license, may))
+for (const { license, title } of refused) process.stderr.write(`deny.toml does not allow ${title}: ${license}\n`)
+if (refused.length > 0) process.exit(1)
+process.stdout.write(`${crates.length} crates are linked, under allowed licences\n`)
 
 if (spawnSync("cargo", ["deny", "--version"]).status !== 0)
   process.stdout.write("cargo-deny is not installed: skipped\n")

@@ -1,6 +1,6 @@
 /**
  * The licences of what is linked into an addon: `node notices.ts > THIRD-PARTY-LICENSES.md`. The texts are those that the
- * crates carry; a crate without one is listed with its licence's name and its repository.
+ * crates carry, or that of MIT; another crate without one is listed with its licence's name and its repository.
  */
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
@@ -12,6 +12,7 @@ interface Package {
   readonly name: string
   readonly version: string
   readonly license: string | null
+  readonly authors: ReadonlyArray<string>
   readonly repository: string | null
   readonly manifest_path: string
 }
@@ -33,7 +34,9 @@ interface Metadata {
 /** A crate and the texts of its licences. */
 export interface Linked {
   readonly title: string
-  readonly license: string
+  /** An SPDX expression. */
+  readonly license: string | undefined
+  readonly repository: string | undefined
   readonly texts: ReadonlyArray<string>
 }
 
@@ -58,15 +61,37 @@ export const linked = (target?: string): ReadonlyArray<Linked> => {
   visit(resolve.root)
   return packages
     .filter(({ id }) => needed.has(id) && id !== resolve.root)
-    .map(({ license, manifest_path, name, repository, version }) => ({
+    .map(({ authors, license, manifest_path, name, repository, version }) => ({
       title: `${name} ${version}`,
-      license: `${license ?? "see the text"}${repository === null ? "" : `, ${repository}`}`,
-      texts: texts(dirname(manifest_path))
+      license: license ?? undefined,
+      repository: repository ?? undefined,
+      texts: textsOf(dirname(manifest_path), license ?? "", authors.join(", ") || `the authors of ${name}`)
     }))
     .toSorted((a, b) => (a.title < b.title ? -1 : 1))
 }
 
-const texts = (folder: string): ReadonlyArray<string> =>
+/** Those that a crate carries. One under MIT that has none gets its licence's text: that has to be with every copy. */
+const textsOf = (folder: string, license: string, authors: string): ReadonlyArray<string> => {
+  const carried = textsIn(folder)
+  const isMit = carried.length === 0 && license.split(/[^\w.-]+/).includes("MIT")
+  return isMit ? [`Copyright (c) ${authors}\n\n${mit}`] : carried
+}
+
+/** https://spdx.org/licenses/MIT.html */
+const mit = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation
+files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy,
+modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
+Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`
+
+const textsIn = (folder: string): ReadonlyArray<string> =>
   readdirSync(folder)
     .filter((name) => /^(licen[cs]e|copying|notice|unlicense)/i.test(name))
     .toSorted()
@@ -78,6 +103,14 @@ const texts = (folder: string): ReadonlyArray<string> =>
       }
     })
 
+/** The crates with their licences, a line each. */
+export const list = (crates: ReadonlyArray<Linked>): string =>
+  crates
+    .map(({ license = "see the text", repository, title }) =>
+      [`- ${title}: ${license}`, ...(repository === undefined ? [] : [repository])].join(", ")
+    )
+    .join("\n")
+
 /** The page: each text once, with all who carry it. */
 export const notices = (target?: string): string => {
   const crates = linked(target)
@@ -85,9 +118,8 @@ export const notices = (target?: string): string => {
   for (const { texts, title } of crates) {
     for (const text of texts) carriers.set(text, [...(carriers.get(text) ?? []), title])
   }
-  const list = crates.map(({ license, title }) => `- ${title}: ${license}`)
   const full = [...carriers].map(([text, titles]) => `## ${titles.join(", ")}\n\n\`\`\`text\n${text}\n\`\`\``)
-  return ["# What is linked into this addon", list.join("\n"), ...full].join("\n\n") + "\n"
+  return ["# What is linked into this addon", list(crates), ...full].join("\n\n") + "\n"
 }
 
 if (import.meta.main) process.stdout.write(notices(process.argv[2]))
