@@ -34,13 +34,16 @@ const explain = (path: string, use: "read" | "write", user: number): string | un
   try {
     stats = fs.statSync(path)
   } catch (cause) {
-    return isDenial(cause) ? `user ${user}, as whom this process runs, may not look at ${path}` : undefined
+    return isDenial(cause)
+      ? `user ${user}, as whom this process runs, may not look at ${path}; run as its owner, or name another folder`
+      : undefined
   }
   const folder = stats.isDirectory() ? X_OK : 0
   if (!isDenied(path, (use === "write" ? R_OK | W_OK : R_OK) | folder)) return undefined
   return stats.uid === user
-    ? `the mode of ${path} lets not even its owner ${use} it: run chmod u+rw${folder === 0 ? "" : "x"} on it`
-    : `${path} belongs to user ${stats.uid}, and user ${user}, as whom this process runs, may not ${use} it`
+    ? `the mode of ${path} does not let its owner ${use} it: run chmod u+rw${folder === 0 ? "" : "x"} on it`
+    : `${path} belongs to user ${stats.uid}, and user ${user}, as whom this process runs, may not ${use} it; ` +
+        "run as that user, or name another folder"
 }
 
 /**
@@ -54,9 +57,7 @@ export const explained = (cause: unknown, paths: ReadonlyArray<string>, use: "re
   if (user === undefined || !mayBeDenial(cause)) return cause
   for (const path of paths) {
     const text = explain(path, use, user)
-    if (text === undefined) continue
-    const advice = text.includes("chmod") ? "" : "; run as that user, or name another folder"
-    return new Error(`${text}${advice}`, { cause })
+    if (text !== undefined) return new Error(text, { cause })
   }
   return cause
 }
