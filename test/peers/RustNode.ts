@@ -1,8 +1,9 @@
 /** A node of the reference implementation, of which its package's types say nothing. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { createRequire } from "node:module"
 
-interface RustBlobs {
+export interface RustBlobs {
   readonly addBytes: (bytes: Buffer) => Promise<string>
   readonly addCollection: (entries: ReadonlyArray<readonly [string, Buffer]>) => Promise<string>
   readonly createTicket: (hash: string) => string
@@ -63,3 +64,16 @@ export const rustNode = Effect.acquireRelease(
   ),
   (node) => Effect.promise(() => node.close())
 ).pipe(Effect.map((node) => ({ id: node.nodeId(), addr: node.nodeAddr(), blobs: node.blobsClient(), node })))
+
+/**
+ * What the node downloads by a ticket. It gives a connection one second, which is short on a busy machine; so it is told
+ * again when it could not.
+ */
+export const downloaded = (blobs: RustBlobs, ticket: string): Effect.Effect<Buffer, string> =>
+  Effect.tryPromise({ try: () => blobs.downloadBlob(ticket), catch: String }).pipe(
+    Effect.retry({
+      while: (error) => error.includes("Unable to download"),
+      schedule: Schedule.spaced("250 millis"),
+      times: 60
+    })
+  )

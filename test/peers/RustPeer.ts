@@ -1,6 +1,7 @@
 /** The peer of `iroh-rs`: the released Rust protocols on iroh 1.4 in a process of their own, told what to do in JSON. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -118,3 +119,13 @@ const runner =
       })
       child.stdin?.write(`${JSON.stringify({ id, cmd, ...args })}\n`)
     })
+
+/**
+ * Has a peer download. It gives a connection one second, which is short on a busy machine; so it is told again when it
+ * could not.
+ */
+export const fetchBlob = (
+  { run }: RustPeer,
+  args: Readonly<Record<string, unknown>>
+): Effect.Effect<Record<string, unknown>, RustPeerFailed> =>
+  Effect.retry(run("blob.download", args), { schedule: Schedule.spaced("250 millis"), times: 60 })

@@ -14,7 +14,7 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import { asking, consume, issue, otherRoot, quicNode, serve } from "../../admission/Deployment.ts"
 import { blobOf } from "../../iroh-blobs/Vectors.ts"
-import { rustNode } from "../../peers/RustNode.ts"
+import { downloaded, rustNode } from "../../peers/RustNode.ts"
 
 type Rust = Effect.Success<typeof rustNode>
 
@@ -110,7 +110,7 @@ describe("blobs of a gated server and a Rust node", () => {
 
       const before = attempts().length
       assert.isTrue(yield* present(rust, node, yield* issue({ to: id })))
-      assert.isTrue(Buffer.from(content).equals(yield* fetched(rust, ticket)))
+      assert.isTrue(Buffer.from(content).equals(yield* downloaded(rust.blobs, ticket)))
       for (const attempt of attempts().slice(before)) assert.isAbove(attempt.accepting, 0)
       assert.isAtLeast(served.length, 1)
       for (const { outcome, peer, request } of served) {

@@ -16,7 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { ask } from "../../iroh-blobs/Peers.ts"
 import { blobOf, contentOf, hex, rangesOf, respond, sha256, unhex, vectors } from "../../iroh-blobs/Vectors.ts"
-import { rustNode } from "../../peers/RustNode.ts"
+import { downloaded, rustNode } from "../../peers/RustNode.ts"
 
 const node = IrohNode.layer({ bindAddress: "127.0.0.1:0", relayMode: "disabled" })
 const live = Blobs.layer.pipe(Layer.provideMerge(Layer.mergeAll(BlobStore.layerMemory(), node)))
@@ -67,10 +67,7 @@ describe("with a Rust node", () => {
           const content = blobOf(size, 6)
           const { hash } = yield* blobs.addBytes(content)
           const ticket = yield* blobs.share(hash)
-          assert.isTrue(
-            Buffer.from(content).equals(yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))),
-            `${size}`
-          )
+          assert.isTrue(Buffer.from(content).equals(yield* downloaded(rust.blobs, ticket)), `${size}`)
         }
       })
     )
@@ -158,7 +155,7 @@ describe("with a Rust node", () => {
         const root = yield* blobs.read(own.hash)
         for (const hash of [own.hash, ...new HashSeq(root)]) {
           const ticket = yield* blobs.share(hash)
-          yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))
+          yield* downloaded(rust.blobs, ticket)
         }
         const listed = yield* Effect.promise(() => rust.blobs.listCollection(own.hash))
         assert.deepStrictEqual(
@@ -179,7 +176,7 @@ describe("with a Rust node", () => {
           yield* blobs.download(rust.blobs.createTicket(hash))
           assert.isTrue(Buffer.from(theirs).equals(yield* blobs.read(hash)))
           const ticket = yield* blobs.share((yield* blobs.addBytes(ours)).hash)
-          assert.isTrue(Buffer.from(ours).equals(yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))))
+          assert.isTrue(Buffer.from(ours).equals(yield* downloaded(rust.blobs, ticket)))
         })
         yield* Effect.forEach(
           Array.from({ length: 40 }, (_, i) => i),
@@ -240,7 +237,7 @@ describe("with a Rust node", () => {
         Stream.runDrain
       )
       const ticket = yield* blobs.share(hash)
-      const got = yield* Effect.promise(() => rust.blobs.downloadBlob(ticket))
+      const got = yield* downloaded(rust.blobs, ticket)
       assert.isTrue(Buffer.from(content).equals(got))
       const gets = served.flatMap(({ request }) => (request?._tag === "Get" ? [request] : []))
       assert.deepStrictEqual(

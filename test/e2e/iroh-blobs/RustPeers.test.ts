@@ -13,7 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { blobOf } from "../../iroh-blobs/Vectors.ts"
 import { eventually } from "../iroh-docs/Eventually.ts"
-import { hasRustPeer, rustPeer, type RustPeer } from "../../peers/RustPeer.ts"
+import { fetchBlob, hasRustPeer, rustPeer, type RustPeer } from "../../peers/RustPeer.ts"
 
 const node = IrohNode.layer({ bindAddress: "127.0.0.1:0", relayMode: "disabled" })
 
@@ -49,7 +49,7 @@ describe("with Rust peers on iroh 1.4", { skip: !hasRustPeer }, () => {
       same(yield* here.blobs.read(hash))
       const other = blobOf(3_000_000, 1)
       const added = yield* here.blobs.addBytes(other)
-      yield* rust.run("blob.download", { hash: added.hash, from: [asRust(here.addr)] })
+      yield* fetchBlob(rust, { hash: added.hash, from: [asRust(here.addr)] })
       assert.deepInclude(yield* rust.run("blob.status", { hash: added.hash }), { status: "complete" })
     }).pipe(Effect.scoped)
   )
@@ -62,8 +62,8 @@ describe("with Rust peers on iroh 1.4", { skip: !hasRustPeer }, () => {
       // In pieces, so that each breaks off soon and has what comes after it.
       const pieces = (odd: boolean) =>
         Array.from({ length: 8 }, (_, i) => [(2 * i + Number(odd)) * 512, (2 * i + Number(odd) + 1) * 512])
-      yield* front.run("blob.download", { hash, from, ranges: pieces(false) })
-      yield* back.run("blob.download", { hash, from, ranges: pieces(true) })
+      yield* fetchBlob(front, { hash, from, ranges: pieces(false) })
+      yield* fetchBlob(back, { hash, from, ranges: pieces(true) })
       yield* source.kill
       const { received } = yield* here.blobs.download(raw, { from: [addrOf(front), addrOf(back)] })
       same(yield* here.blobs.read(hash))
@@ -125,7 +125,7 @@ describe("with Rust peers on iroh 1.4", { skip: !hasRustPeer }, () => {
       assert.strictEqual(claimed, big)
       assert.isFalse(Bitfield.isComplete({ ranges, size: claimed, verified }))
       assert.strictEqual(ranges[0], 0)
-      yield* getter.run("blob.download", { hash: whole, from: [asRust(here.addr)], ranges: [[0, ranges[1]]] })
+      yield* fetchBlob(getter, { hash: whole, from: [asRust(here.addr)], ranges: [[0, ranges[1]]] })
       const status = yield* getter.run("blob.status", { hash: whole })
       assert.deepInclude(status, { status: "partial", ranges: [0, ranges[1]] })
     }).pipe(Effect.scoped)
