@@ -94,6 +94,17 @@ const until = (condition: () => boolean) =>
     { until: condition }
   )
 
+it.effect("a session that does not come about can be given up", () =>
+  Effect.gen(function* () {
+    const begun = yield* Deferred.make<void>()
+    const open = () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+    const session = Caller.session(Counter, { open, peer: "nobody", version: 1 })
+    const opening = yield* Effect.forkChild(Effect.scoped(session))
+    yield* Deferred.await(begun)
+    yield* Fiber.interrupt(opening)
+  })
+)
+
 describe.each<Encoding>(["xlang", "json"])("a session in %s", (encoding) => {
   it.effect("keeps state over calls of every pattern, and releases it at its end", () =>
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /** Groups of effect/rpc on iroh nodes: alone, and behind the gates of a server of services. */
 import { AsterClient } from "@aster-effect/client/AsterClient"
 import { Caller } from "@aster-effect/effect-rpc/Caller"
+import * as IrohSocket from "@aster-effect/effect-rpc/IrohSocket"
 import * as RpcEndpoint from "@aster-effect/effect-rpc/RpcEndpoint"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
@@ -20,6 +21,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { Counter, CounterLive } from "../../examples/effect-rpc/Counter.ts"
 import { consume, issue, memoryNode, serve } from "../admission/Deployment.ts"
@@ -138,6 +140,21 @@ describe("a client", () => {
         yield* Deferred.await(begun)
         yield* by.close
         yield* Deferred.await(interrupted)
+      })
+    )
+  )
+
+  it.effect("that leaves does not wait for a peer that is gone", () =>
+    inNetwork(
+      Effect.gen(function* () {
+        const gone = yield* node
+        yield* (yield* MemoryNetwork).lose(gone.endpointId)
+        const dialling = IrohSocket.layer(yield* gone.address, { alpn: RpcEndpoint.ALPN })
+        const context = yield* Effect.provideService(Layer.build(dialling), IrohNode, yield* node)
+        const reading = yield* Effect.forkChild(Effect.scoped(Context.get(context, Socket.Socket).reader))
+        yield* Effect.yieldNow
+        // Nobody lets time pass, and so the dial does not end by itself.
+        yield* Fiber.interrupt(reading)
       })
     )
   )

@@ -4,6 +4,7 @@ import * as ChunkRangesSeq from "@aster-effect/iroh-blobs/ChunkRangesSeq"
 import { HashSeq } from "@aster-effect/iroh-blobs/HashSeq"
 import { hashBlob } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import * as Request from "@aster-effect/iroh-blobs/Request"
+import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { ServedRequest } from "@aster-effect/iroh-blobs/BlobsProtocol"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -254,6 +255,18 @@ describe("push", () => {
       const error = yield* Effect.flip(sender.blobs.push({ hash, format: "raw" }, forgetful.addr))
       assert.deepInclude(error, { _tag: "TransferError", reason: { _tag: "Rejected" } })
     }).pipe(inNetwork)
+  )
+
+  it.effect("can be given up while the peer has no room for a stream", () =>
+    Effect.gen(function* () {
+      const sender = yield* makePeer()
+      const keeper = yield* makePeer({ authorizePush: () => Effect.succeed("allowed") })
+      const { hash } = yield* sender.blobs.addBytes(blobOf(10, 1))
+      const pushing = yield* Effect.forkChild(sender.blobs.push({ hash, format: "raw" }, keeper.addr))
+      while ((yield* keeper.router.connections) === 0)
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* Fiber.interrupt(pushing)
+    }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer({ maxStreams: 0 })))
   )
 
   it.live("is refused unless it is allowed", () =>

@@ -469,6 +469,22 @@ describe("bounds", () => {
     for (const message of sent(large.quit())) assert.isAtMost(Message.encode(message).length, 4095)
   })
 
+  it("announcements of more than can be kept open; what never came is counted, and what comes late is not", () => {
+    const state = withNeighbors(2)
+    const announcements = Array.from({ length: 5000 }, (_, i) => ({ id: idOf(`open ${i}`), round: 0 }))
+    for (let i = 0; i < 5000; i += 100)
+      state.received(0, peer(1), { _tag: "IHave", announcements: announcements.slice(i, i + 100) })
+    assert.strictEqual(state.tree.held.missing, 4096)
+    assert.strictEqual(state.tree.overlooked, 904)
+    assert.strictEqual(state.tree.losses, 0)
+    passTime(state, 60_000)
+    assert.strictEqual(state.tree.held.missing, 0)
+    assert.strictEqual(state.tree.losses, 4096)
+    assert.isAtMost(state.tree.held.lost, 4096)
+    state.received(60_000, peer(2), gossip("open 7"))
+    assert.strictEqual(state.tree.losses, 4095)
+  })
+
   it("announcements of what is never sent; who makes them is not listened to for a while", () => {
     const state = withNeighbors(3)
     let grafts = 0

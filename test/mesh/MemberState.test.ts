@@ -5,7 +5,8 @@ import type { EnrollmentCredential } from "@aster-effect/trust/Credential"
 import * as RootKey from "@aster-effect/trust/RootKey"
 import * as MeshMessage from "@aster-effect/mesh/MeshMessage"
 import { assert, describe, it } from "@effect/vitest"
-import { type Command, type MemberConfig, MemberState, type Moment } from "../../packages/mesh/src/proto/MemberState.ts"
+import { type Command, type MemberConfig, MemberState } from "../../packages/mesh/src/proto/MemberState.ts"
+import type { Moment } from "../../packages/mesh/src/proto/Moment.ts"
 import { otherRoot, root } from "../admission/Deployment.ts"
 
 const EPOCH = 1_700_000_000_000

@@ -216,6 +216,42 @@ describe("coming back", () => {
     })
   )
 
+  scenario("a producer that is away while the salt is changed finds the others by what it has on disk", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryNetwork
+      const state = yield* directory
+      const secretKey = yield* SecretKey.generate
+      const a = yield* producer()
+      const b = yield* producer({ at: [a] })
+      const c = yield* producer({ at: [a], directory: state, node: yield* memoryNode({ secretKey }) })
+      yield* meet([a, b, c])
+      yield* network.lose(c.id)
+      yield* a.mesh.rotate()
+      yield* until(
+        Effect.sync(() => b.mesh.topicId),
+        (topic) => topic === a.mesh.topicId,
+        "who is there follows"
+      )
+      const again = yield* starting(producer({ directory: state, node: yield* memoryNode({ secretKey }) }))
+      yield* meet([a, b, again], 600)
+      assert.strictEqual(again.mesh.topicId, a.mesh.topicId)
+    })
+  )
+
+  scenario("a producer that closes does not wait for contacts that do not answer", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryNetwork
+      const gone = yield* memoryNode()
+      yield* network.lose(gone.endpointId)
+      const scope = yield* Scope.make()
+      const address = NodeAddr.toBase64(yield* gone.address)
+      yield* Scope.provide(producer({ at: [{ address }] }), scope)
+      yield* pass(1)
+      // It is dialled by now, and from here on no time passes.
+      yield* Scope.close(scope, Exit.void)
+    })
+  )
+
   scenario("a producer that forgot everybody is asked again by those who asked it", () =>
     Effect.gen(function* () {
       const secretKey = yield* SecretKey.generate

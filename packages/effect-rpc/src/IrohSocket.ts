@@ -103,7 +103,8 @@ export const layer = (address: NodeAddr, options: SocketOptions): Layer.Layer<So
         Effect.gen(function* () {
           const connection = yield* Effect.acquireRelease(
             Effect.mapError(node.connect(address, options.alpn, { timeout }), unopened),
-            (connection) => connection.close(0, "normal close")
+            (connection) => connection.close(0, "normal close"),
+            { interruptible: true }
           )
           return yield* Effect.mapError(connection.openBi, ({ reason }) => unopened(new Error(describe(reason))))
         })

@@ -57,8 +57,15 @@ export interface TopicStats {
   readonly broadcast: number
   /** Broadcasts that readers of `messages` missed because they were too slow, all together. */
   readonly missed: number
-  /** Messages to peers that were dropped because those took them too slowly. */
+  /** Broadcasts to peers that were dropped because those took them too slowly, or because the connection broke. */
   readonly unsent: number
+  /** Broadcasts that others announced and that never came, whoever was asked for them. */
+  readonly lost: number
+  /**
+   * Announcements that were left aside because too much was open already. Nothing is lost by that alone: the tree may bring
+   * what they announced.
+   */
+  readonly overlooked: number
   /** Messages that were no messages, and those beyond what one peer may send. */
   readonly malformed: number
   readonly excess: number

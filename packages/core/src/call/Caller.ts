@@ -105,7 +105,9 @@ export const openSession = Effect.fnUntraced(function* (
       channel,
       client: new ClientSession(channel, encoding)
     })),
-    ({ client }) => client.close
+    ({ client }) => client.close,
+    // Opening can take long, on a connection that is not there yet or has no stream left.
+    { interruptible: true }
   )
   yield* Effect.mapError(client.send(header), ({ detail }) => RpcError.of("UNAVAILABLE", detail))
   return (name, method, request, response) =>

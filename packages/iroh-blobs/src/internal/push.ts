@@ -45,15 +45,18 @@ export const pushTo = (
     const reason = failureOf(error)
     return fail(reason._tag === "NotFound" ? { _tag: "Rejected" } : reason)
   }
-  return Effect.acquireUseRelease(
+  const open = Effect.acquireRelease(
     Effect.mapError(connection.openBi, (cause) => fail(connectionFailure(cause))),
-    (stream) =>
-      Effect.catchTag(use(stream), "StreamError", (error) =>
-        error.reason._tag === "StreamStopped" ? Effect.flatMap(refusal(stream), Effect.fail) : rejected(error)
-      ),
     ({ recv, send }, exit) =>
       exit._tag === "Success"
         ? Effect.void
-        : Effect.andThen(send.reset(Request.ErrorCode.Dropped), recv.stop(Request.ErrorCode.Dropped))
+        : Effect.andThen(send.reset(Request.ErrorCode.Dropped), recv.stop(Request.ErrorCode.Dropped)),
+    // A peer that has no room for a stream may never have any.
+    { interruptible: true }
   )
+  return Effect.flatMap(open, (stream) =>
+    Effect.catchTag(use(stream), "StreamError", (error) =>
+      error.reason._tag === "StreamStopped" ? Effect.flatMap(refusal(stream), Effect.fail) : rejected(error)
+    )
+  ).pipe(Effect.scoped)
 }

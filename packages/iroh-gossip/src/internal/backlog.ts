@@ -21,7 +21,8 @@ export class Backlog<A> {
   #first = 0
   #read = false
   #ended = false
-  #news = Deferred.makeUnsafe<void>()
+  /** There while a reader waits. */
+  #news: Deferred.Deferred<void> | undefined
   #missed = 0
 
   constructor(capacity: number) {
@@ -85,7 +86,9 @@ export class Backlog<A> {
       const from = cursor.next + missed
       const items = this.#items.slice(from - this.#first)
       if (!Arr.isArrayNonEmpty(items)) {
-        return this.#ended ? Cause.done() : Effect.andThen(Deferred.await(this.#news), next)
+        if (this.#ended) return Cause.done()
+        this.#news ??= Deferred.makeUnsafe()
+        return Effect.andThen(Deferred.await(this.#news), next)
       }
       cursor.next = from + items.length
       if (missed > 0) {
@@ -113,7 +116,8 @@ export class Backlog<A> {
 
   #wake(): void {
     const news = this.#news
-    this.#news = Deferred.makeUnsafe()
+    if (news === undefined) return
+    this.#news = undefined
     Deferred.doneUnsafe(news, Effect.void)
   }
 }

@@ -126,6 +126,7 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     })
 
   const linkHost: LinkHost = {
+    now,
     dial,
     run,
     serve: (connection) => serve(connection),
@@ -134,11 +135,15 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     },
     lost: (id) => {
       for (const member of members.values()) member.connectionLost(id)
+    },
+    unsent: (topic, count) => {
+      const member = members.get(topic)
+      if (member !== undefined) member.unsent += count
     }
   }
   const linkOptions = {
     maxQueued: options.maxQueued ?? 2 ** 20,
-    writeTimeout: options.writeTimeout ?? "30 seconds"
+    writeTimeout: Duration.toMillis(Duration.fromInputUnsafe(options.writeTimeout ?? "30 seconds"))
   }
 
   const peerOf = (id: EndpointId): Peer => {
@@ -183,9 +188,9 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     if (++peer.excess === 2 * rate) drop(peer.link.peer, "sends more than it may")
   }
 
-  const take = (peer: Peer, topic: TopicId, payload: Uint8Array): void => {
+  const take = (time: number, peer: Peer, topic: TopicId, payload: Uint8Array): void => {
     const member = members.get(topic)
-    if (!peer.messages.take(now())) return exceeds(peer, member)
+    if (!peer.messages.take(time)) return exceeds(peer, member)
     if (member === undefined) return
     const message = Message.decode(payload)
     switch (message._tag) {
@@ -195,18 +200,19 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
       case "IHave":
         break
       default:
-        if (!peer.swarm.take(now())) return exceeds(peer, member)
+        if (!peer.swarm.take(time)) return exceeds(peer, member)
     }
-    member.take(peer.link.peer, message)
+    member.take(time, peer.link.peer, message)
   }
 
   const readStream = (peer: Peer, recv: RecvStream): Effect.Effect<void> => {
     const decoder = new Frame.FrameDecoder(maxPayload)
     let topic: TopicId | undefined
     const digest = (bytes: Uint8Array): void => {
+      const time = now()
       for (const payload of decoder.push(bytes)) {
         if (topic === undefined) topic = Frame.readHeader(payload)
-        else take(peer, topic, payload)
+        else take(time, peer, topic, payload)
       }
     }
     const malformed = Effect.suspend(() => {
@@ -283,6 +289,7 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     }
     const time = now()
     for (const [id, peer] of peers) {
+      peer.link.expire(time)
       if (isNeeded(id) || !peer.link.isIdle) {
         peer.idleSince = undefined
         closeOld(peer, time)
@@ -350,12 +357,18 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
     const events = member.events.stream((event, missed) => ({ ...event, missed }))
     const already = up.map((peer): TopicEvent => ({ _tag: "NeighborUp", peer, missed: 0 }))
     const send = (content: Uint8Array, scope: "Swarm" | "Neighbors") =>
-      Effect.gen(function* () {
-        if (content.length > maxContent) return yield* new MessageTooLarge({ size: content.length, limit: maxContent })
-        for (const peer of member.eager) yield* peerOf(peer).link.ready
-        if (member.isEnded) return yield* new TopicClosed()
-        member.broadcast(content, scope)
+      Effect.suspend((): Effect.Effect<void, MessageTooLarge | TopicClosed> => {
+        if (content.length > maxContent) return new MessageTooLarge({ size: content.length, limit: maxContent })
+        const full = [...member.eager].map((peer) => peerOf(peer).link).filter(({ isReady }) => !isReady)
+        if (full.length === 0) return broadcast(content, scope)
+        const wait = Effect.forEach(full, ({ ready }) => ready, { discard: true })
+        return Effect.flatMap(wait, () => broadcast(content, scope))
       })
+    const broadcast = (content: Uint8Array, scope: "Swarm" | "Neighbors"): Effect.Effect<void, TopicClosed> => {
+      if (member.isEnded) return new TopicClosed()
+      member.broadcast(content, scope)
+      return Effect.void
+    }
     return {
       id: member.id,
       messages: member.messages.stream((message, missed) => ({ ...message, missed })),
@@ -366,8 +379,9 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
         Stream.runHead,
         Effect.flatMap((head) => (Option.isSome(head) ? Effect.void : Effect.never))
       ),
-      broadcast: Effect.fn("Topic.broadcast")((content) => send(content, "Swarm")),
-      broadcastNeighbors: Effect.fn("Topic.broadcastNeighbors")((content) => send(content, "Neighbors")),
+      // Without spans: a broadcast takes less time than one.
+      broadcast: (content) => send(content, "Swarm"),
+      broadcastNeighbors: (content) => send(content, "Neighbors"),
       join: Effect.fn("Topic.join")((peers) =>
         Effect.suspend(() =>
           member.isEnded ? Effect.fail(new TopicClosed()) : Effect.sync(() => member.join(peers.map(knownAs)))
@@ -418,6 +432,8 @@ const statsOf = (member: TopicMember): TopicStats => ({
   broadcast: member.broadcasts,
   missed: member.messages.missed,
   unsent: member.unsent,
+  lost: member.lost,
+  overlooked: member.overlooked,
   malformed: member.malformed,
   excess: member.excess
 })

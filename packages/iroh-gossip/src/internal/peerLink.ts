@@ -3,7 +3,6 @@ import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Frame from "../Frame.ts"
@@ -24,6 +23,8 @@ const reserve = 256 * 1024
 interface Outgoing {
   readonly topic: TopicId
   readonly frame: Uint8Array
+  /** Whether the swarm holds together without it. */
+  readonly droppable: boolean
   /** Nothing follows on this topic for now. */
   readonly last: boolean
 }
@@ -31,12 +32,14 @@ interface Outgoing {
 export interface LinkOptions {
   /** Bytes that may wait for one peer. */
   readonly maxQueued: number
-  /** How long a peer may take for a write. */
-  readonly writeTimeout: Duration.Input
+  /** How long a peer may take for a write, in milliseconds. */
+  readonly writeTimeout: number
 }
 
 /** What a link needs of its surroundings. */
 export interface LinkHost {
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
   readonly dial: (peer: EndpointId) => Effect.Effect<Connection, ConnectError>
   /** Runs in the background until the end of everything. */
   readonly run: (effect: Effect.Effect<void>) => void
@@ -45,6 +48,8 @@ export interface LinkHost {
   readonly dialFailed: (peer: EndpointId, error: ConnectError) => void
   /** There is no connection left, or none that anything goes through. */
   readonly lost: (peer: EndpointId) => void
+  /** Broadcasts of a topic that the peer may not have got. */
+  readonly unsent: (topic: TopicId, count: number) => void
 }
 
 /**
@@ -65,13 +70,14 @@ export class PeerLink {
   #queue: Array<Outgoing> = []
   #queued = 0
   #pumping = false
+  /** Since when a write is under way. */
+  #writing: { readonly connection: Connection; readonly since: number } | undefined
   #dialling = false
   #arrival = Deferred.makeUnsafe<void>()
   #drained = Deferred.makeUnsafe<void>()
   #settled = Deferred.makeUnsafe<void>()
   /** The peer did not take anything while somebody waited for it. */
   #slow = false
-  unsent = 0
 
   constructor(peer: EndpointId, host: LinkHost, options: LinkOptions) {
     this.peer = peer
@@ -87,21 +93,19 @@ export class PeerLink {
     return this.#connections
   }
 
-  /** False when it was dropped: too much waits already. */
-  send(topic: TopicId, frame: Uint8Array, options: { readonly last: boolean; readonly droppable: boolean }): boolean {
+  /** Drops it when too much waits already. */
+  send(outgoing: Outgoing): void {
+    const { droppable, frame, last, topic } = outgoing
     // Nobody is dialled to be told goodbye.
-    if (options.last && this.#connections.length === 0 && !this.#dialling) return true
-    const limit = this.#options.maxQueued + (options.droppable ? 0 : reserve)
+    if (last && this.#connections.length === 0 && !this.#dialling) return
+    const limit = this.#options.maxQueued + (droppable ? 0 : reserve)
     if (this.#queued + frame.length > limit) {
-      this.unsent++
       // What holds the swarm together cannot be left out: a peer that takes nothing is none.
-      if (!options.droppable) this.close("takes nothing")
-      return false
+      return droppable ? this.#host.unsent(topic, 1) : this.close("takes nothing")
     }
-    this.#queue.push({ topic, frame, last: options.last })
+    this.#queue.push(outgoing)
     this.#queued += frame.length
     this.#start()
-    return true
   }
 
   /** Nothing more goes out on a topic. */
@@ -152,6 +156,12 @@ export class PeerLink {
     for (const connection of this.#connections) this.#host.run(connection.close(code, reason))
   }
 
+  /** Closes the connection that the peer takes nothing from: the write that is under way ends with it. */
+  expire(now: number): void {
+    if (this.#writing === undefined || now - this.#writing.since < this.#options.writeTimeout) return
+    this.#host.run(this.#writing.connection.close(0, "takes nothing"))
+  }
+
   /** Waits until everything is on its way, or there is nobody to send it to. */
   get flushed(): Effect.Effect<void> {
     return Effect.suspend(() =>
@@ -161,13 +171,18 @@ export class PeerLink {
     )
   }
 
+  /** Whether there is nothing to wait for before more is sent. */
+  get isReady(): boolean {
+    return this.#slow || this.#queued < this.#options.maxQueued / 4
+  }
+
   /**
    * Waits while much is queued, but not for a peer that takes nothing for a second: it is not waited for again before it
    * has caught up.
    */
   get ready(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.#slow || this.#queued < this.#options.maxQueued / 4) return Effect.void
+      if (this.isReady) return Effect.void
       return Deferred.await(this.#drained).pipe(
         Effect.timeoutOption("1 second"),
         Effect.map((drained) => {
@@ -190,9 +205,14 @@ export class PeerLink {
   }
 
   #empty(): void {
+    this.#drop(this.#queue)
     this.#queue = []
     this.#queued = 0
     this.#catchUp()
+  }
+
+  #drop(messages: ReadonlyArray<Outgoing>): void {
+    for (const { droppable, topic } of messages) if (droppable) this.#host.unsent(topic, 1)
   }
 
   #catchUp(): void {
@@ -210,16 +230,17 @@ export class PeerLink {
   #start(): void {
     if (this.#pumping) return
     this.#pumping = true
-    this.#host.run(
-      Effect.andThen(
-        Effect.ensuring(
-          this.#pump(),
-          Effect.sync(() => (this.#pumping = false))
-        ),
-        Effect.sync(() => (this.#queue.length > 0 ? this.#start() : this.#settle()))
-      )
-    )
+    // What is said within one turn of JavaScript, such as the answers to all that came together, goes into one write.
+    queueMicrotask(() => this.#host.run(this.#pumpAll))
   }
+
+  readonly #pumpAll: Effect.Effect<void> = Effect.andThen(
+    Effect.ensuring(
+      Effect.suspend(() => this.#pump()),
+      Effect.sync(() => (this.#pumping = false))
+    ),
+    Effect.sync(() => (this.#queue.length > 0 ? this.#start() : this.#settle()))
+  )
 
   readonly #pump = Effect.fnUntraced(function* (this: PeerLink) {
     while (this.#queue.length > 0) {
@@ -229,12 +250,9 @@ export class PeerLink {
         continue
       }
       const batch = this.#takeBatch()
-      yield* this.#write(connection, batch).pipe(
-        Effect.timeoutOrElse({
-          duration: this.#options.writeTimeout,
-          orElse: () => connection.close(0, "takes nothing")
-        })
-      )
+      this.#writing = { connection, since: this.#host.now() }
+      yield* this.#write(connection, batch)
+      this.#writing = undefined
       if (this.#queued < lowWater) this.#catchUp()
     }
   })
@@ -289,12 +307,14 @@ export class PeerLink {
     return written.pipe(
       Effect.matchEffect({
         onSuccess: () => Effect.sync(() => batch.at(-1)!.last && this.#part(topic)),
-        onFailure: (error) => {
-          this.#streams.delete(topic)
-          // The end of the connection is noticed where it is watched; here it must not be tried on and on.
-          const ended = error._tag === "ConnectionLost" || error.reason._tag === "ConnectionLost"
-          return Effect.sync(() => ended && this.remove(connection))
-        }
+        onFailure: (error) =>
+          Effect.sync(() => {
+            this.#streams.delete(topic)
+            this.#drop(batch)
+            // The end of the connection is noticed where it is watched; here it must not be tried on and on.
+            const ended = error._tag === "ConnectionLost" || error.reason._tag === "ConnectionLost"
+            if (ended) this.remove(connection)
+          })
       })
     )
   }

@@ -68,6 +68,14 @@ export class TopicMember {
     return this.#state.membership.passive.size
   }
 
+  get lost(): number {
+    return this.#state.tree.losses
+  }
+
+  get overlooked(): number {
+    return this.#state.tree.overlooked
+  }
+
   /** Neighbours that broadcasts are pushed to. */
   get eager(): Iterable<EndpointId> {
     return this.#state.tree.eager
@@ -86,9 +94,10 @@ export class TopicMember {
     this.#do(this.#state.join(this.#host.now(), peers))
   }
 
-  take(from: EndpointId, message: Message): void {
+  /** @param now of the host's clock, which is not asked for each message of many that come together */
+  take(now: number, from: EndpointId, message: Message): void {
     if (this.#ended) return
-    this.#do(this.#state.received(this.#host.now(), from, message))
+    this.#do(this.#state.received(now, from, message))
     if (message._tag === "Disconnect") this.#host.parted(from)
   }
 
@@ -143,6 +152,8 @@ export class TopicMember {
   #ring(): void {
     const alarm = this.#alarm
     this.#alarm = Deferred.makeUnsafe()
+    // Once is enough: whoever wakes up looks when to wake up next.
+    this.#wakeAt = -Infinity
     Deferred.doneUnsafe(alarm, Effect.void)
   }
 
@@ -186,7 +197,7 @@ export class TopicMember {
     if (Frame.payloadLength(frame) >= this.#host.maxPayload) return
     const last = message._tag === "Disconnect"
     const droppable = message._tag === "Gossip" || message._tag === "IHave"
-    if (!this.#host.link(to).send(this.id, frame, { last, droppable })) this.unsent++
+    this.#host.link(to).send({ topic: this.id, frame, last, droppable })
     if (last) this.#host.parted(to)
   }
 

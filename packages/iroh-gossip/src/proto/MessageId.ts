@@ -1,3 +1,4 @@
+import * as Blake3 from "@aster-effect/iroh/Blake3"
 import { blake3 } from "@noble/hashes/blake3.js"
 
 /**
@@ -9,7 +10,7 @@ export type MessageId = string & { readonly MessageId: unique symbol }
 const LENGTH = 32
 
 /** The id of some content. */
-export const of = (content: Uint8Array): MessageId => fromBytes(blake3(content))
+export const of = (content: Uint8Array): MessageId => fromBytes(Blake3.native()?.(content, 0, true) ?? blake3(content))
 
 /** The id that is these 32 bytes. */
 export const fromBytes = (bytes: Uint8Array): MessageId =>

@@ -51,11 +51,14 @@ export const defaultConfig: PlumTreeConfig = {
   maxSeen: 65_536,
   maxCached: 8192,
   maxCachedBytes: 8 * 2 ** 20,
-  maxMissing: 1024,
+  maxMissing: 4096,
   maxBroken: 256,
   distrustTime: 10_000,
   maxAnnouncements: Message.announcementsIn(4095)
 }
+
+/** After which a neighbour that still sends what is known is told so once more, in milliseconds. */
+const pruneRepeat = 1000
 
 /** How often one content is sent to one peer that asks for it, and to how many peers. */
 const maxServed = 3
@@ -105,6 +108,12 @@ export class PlumTree {
   readonly #broken = new Map<EndpointId, number>()
   /** Until when the announcements of a neighbour are not listened to. */
   readonly #distrusted = new Map<EndpointId, number>()
+  /** Broadcasts that were asked for in vain, of which as many are remembered as may be missing. */
+  readonly #lost = new Set<MessageId.MessageId>()
+  #losses = 0
+  #overlooked = 0
+  /** When each neighbour was told last that what it sends is known. */
+  readonly #pruned = new Map<EndpointId, number>()
   readonly #seen = new Set<MessageId.MessageId>()
   /** The known ones in the order in which they came, and until when they are. */
   readonly #seenOrder = new Fifo<{ readonly id: MessageId.MessageId; readonly until: number }>()
@@ -135,13 +144,25 @@ export class PlumTree {
     readonly cached: number
     readonly cachedBytes: number
     readonly missing: number
+    readonly lost: number
   } {
     return {
       seen: this.#seen.size,
       cached: this.#cache.size,
       cachedBytes: this.#cachedBytes,
-      missing: this.#missing.size
+      missing: this.#missing.size,
+      lost: this.#lost.size
     }
+  }
+
+  /** Broadcasts that were announced, asked for of all who announced them, and have not come. */
+  get losses(): number {
+    return this.#losses
+  }
+
+  /** Announcements that were not listened to: too many were open, or their sender is not believed for a while. */
+  get overlooked(): number {
+    return this.#overlooked
   }
 
   up(peer: EndpointId): void {
@@ -153,6 +174,7 @@ export class PlumTree {
     this.#eager.delete(peer)
     this.#lazy.delete(peer)
     this.#announcements.delete(peer)
+    this.#pruned.delete(peer)
     this.#announced.delete(peer)
     this.#broken.delete(peer)
     this.#distrusted.delete(peer)
@@ -201,16 +223,14 @@ export class PlumTree {
     this.#broken.delete(from)
     const known = scope._tag === "Swarm" && this.#seen.has(id)
     // What is known needs no second look at its content, but who sends it does: it must not be believed to be the tree.
-    if (known) {
-      this.#makeLazy(from)
-      return this.#out.send(from, Message.PRUNE)
-    }
+    if (known) return this.#prune(now, from)
     if (MessageId.of(content) !== id) return
     // Views of a stream's buffer must not stay.
     const kept = new Uint8Array(content)
     if (scope._tag === "Neighbors") return this.#out.deliver(kept, from, scope)
     const round = Math.min(scope.round + 1, 0xffff)
     this.#spread(now, { _tag: "Gossip", id, content: kept, scope: { _tag: "Swarm", round } }, from)
+    if (this.#lost.delete(id)) this.#losses--
     const missing = this.#missing.get(id)
     if (missing !== undefined) {
       this.#missing.delete(id)
@@ -218,6 +238,19 @@ export class PlumTree {
       this.#optimise(from, missing, round)
     }
     this.#out.deliver(kept, from, scope)
+  }
+
+  /**
+   * Somebody sent what is known: it is to be a leaf. Telling it once will do for all that is under way; a neighbour that
+   * goes on is told again, because what it was told may have been lost with a connection.
+   */
+  #prune(now: number, from: EndpointId): void {
+    if (this.#isNeighbor(from)) {
+      if (this.#lazy.has(from) && now - (this.#pruned.get(from) ?? -Infinity) < pruneRepeat) return
+      this.#pruned.set(from, now)
+    }
+    this.#makeLazy(from)
+    this.#out.send(from, Message.PRUNE)
   }
 
   /** Makes an announcer that is much closer to the author a branch, and the one who sent this a leaf. */
@@ -266,11 +299,15 @@ export class PlumTree {
   }
 
   #onIHave(now: number, from: EndpointId, announcements: ReadonlyArray<Message.Announcement>): void {
-    if (!this.#isNeighbor(from) || (this.#distrusted.get(from) ?? 0) > now) return
+    if (!this.#isNeighbor(from)) return
+    const isDistrusted = (this.#distrusted.get(from) ?? 0) > now
     for (const { id, round } of announcements) {
       if (this.#seen.has(id)) continue
       const taken = this.#announced.get(from) ?? 0
-      if (taken >= this.#config.maxMissing) return
+      if (isDistrusted || taken >= this.#config.maxMissing) {
+        this.#overlooked++
+        continue
+      }
       const missing = this.#missing.get(id)
       if (missing === undefined) {
         this.#missing.set(id, [{ peer: from, round, asked: 0 }])
@@ -289,7 +326,7 @@ export class PlumTree {
     if (next.asked >= graftAttempts) {
       this.#release([next])
       this.#break(now, next.peer)
-      if (missing.length === 0) this.#missing.delete(id)
+      if (missing.length === 0) this.#giveUp(id)
       else this.#graft(now, id)
       return
     }
@@ -300,6 +337,13 @@ export class PlumTree {
     const { asked } = missing[0]!
     // One who was asked before gets time: the way there may be long. Only a connection that broke loses messages.
     this.#out.schedule(now + (asked === 0 ? graftRetry : graftRepeat * 2 ** (asked - 1)), { _tag: "Graft", id })
+  }
+
+  #giveUp(id: MessageId.MessageId): void {
+    this.#missing.delete(id)
+    this.#losses++
+    this.#lost.add(id)
+    if (this.#lost.size > this.#config.maxMissing) this.#lost.delete(this.#lost.values().next().value!)
   }
 
   #serve(to: EndpointId, id: MessageId.MessageId): void {

@@ -25,7 +25,9 @@ export const askAdmission = Effect.fnUntraced(function* (
   const exchange = Effect.gen(function* () {
     const connection = yield* Effect.acquireRelease(
       node.connect(contact, ProducerAdmission.ALPN, { timeout: "10 seconds" }),
-      (connection) => connection.close(0, "")
+      (connection) => connection.close(0, ""),
+      // Who is gone does not answer, and whoever closes this node would have to wait for it.
+      { interruptible: true }
     )
     const request = { credential: toJson(credential, "wire"), iidToken }
     return yield* ProducerAdmission.request(connection, { request })

@@ -2,33 +2,23 @@
  * One producer's part in the mesh, as a state machine: broadcasts, orders and the time go in, commands come out (Aster
  * admission, producer mesh). It does no IO and keeps no clock.
  */
-import type { RootPublicKey } from "@aster-effect/config/RootPublicKey"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import type { Random } from "@aster-effect/iroh-gossip/Random"
-import * as Credential from "@aster-effect/trust/Credential"
-import type { Member, MeshLease, PublishedContract } from "../Member.ts"
+import type { EnrollmentCredential } from "@aster-effect/trust/Credential"
+import type { Member } from "../Member.ts"
 import * as MeshMessage from "../MeshMessage.ts"
-import { MAX_PRODUCERS } from "../MeshState.ts"
 import { Drift, type DriftConfig } from "./Drift.ts"
+import type { Moment } from "./Moment.ts"
 import { ReplayGuard } from "./ReplayGuard.ts"
+import { type Entry, Roster, type RosterConfig, type RosterOptions, values } from "./Roster.ts"
 import { type OwnState, Speaker, type SpeakerOptions } from "./Speaker.ts"
 
-/** The same moment on two clocks, in milliseconds: since the Unix epoch, and of one that never goes back. */
-export interface Moment {
-  readonly wall: number
-  readonly monotonic: number
-}
-
 /** Numbers of the mesh; times in milliseconds. */
-export interface MemberConfig extends DriftConfig {
+export interface MemberConfig extends DriftConfig, RosterConfig {
   /** How old, or how early, a message may be. */
   readonly replayWindow: number
   readonly heartbeat: number
-  /** After which what was not said again no longer holds. */
-  readonly staleAfter: number
-  /** For how long a producer without a credential belongs here after it was listed or heard. */
-  readonly listedFor: number
   /** Between two times that this member says everything about itself because others came. */
   readonly announcePause: number
   /** Messages per second that are looked at, of what one neighbour hands on. */
@@ -47,8 +37,6 @@ export const defaultConfig: MemberConfig = {
   maxRate: 500
 }
 
-/** Services and contracts that are kept of one member. */
-const MAX_SERVICES = 64
 const SWEEP = 30_000
 /** Up to how long a member waits before it answers a newcomer, and by how much longer for each member. */
 const ANSWER_SPREAD = 500
@@ -85,7 +73,7 @@ export type Command =
   /** Broadcast this on the topic. */
   | { readonly _tag: "Send"; readonly message: MeshMessage.MeshMessage }
   /** A producer showed, or was introduced with, its own credential. Where Gate 0 has no room for it: `remove` it. */
-  | { readonly _tag: "Prove"; readonly credential: Credential.EnrollmentCredential; readonly isNew: boolean }
+  | { readonly _tag: "Prove"; readonly credential: EnrollmentCredential; readonly isNew: boolean }
   /** Who belongs here, or what is known of them, is not what it was. */
   | { readonly _tag: "Changed" }
   | {
@@ -108,47 +96,15 @@ export type Command =
       readonly removed: ReadonlyArray<EndpointId>
     }
 
-interface Timed<A> {
-  readonly value: A
-  /** Monotonic. */
-  readonly at: number
-}
-
-interface Entry {
-  proof: "credential" | "listed"
-  attributes: Credential.Attributes
-  /** By its credential, on the wall clock. */
-  expiresAt: number | undefined
-  /** Without a credential, on the monotonic clock. */
-  listedUntil: number
-  /** Since when its credential has expired, on the monotonic clock: a wall clock may be ahead for a moment. */
-  expiredSince: number | undefined
-  /** The credential that was verified last, so that the same is not verified again. */
-  signature: string | undefined
-  heardAt: number | undefined
-  /** The latest time in its messages. */
-  latest: number
-  readonly contracts: Map<string, Timed<PublishedContract>>
-  readonly leases: Map<string, Timed<MeshLease>>
-}
-
-export interface MemberOptions extends Omit<SpeakerOptions, "send"> {
-  readonly root: RootPublicKey
-  /** Whom nobody lets in, whatever it shows. */
-  readonly isRefused: (id: EndpointId) => boolean
+export interface MemberOptions extends Omit<SpeakerOptions, "send">, RosterOptions {
   readonly random: Random
   readonly config?: Partial<MemberConfig> | undefined
 }
 
-const nothing: Credential.Attributes = new Map()
-
-/** Roles that are admitted without becoming part of the mesh (Aster admission, producer admission handshake). */
-const guests: ReadonlySet<string | undefined> = new Set(["gateway", "consumer"])
-
 export class MemberState {
   readonly #options: MemberOptions
   readonly #config: MemberConfig
-  readonly #members = new Map<EndpointId, Entry>()
+  readonly #roster: Roster
   readonly #isolated = new Set<EndpointId>()
   readonly #drift: Drift
   readonly #guard: ReplayGuard
@@ -170,6 +126,7 @@ export class MemberState {
   constructor(now: Moment, options: MemberOptions & { readonly rotatedAt?: number | undefined }) {
     this.#options = options
     this.#config = { ...defaultConfig, ...options.config }
+    this.#roster = new Roster(options, this.#config)
     this.#drift = new Drift(this.#config, now.monotonic)
     this.#guard = new ReplayGuard(this.#config.replayWindow)
     this.#speaker = new Speaker({
@@ -178,36 +135,28 @@ export class MemberState {
     })
     this.#rotatedAt = options.rotatedAt ?? 0
     this.#sweepAt = now.monotonic + SWEEP
-    const { credential } = options
-    this.#members.set(options.me, {
-      ...newEntry(),
-      ...(credential === undefined ? {} : { proof: "credential", attributes: credential.attributes }),
-      expiresAt: credential === undefined ? undefined : Number(credential.expiresAt) * 1000
-    })
   }
 
   /** Whether a producer belongs here. */
   has(id: EndpointId): boolean {
-    return this.#members.has(id)
+    return this.#roster.has(id)
   }
 
   /** Everybody, in ascending order. */
   get members(): ReadonlyArray<Member> {
     const { me } = this.#options
-    return [...this.#members]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([endpointId, entry]) => ({
-        endpointId,
-        isSelf: endpointId === me,
-        proof: entry.proof,
-        attributes: entry.attributes,
-        expiresAt: entry.expiresAt,
-        heardAt: entry.heardAt,
-        offset: this.#drift.offsets.get(endpointId),
-        isolated: this.#isolated.has(endpointId),
-        contracts: endpointId === me ? this.#speaker.contracts : values(entry.contracts),
-        leases: endpointId === me ? this.#speaker.leases : values(entry.leases)
-      }))
+    return this.#roster.entries.map(([endpointId, entry]) => ({
+      endpointId,
+      isSelf: endpointId === me,
+      proof: entry.proof,
+      attributes: entry.attributes,
+      expiresAt: entry.expiresAt,
+      heardAt: entry.heardAt,
+      offset: this.#drift.offsets.get(endpointId),
+      isolated: this.#isolated.has(endpointId),
+      contracts: endpointId === me ? this.#speaker.contracts : values(entry.contracts),
+      leases: endpointId === me ? this.#speaker.leases : values(entry.leases)
+    }))
   }
 
   /** Whether this member's own clock is wrong. */
@@ -226,9 +175,7 @@ export class MemberState {
 
   /** Entries held in memory, all bounded. */
   get held(): number {
-    let held = this.#members.size + this.#isolated.size + this.#drift.offsets.size + this.#guard.size
-    for (const { contracts, leases } of this.#members.values()) held += contracts.size + leases.size
-    return held + this.#handed.size
+    return this.#roster.held + this.#isolated.size + this.#drift.offsets.size + this.#guard.size + this.#handed.size
   }
 
   /** The topic was joined: a first one, or another after a rotation. The heartbeat sleeps first. */
@@ -262,7 +209,7 @@ export class MemberState {
       if (own.contracts !== undefined) this.#speaker.sayContracts(wall)
       if (own.services !== undefined || own.health !== undefined) this.#speaker.sayLeases(wall)
     }
-    this.#commands.push({ _tag: "Changed" })
+    this.#change()
     return this.#taken()
   }
 
@@ -272,18 +219,12 @@ export class MemberState {
     ids: ReadonlyArray<EndpointId>,
     expiry?: ReadonlyMap<EndpointId, number>
   ): ReadonlyArray<Command> {
-    for (const id of ids) {
-      const known = this.#members.get(id)
-      if (known !== undefined || this.#options.isRefused(id) || this.#isFull()) continue
-      const listedUntil = now.monotonic + this.#config.listedFor
-      this.#members.set(id, { ...newEntry(), expiresAt: expiry?.get(id), listedUntil })
-      this.#commands.push({ _tag: "Changed" })
-    }
+    if (this.#roster.list(now, ids, expiry)) this.#change()
     return this.#taken()
   }
 
   /** A producer has shown its credential to this one, which lets the others know. */
-  admitted(now: Moment, credential: Credential.EnrollmentCredential): ReadonlyArray<Command> {
+  admitted(now: Moment, credential: EnrollmentCredential): ReadonlyArray<Command> {
     if (this.#prove(now, credential, true)) this.#speaker.say(now.wall, { _tag: "Credential", credential, asks: false })
     return this.#taken()
   }
@@ -327,7 +268,7 @@ export class MemberState {
       this.#lastHeartbeat = now.wall
       this.#speaker.introduceSelf(now.wall, false)
       this.#speaker.sayLeases(now.wall)
-      this.#commands.push({ _tag: "Changed" })
+      this.#change()
     }
     return this.#taken()
   }
@@ -339,9 +280,8 @@ export class MemberState {
     const { epochMs, sender } = message
     if (sender === this.#options.me) return
     if (Math.abs(now.wall - epochMs) > this.#config.replayWindow) return this.#drop("late", sender, from)
-    const known = this.#members.get(sender)
     // Only a newcomer's own credential speaks for one that does not belong here yet.
-    const isStranger = known === undefined || isExpired(now, known) || this.#options.isRefused(sender)
+    const isStranger = !this.#roster.speaks(now, sender)
     const body = isStranger && message.type !== MeshMessage.typeOf(CREDENTIAL) ? undefined : MeshMessage.bodyOf(message)
     const introducesItself =
       typeof body === "object" && body._tag === "Credential" && body.credential.endpointId === sender
@@ -352,7 +292,7 @@ export class MemberState {
     if (isStranger && introducesItself && !this.#prove(now, body.credential)) {
       return this.#drop("refused", sender, from)
     }
-    const entry = this.#members.get(sender)
+    const entry = this.#roster.get(sender)
     if (entry === undefined) return
     const { latest } = entry
     this.#heard(now, sender, entry, epochMs)
@@ -386,14 +326,14 @@ export class MemberState {
       case "ContractPublished": {
         if (this.#isolated.has(sender)) return this.#drop("isolated", sender, from)
         const { collectionHash, service, version } = body
-        this.#keep(now, entry.contracts, `${service} ${version}`, { service, version, collectionHash })
+        if (this.#roster.keepContract(now, entry, { service, version, collectionHash })) this.#change()
         return
       }
       case "LeaseUpdate": {
         if (this.#isolated.has(sender)) return this.#drop("isolated", sender, from)
         const { contractId, health, service, version } = body
         const address = addressIn(body.addressing, sender)
-        this.#keep(now, entry.leases, `${service} ${version}`, { service, version, contractId, health, address })
+        if (this.#roster.keepLease(now, entry, { service, version, contractId, health, address })) this.#change()
         return
       }
       case "Credential": {
@@ -415,17 +355,8 @@ export class MemberState {
     }
   }
 
-  #keep<A>(now: Moment, kept: Map<string, Timed<A>>, key: string, value: A): void {
-    if (!kept.has(key) && kept.size >= MAX_SERVICES) return
-    kept.set(key, { value, at: now.monotonic })
-    this.#commands.push({ _tag: "Changed" })
-  }
-
   #heard(now: Moment, sender: EndpointId, entry: Entry, epochMs: number): void {
-    if (entry.heardAt === undefined) this.#commands.push({ _tag: "Changed" })
-    entry.heardAt = now.wall
-    entry.latest = Math.max(entry.latest, epochMs)
-    entry.listedUntil = now.monotonic + this.#config.listedFor
+    if (this.#roster.heard(now, entry, epochMs)) this.#change()
     this.#drift.track(sender, now.wall - epochMs)
   }
 
@@ -450,65 +381,37 @@ export class MemberState {
     return out
   }
 
-  /**
-   * Takes a producer in by its credential; false when that admits nobody. One that is tied to an instance has to be shown
-   * with the instance's proof, and so to each producer itself.
-   */
-  #prove(now: Moment, credential: Credential.EnrollmentCredential, isShown = false): boolean {
-    const { isRefused, me, root } = this.#options
-    const { attributes } = credential
-    const id = credential.endpointId as EndpointId
-    if (id === me) return false
-    if (isRefused(id) || guests.has(attributes.get("aster.role"))) return false
-    if (!isShown && attributes.has("aster.iid_provider")) return false
-    const known = this.#members.get(id)
-    const expiresAt = Number(credential.expiresAt) * 1000
-    if (known?.signature === credential.signature && known.proof === "credential" && expiresAt > now.wall) {
-      this.#commands.push({ _tag: "Prove", credential, isNew: false })
-      return true
+  /** Takes a producer in by its credential; false when that admits nobody. */
+  #prove(now: Moment, credential: EnrollmentCredential, isShown = false): boolean {
+    const verdict = this.#roster.prove(now, credential, isShown)
+    switch (verdict) {
+      case "refused":
+        return false
+      case "older":
+        return true
+      case "same":
+        this.#commands.push({ _tag: "Prove", credential, isNew: false })
+        return true
+      case "new":
+      case "renewed":
+        this.#commands.push({ _tag: "Prove", credential, isNew: verdict === "new" })
+        this.#change()
+        return true
     }
-    if (!/^[0-9a-f]{64}$/.test(id) || (known === undefined && this.#isFull())) return false
-    if (Credential.check(credential, { root, peer: id, nowMillis: now.wall }) !== undefined) return false
-    // The one that lasts longest counts, whatever is shown again.
-    if (known?.proof === "credential" && (known.expiresAt ?? 0) > expiresAt) return true
-    this.#members.set(id, {
-      ...(known ?? newEntry()),
-      proof: "credential",
-      attributes,
-      expiresAt,
-      signature: credential.signature
-    })
-    this.#commands.push({ _tag: "Prove", credential, isNew: known?.proof !== "credential" }, { _tag: "Changed" })
-    return true
-  }
-
-  #isFull(): boolean {
-    return this.#members.size >= MAX_PRODUCERS
   }
 
   #forget(id: EndpointId): void {
-    if (id === this.#options.me || !this.#members.delete(id)) return
+    if (!this.#roster.forget(id)) return
     this.#isolated.delete(id)
     this.#drift.forget(id)
-    this.#commands.push({ _tag: "Changed" })
+    this.#change()
   }
 
   #sweep(now: Moment): void {
     this.#guard.expire(now.monotonic)
-    const since = now.monotonic - this.#config.staleAfter
-    for (const [id, entry] of this.#members) {
-      entry.expiredSince = isExpired(now, entry) ? (entry.expiredSince ?? now.monotonic) : undefined
-      const isOver = now.monotonic - (entry.expiredSince ?? now.monotonic) >= SWEEP
-      const isUnlisted = entry.proof === "listed" && entry.listedUntil <= now.monotonic
-      if (isOver || isUnlisted || this.#options.isRefused(id)) this.#forget(id)
-      for (const kept of [entry.contracts, entry.leases]) {
-        for (const [key, { at }] of kept) {
-          if (at > since) continue
-          kept.delete(key)
-          this.#commands.push({ _tag: "Changed" })
-        }
-      }
-    }
+    const { changed, over } = this.#roster.sweep(now)
+    for (const id of over) this.#forget(id)
+    if (changed) this.#change()
   }
 
   #mayHandOn({ monotonic }: Moment, from: EndpointId): boolean {
@@ -523,13 +426,17 @@ export class MemberState {
     return true
   }
 
+  #change(): void {
+    this.#commands.push({ _tag: "Changed" })
+  }
+
   #drop(reason: DropReason, sender: EndpointId | undefined, from: EndpointId): void {
     this.#commands.push({ _tag: "Dropped", reason, sender, from })
   }
 
   /** Not all at once, and not for each of many that come together. */
   #planAnswer({ monotonic }: Moment): void {
-    const spread = ANSWER_SPREAD + ANSWER_SPREAD_PER_MEMBER * this.#members.size
+    const spread = ANSWER_SPREAD + ANSWER_SPREAD_PER_MEMBER * this.#roster.size
     const earliest = Math.max(monotonic, this.#announcedAt + this.#config.announcePause)
     this.#announceAt = Math.min(this.#announceAt, earliest + this.#options.random.below(spread))
   }
@@ -551,24 +458,6 @@ export class MemberState {
 }
 
 const CREDENTIAL = { _tag: "Credential" } as const
-
-const newEntry = (): Entry => ({
-  proof: "listed",
-  attributes: nothing,
-  expiresAt: undefined,
-  listedUntil: Infinity,
-  expiredSince: undefined,
-  signature: undefined,
-  heardAt: undefined,
-  latest: 0,
-  contracts: new Map(),
-  leases: new Map()
-})
-
-const isExpired = ({ wall }: Moment, { expiresAt }: Entry): boolean => (expiresAt ?? Infinity) <= wall
-
-const values = <A>(kept: ReadonlyMap<string, Timed<A>>): ReadonlyArray<A> =>
-  [...kept.values()].map(({ value }) => value)
 
 /** An address counts for the one who signed it. */
 const addressIn = (
