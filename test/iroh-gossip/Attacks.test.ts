@@ -212,4 +212,15 @@ describe("attacks", () => {
       assert.strictEqual(missed, 0)
       assert.isAbove(unsent, 100)
     }))
+
+  test("a peer that takes nothing for too long loses its connection, and what was for it is counted", () =>
+    Effect.gen(function* () {
+      const { attacker, topic, works } = yield* attacked({ gossip: { writeTimeout: 200 } }, { deaf: true })
+      for (let i = 0; i < 100; i++) yield* topic.broadcast(text(`mine ${i}`.padEnd(2000)))
+      const reason = yield* attacker.connection.closed
+      assert.deepStrictEqual(reason, { _tag: "Peer", code: 0, reason: "takes nothing" })
+      yield* eventually(topic.neighbors.get, (neighbors) => neighbors.length === 1, "it is no neighbour")
+      assert.isAbove((yield* topic.stats).unsent, 50)
+      yield* works
+    }))
 })

@@ -32,12 +32,12 @@ class Member:
         admits = hook.should_allow
         hook.should_allow = lambda peer, alpn: peer in self._state.accepted_producers or admits(peer, alpn)
 
-    def subscribe(self):
-        self._reading = asyncio.create_task(self._read())
+    def subscribe(self, bootstrap=()):
+        self._reading = asyncio.create_task(self._read(bootstrap))
 
-    async def _read(self):
+    async def _read(self, bootstrap):
         # Waits for a first neighbour.
-        self._topic = await gossip_client(self._server._node).subscribe(list(self._state.topic_id), [])
+        self._topic = await gossip_client(self._server._node).subscribe(list(self._state.topic_id), list(bootstrap))
         while True:
             kind, content = await self._topic.recv()
             if kind.lower().replace("_", "") == "neighborup":
@@ -92,4 +92,6 @@ PAYLOADS = {
     2: gossip.encode_depart_payload,
     3: gossip.encode_contract_published_payload,
     4: gossip.encode_lease_update_payload,
+    # Not of the library: a credential as it travels in the admission handshake.
+    128: lambda credential: credential.encode(),
 }

@@ -23,6 +23,7 @@ from aster.runtime import _coerce_node_addr, _credential_from_peer_entry, _load_
 from aster.runtime import AdmissionDeniedError
 from aster.trust.consumer import ConsumerAdmissionRequest, consumer_cred_to_json
 from aster.trust.credentials import ConsumerEnrollmentCredential, EnrollmentCredential
+from aster.trust.gossip import derive_gossip_topic
 from aster.trust.mesh import MeshState
 from aster.trust.nonces import NonceStore
 from aster.trust.signing import _canonical_signing_bytes, load_private_key, sign_credential, verify_signature
@@ -76,6 +77,25 @@ async def mesh_subscribe(*, producer, secret_key) -> str:
     member.subscribe()
     _members[producer] = member
     return member.report()["topic"]
+
+
+async def mesh_join(*, producer, secret_key, root, address, contact, credential) -> dict:
+    """Has a producer (its endpoint id) ask another one, `contact` at an address, to be let in: answers the reply.
+
+    Who is accepted is put on the topic of that one's mesh, with it as the first neighbour.
+    """
+    server = _producers[producer]
+    request = json.dumps({"credential_json": credential, "iid_token": ""})
+    reply = await _exchange(server._node, address, PRODUCER_ADMISSION, request)
+    if reply["accepted"]:
+        state = server._mesh_state
+        state.salt = bytes.fromhex(reply["salt"])
+        state.topic_id = derive_gossip_topic(bytes.fromhex(root), state.salt)
+        state.accepted_producers.update(reply["accepted_producers"])
+        member = mesh.Member(server, bytes.fromhex(secret_key))
+        member.subscribe([contact])
+        _members[producer] = member
+    return reply
 
 
 async def mesh_say(*, producer, type, args) -> None:
@@ -194,13 +214,17 @@ async def _node(secret_key, alpns):
 async def _ask(address: str, alpn: bytes, secret_key, request: str) -> dict:
     node = await _node(secret_key, [alpn])
     try:
-        connection = await net_client(node).connect_node_addr(_coerce_node_addr(address), alpn)
-        send, recv = await connection.open_bi()
-        await send.write_all(request.encode())
-        await send.finish()
-        return json.loads(await recv.read_to_end(64 * 1024))
+        return await _exchange(node, address, alpn, request)
     finally:
         await node.close()
+
+
+async def _exchange(node, address: str, alpn: bytes, request: str) -> dict:
+    connection = await net_client(node).connect_node_addr(_coerce_node_addr(address), alpn)
+    send, recv = await connection.open_bi()
+    await send.write_all(request.encode())
+    await send.finish()
+    return json.loads(await recv.read_to_end(64 * 1024))
 
 
 async def present(*, address, credential, secret_key=None) -> dict:
@@ -313,6 +337,7 @@ OPERATIONS = {
     for operation in (
         producer,
         mesh_subscribe,
+        mesh_join,
         mesh_say,
         mesh_report,
         store,

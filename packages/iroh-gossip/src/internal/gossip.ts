@@ -40,7 +40,7 @@ const maxStreams = 64
 const maxPeers = 1024
 const maxDials = 16
 const headerTimeout = "10 seconds"
-const sweepInterval = "5 seconds"
+const sweepInterval = 5000
 /** How long a peer that floods or lies is shut out. */
 const banTime = 60_000
 const maxBanned = 1024
@@ -414,7 +414,9 @@ export const makeGossip = Effect.fnUntraced(function* (options: GossipOptions) {
   })
 
   yield* Effect.addFinalizer(() => close)
-  const sweeping = Effect.asVoid(Effect.schedule(sweep, Schedule.spaced(sweepInterval)))
+  const sweeping = Effect.asVoid(
+    Effect.schedule(sweep, Schedule.spaced(Math.min(sweepInterval, Math.max(100, linkOptions.writeTimeout))))
+  )
   yield* Effect.forkScoped(supervise("the sweep of gossip connections", sweeping))
   const service: Gossip["Service"] = {
     subscribe,
