@@ -140,6 +140,26 @@ describe("who may not", () => {
     })
   )
 
+  scenario("a producer stays in its mesh where one of another salt is asked, and nobody of that is heard", () =>
+    Effect.gen(function* () {
+      const a = yield* producer()
+      const b = yield* producer({ at: [a] })
+      const c = yield* producer()
+      const d = yield* producer({ at: [c] })
+      yield* meet([a, b])
+      yield* meet([c, d])
+      const { topicId } = b.mesh
+      const error = yield* Effect.flip(b.mesh.join(NodeAddr.parse(c.address)))
+      assert.strictEqual(error._tag === "JoinError" && error.reason, "Elsewhere")
+      yield* pass(30)
+      assert.strictEqual(b.mesh.topicId, topicId)
+      assert.notStrictEqual(c.mesh.topicId, topicId)
+      assert.deepStrictEqual(yield* b.mesh.neighbors, [a.id])
+      assert.deepStrictEqual(yield* c.mesh.neighbors, [d.id])
+      assert.isUndefined(yield* memberOf(a, d.id))
+    })
+  )
+
   scenario("a producer that is put out leaves the swarm, and what it says counts no longer", () =>
     Effect.gen(function* () {
       const a = yield* producer()
