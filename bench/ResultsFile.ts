@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 
 /** The sections, in their order. */
-const names = ["calls", "scale", "interceptors", "features", "blobs", "gossip", "docs"] as const
+const names = ["calls", "scaleNative", "scaleNumber0", "interceptors", "features", "blobs", "gossip", "docs"] as const
 
 /** A section of the file. */
 export type Section = (typeof names)[number]

@@ -1,8 +1,9 @@
 /**
  * How a producer grows: idle connections, many that call seldom, many calls at a time, many clients.
  *
- * `npm run bench:scale` prints the results and writes them to their section of `bench/RESULTS.md`, within six minutes.
- * Options: `--print` only prints them, `--idle <n>` opens so many idle connections at the most (10,000), `--out <file>`.
+ * `npm run bench:scale` prints the results and writes them to their sections of `bench/RESULTS.md`, within six minutes.
+ * Options: `--print` only prints them, `--binding native|number0` measures that one alone, `--idle <n>` opens so many idle
+ * connections at the most (10,000), `--out <file>`.
  */
 import * as NativeBinding from "@aster-effect/iroh-native/NativeBinding"
 import { type ChildProcess, fork } from "node:child_process"
@@ -17,6 +18,7 @@ import { quantile } from "./Statistics.ts"
 const { values } = parseArgs({
   options: {
     print: { type: "boolean", default: false },
+    binding: { type: "string" },
     idle: { type: "string", default: "10000" },
     out: { type: "string" }
   }
@@ -171,7 +173,11 @@ const section = async (binding: Binding, title: string) => {
   const concurrentRows = await concurrent(binding)
   const spreadRows: Array<ReadonlyArray<string>> = []
   for (const count of [1, 2, 4]) spreadRows.push(await spread(binding, count))
-  return `## ${title}
+  return `# Growth on one machine, ${title}
+
+Written by \`npm run bench:scale\` on ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. Every number is of one run.
+
+- Machine: ${description()}. Server and clients share its cores; 100 % of a processor is one core.
 
 ${table(["idle connections", "server, KiB each", "client, KiB each", "opened per second", "server's processor at rest"], idleRows)}
 
@@ -179,25 +185,24 @@ ${table(["connections, a call a second each", "calls/s", "p50, us", "p99, us", "
 
 ${table(["calls at a time, one client", "calls/s", "p50, us", "p99, us"], concurrentRows)}
 
-${table(["client processes, 64 calls at a time each", "calls/s", "server CPU s per 10k calls"], spreadRows)}`
-}
-
-const sections = [await section("number0", "@number0/iroh")]
-if (NativeBinding.load() !== undefined) sections.push(await section("native", "Native binding"))
-
-const page = `# Growth on one machine
-
-Written by \`npm run bench:scale\` on ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. Every number is of one run.
-
-- Machine: ${description()}. Server and clients share its cores; 100 % of a processor is one core.
-
-${sections.join("\n\n")}
+${table(["client processes, 64 calls at a time each", "calls/s", "server CPU s per 10k calls"], spreadRows)}
 
 - Idle connections are those of the protocol for calls, all of one client process, without a call; memory is resident, after a
   collection. Calls are 100 B echoes. Up to 128 calls of a client share a stream; further ones have streams of their own, 96
   to a connection.
 `
-console.log(page)
+}
+
 const out = values.out ?? (values.print ? undefined : fileURLToPath(new URL("./RESULTS.md", import.meta.url)))
-if (out !== undefined) writeSection(out, "scale", page)
+const bindings = [
+  ["native", "scaleNative", "native binding"],
+  ["number0", "scaleNumber0", "@number0/iroh"]
+] as const
+for (const [binding, name, title] of bindings) {
+  const isThere = binding === "number0" || NativeBinding.load() !== undefined
+  if (!isThere || (values.binding ?? binding) !== binding) continue
+  const page = await section(binding, title)
+  console.log(page)
+  if (out !== undefined) writeSection(out, name, page)
+}
 process.exit(0)

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import { execFile, spawn } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { promisify } from "node:util"
-import { measure } from "../../faults/Memory.ts"
+import { measure, type Memory } from "../../faults/Memory.ts"
 
 const alpn = "hazards/1"
 
@@ -51,19 +51,21 @@ const call = Effect.fnUntraced(function* (connection: Connection, bytes: Uint8Ar
 })
 
 /**
- * What this process holds more after a body that is run again and again: the least of two times. The allocator keeps what
- * it had at the most, which may come at any time; growth that goes on comes every time.
+ * What this process holds more for each time that a body is run, from the lowest of three times to that of the next three.
+ * What allocators keep for the next time goes up and down by tens of MiB, and stays within these; what leaks comes on top
+ * every time.
  */
 const growthOf = Effect.fnUntraced(function* <E, R>(body: Effect.Effect<void, E, R>) {
-  const first = yield* Effect.promise(measure)
-  yield* body
-  const second = yield* Effect.promise(measure)
-  yield* body
-  const third = yield* Effect.promise(measure)
-  return {
-    held: Math.min(second.held - first.held, third.held - second.held),
-    native: Math.min(second.native - first.native, third.native - second.native)
+  const after: Array<Memory> = []
+  for (let time = 0; time < 6; time++) {
+    yield* body
+    after.push(yield* Effect.promise(measure))
   }
+  const growth = (what: keyof Memory) => {
+    const lowest = (times: ReadonlyArray<Memory>) => Math.min(...times.map((memory) => memory[what]))
+    return (lowest(after.slice(3)) - lowest(after.slice(0, 3))) / 3
+  }
+  return { held: growth("held"), native: growth("native") }
 })
 
 const programArguments = (name: string, args: ReadonlyArray<string>) => [
