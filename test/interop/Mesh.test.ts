@@ -164,7 +164,8 @@ layer(PythonReference.layer, { timeout: "5 minutes", excludeTestServices: true }
 
       // Another one of ours, which it never asked, knows it by its own introduction.
       const other = yield* ours([server.address])
-      yield* eventually(other.mesh.neighbors, (neighbors) => neighbors.length > 0, "all three are on the topic")
+      yield* eventually(mesh.neighbors, (neighbors) => neighbors.length === 2, "both are on the topic with us")
+      yield* eventually(other.mesh.neighbors, (neighbors) => neighbors.length > 0, "and it knows")
       yield* say(128, credential)
       yield* say(1, "grant")
       yield* say(3, "Theirs", 2, "cd".repeat(32))
