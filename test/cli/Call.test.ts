@@ -171,13 +171,21 @@ describe("aster call", () => {
 
   it.live("ends with its time limit, also when the method waits for a stream of requests", () =>
     Effect.gen(function* () {
-      const { call } = yield* serving()
+      const { call } = yield* serving({ publish: false })
       const slow = yield* call(["KitchenSink.slow", '{"ms":20000}', "--timeout", "1"])
       assert.strictEqual(slow.code, 1)
       assert.include(slow.err, "timed out: KitchenSink.slow")
       const waiting = yield* call(["KitchenSink.sum", '{"value":1}', "--timeout", "1s"])
       assert.strictEqual(waiting.code, 1)
       assert.include(waiting.err, "--stream")
+    })
+  )
+
+  it.live("takes one request for a stream of one where the contract says that a method wants a stream", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serving()
+      const sum = yield* call(["KitchenSink.sum", '{"value":1}'])
+      assert.deepStrictEqual([sum.code, JSON.parse(sum.out)], [0, { value: 1 }])
     })
   )
 

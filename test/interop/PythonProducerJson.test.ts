@@ -106,6 +106,24 @@ layer(ourConsumer, { timeout: "5 minutes", excludeTestServices: true })("Our con
     })
   )
 
+  it.effect("every pattern, by the contract that is published", () =>
+    Effect.gen(function* () {
+      const { contract, services } = yield* AsterClient
+      const { manifest } = yield* contract("KitchenSink")
+      assert.strictEqual(manifest.contractId, services.find(({ name }) => name === "KitchenSink")!.contractId)
+      const { call } = yield* sinkProxy
+      const hello = { message: "Hello, A!" }
+      deepStrictEqual(yield* Stream.runCollect(call("say_hello", { name: "A" })), [hello])
+      deepStrictEqual(yield* Stream.runCollect(call("count", { to: 2 })), [{ value: 0 }, { value: 1 }])
+      deepStrictEqual(yield* Stream.runCollect(call("sum", Stream.make({ value: 1 }, { value: 2 }))), [{ value: 3 }])
+      deepStrictEqual(yield* Stream.runCollect(call("sum", { value: 4 })), [{ value: 4 }])
+      deepStrictEqual(yield* Stream.runCollect(call("chat", Stream.make({ name: "A" }, { name: "A" }))), [hello, hello])
+      const session = yield* Effect.flatMap(AsterClient, (aster) => aster.sessionProxy("KitchenSession"))
+      deepStrictEqual(yield* Stream.runCollect(session.call("count", { to: 2 })), [{ value: 0 }, { value: 1 }])
+      deepStrictEqual(yield* Stream.runCollect(session.call("add_all", { value: 3 })), [{ value: 3 }])
+    })
+  )
+
   it.effect("metadata", () =>
     Effect.gen(function* () {
       const metadata = { "trace-id": "abc", Ключ: "値" }

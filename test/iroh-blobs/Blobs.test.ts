@@ -7,7 +7,7 @@ import * as BlobTicket from "@aster-effect/iroh-blobs/BlobTicket"
 import { HashSeq } from "@aster-effect/iroh-blobs/HashSeq"
 import { hashBlob } from "../../packages/iroh-blobs/src/proto/OutboardBuilder.ts"
 import type * as Request from "@aster-effect/iroh-blobs/Request"
-import type { TransferError } from "@aster-effect/iroh-blobs/TransferError"
+import { DownloadFailed, type TransferError } from "@aster-effect/iroh-blobs/TransferError"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import type { Handler } from "@aster-effect/iroh/Router"
 import * as Effect from "effect/Effect"
@@ -55,6 +55,41 @@ const impostor =
     }).pipe(Effect.forever)
 
 describe("downloads", () => {
+  it.live("take nothing of what is larger than allowed", () =>
+    Effect.gen(function* () {
+      const [provider, getter] = [yield* makePeer(), yield* makePeer()]
+      const add = (size: number) =>
+        Effect.map(provider.blobs.addBytes(new Uint8Array(size).fill(size)), ({ hash }) => hash)
+      const [small, large] = [yield* add(1000), yield* add(1_000_000)]
+      const from = [provider.addr]
+      const bounded = (size: number) => getter.blobs.download(raw(large), { from, maxBytes: size, tag: false })
+      const error = yield* Effect.flip(bounded(999_999))
+      assert.instanceOf(error, DownloadFailed)
+      assert.deepStrictEqual(error.failures[0]!.reason, { _tag: "TooLarge", size: 1_000_000, limit: 999_999 })
+      assert.strictEqual((yield* getter.blobs.status(large))._tag, "NotFound")
+
+      // Those beside it are not held up.
+      const other = yield* add(2000)
+      const many = yield* Effect.flip(
+        getter.blobs.downloadMany([large, other], { from, maxBytes: (hash) => (hash === other ? 2000 : 1000) })
+      )
+      assert.deepStrictEqual(reasons((many as DownloadFailed).failures), [[provider.node.endpointId, "TooLarge"]])
+      assert.deepStrictEqual([yield* getter.blobs.has(large), yield* getter.blobs.has(other)], [false, true])
+
+      // Of a sequence all count together.
+      const list = yield* provider.blobs.addCollection([
+        { name: "large", hash: large },
+        { name: "small", hash: small }
+      ])
+      const sequence = (size: number) =>
+        getter.blobs.download({ hash: list.hash, format: "hashSeq" }, { from, maxBytes: size, tag: false })
+      const tooMuch = yield* Effect.flip(sequence(1_000_500))
+      assert.deepStrictEqual(reasons((tooMuch as DownloadFailed).failures), [[provider.node.endpointId, "TooLarge"]])
+      yield* sequence(1_001_500)
+      assert.isTrue(yield* getter.blobs.has(small))
+    }).pipe(inNetwork)
+  )
+
   it.live("of every size arrive whole, and once", () =>
     Effect.gen(function* () {
       const [provider, getter] = [yield* makePeer(), yield* makePeer()]

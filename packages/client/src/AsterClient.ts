@@ -38,6 +38,7 @@ import type { AuthorId } from "@aster-effect/iroh-docs/AuthorId"
 import type { DocTicketError } from "@aster-effect/iroh-docs/DocsError"
 import type { DocTicket } from "@aster-effect/iroh-docs/DocTicket"
 import * as Logging from "@aster-effect/observability/Logging"
+import { ContractUnavailable, type PublishedContract } from "@aster-effect/registry/PublishedContract"
 import type { Wanted } from "@aster-effect/registry/Resolver"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
@@ -61,6 +62,7 @@ import type * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as ConsumerDocs from "./ConsumerDocs.ts"
 import * as ConsumerGossip from "./ConsumerGossip.ts"
+import * as Contracts from "./internal/contracts.ts"
 import * as RegistryLookup from "./internal/registryLookup.ts"
 import * as ContractDiffers from "./ContractDiffers.ts"
 import * as DynamicClient from "./DynamicClient.ts"
@@ -334,6 +336,14 @@ export class AsterClient extends Context.Service<
       ServiceNotOffered | ServiceScopeMismatch | ContractDiffers.ContractDiffers | RpcError,
       Scope.Scope
     >
+    /**
+     * The contract of a service as a producer of it has published it: its methods, their patterns and fields. Without a
+     * version, of the newest that is offered. It is read once, and looked for again when it was not there.
+     */
+    readonly contract: (
+      service: string,
+      version?: number
+    ) => Effect.Effect<PublishedContract, ServiceNotOffered | ContractUnavailable>
     /** A client without definitions: JSON in, JSON out. Without a version, the newest that is offered. */
     readonly proxy: (
       service: string,
@@ -490,7 +500,10 @@ const connectOne = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const { node, options, timeout } = common
   const { presented } = common.presentation
-  const admission = whileBusy(admit({ ...common, producer, address }), timeout)
+  let latest: ConsumerAdmission.AdmissionReply | undefined
+  const admission = Effect.tap(whileBusy(admit({ ...common, producer, address }), timeout), (reply) =>
+    Effect.sync(() => (latest = reply))
+  )
   const reply = yield* admission
   const readmit = readmitting(common, admission)
   const dialer = yield* RpcDialer.make(node, {
@@ -501,7 +514,9 @@ const connectOne = Effect.fnUntraced(function* (
     maxConnections: options.maxConnections
   })
   const callee = Callee.single(producer, reply.services, dialer)
-  return yield* clientOf(common, callee, { reply, readmit, providers: [Callee.provider(reply.services, producer)] })
+  const home = Callee.provider(reply.services, producer)
+  const publishers = () => [{ producer: home, reply: latest ?? reply }]
+  return yield* clientOf(common, callee, { reply, readmit, providers: [home], publishers })
 })
 
 const readmitting = (
@@ -550,7 +565,8 @@ const connectSeveral = Effect.fnUntraced(function* (
     Callee.provider(first.reply.services, first.producer),
     ...listed.map(({ address }) => address).filter(({ endpointId }) => endpointId !== first.producer.endpointId)
   ]
-  return yield* clientOf(common, callee, { reply: first.reply, readmit, providers })
+  const publishers = () => (links.open.length === 0 ? [first] : links.open)
+  return yield* clientOf(common, callee, { reply: first.reply, readmit, providers, publishers })
 })
 
 /** The first producer that lets us in. When none of those that are listed does, that is why there is no client. */
@@ -584,7 +600,7 @@ const firstOf = Effect.fnUntraced(function* (
 
 /** A client, wherever its calls go. */
 const clientOf = Effect.fnUntraced(function* (
-  { config, node, options, presentation }: Common,
+  { config, node, options, presentation, timeout }: Common,
   callee: Callee.Callee,
   home: {
     /** What the producer said that has let us in. */
@@ -592,9 +608,11 @@ const clientOf = Effect.fnUntraced(function* (
     readonly readmit: Effect.Effect<void, RpcError>
     /** It, and others that may have what it has. */
     readonly providers: ReadonlyArray<NodeAddr.NodeAddr>
+    /** Who can be called, and what they said last. */
+    readonly publishers: () => ReadonlyArray<Pick<Link, "producer" | "reply">>
   }
 ): Effect.fn.Return<AsterClient["Service"], never, IrohNode | Scope.Scope> {
-  const { providers, readmit, reply } = home
+  const { providers, publishers, readmit, reply } = home
   const producer = providers[0]!
   const blobs = Context.get(yield* Layer.build(blobsLayer(options, config, providers)), Blobs)
   const tracing = (options.tracing ?? true) && (yield* Tracing.isInstalled) ? [Tracing.client] : []
@@ -615,37 +633,56 @@ const clientOf = Effect.fnUntraced(function* (
     const { interceptors: inner, ...way } = callee.calls(called)
     return callerOptions(called, encoding, way, [...interceptors, ...inner])
   }
-  /** What is offered of a service in this scope, the newest version when none is named. */
+  /** What is offered of a service, of its newest version when none is named. */
   const find = (
     service: string,
-    version: number | undefined,
-    scope: "shared" | "session"
-  ): Effect.Effect<Arr.NonEmptyReadonlyArray<ServiceSummary>, ServiceNotOffered | ServiceScopeMismatch> => {
+    version: number | undefined
+  ): Effect.Effect<Arr.NonEmptyReadonlyArray<ServiceSummary>, ServiceNotOffered> => {
     const offered = callee.offered()
     const found = offered.filter(({ name }) => name === service)
     const wanted = version ?? Math.max(...found.map((summary) => summary.version))
     const inVersion = found.filter((summary) => summary.version === wanted)
-    const [first] = inVersion
-    if (first === undefined) {
-      const names = distinct(offered).map(({ name, version: v }) => `${name} v${v}`)
-      return Effect.fail(new ServiceNotOffered({ service, version, offered: names }))
-    }
-    const inScope = inVersion.filter(({ pattern }) => pattern === scope)
-    return Arr.isReadonlyArrayNonEmpty(inScope)
-      ? Effect.succeed(inScope)
-      : Effect.fail(new ServiceScopeMismatch({ service, scope: first.pattern }))
+    if (Arr.isReadonlyArrayNonEmpty(inVersion)) return Effect.succeed(inVersion)
+    const names = distinct(offered).map(({ name, version: v }) => `${name} v${v}`)
+    return Effect.fail(new ServiceNotOffered({ service, version, offered: names }))
   }
+  const findIn = (service: string, version: number | undefined, scope: "shared" | "session") =>
+    Effect.flatMap(find(service, version), (found) => {
+      const inScope = found.filter(({ pattern }) => pattern === scope)
+      return Arr.isReadonlyArrayNonEmpty(inScope)
+        ? Effect.succeed(inScope)
+        : Effect.fail(new ServiceScopeMismatch({ service, scope: found[0].pattern }))
+    })
+  const readContract = yield* Contracts.make({
+    node,
+    readmit,
+    publishers: (contractId) =>
+      publishers().flatMap(({ producer, reply: { registryNamespace, services } }) =>
+        services.some((offered) => offered.contractId === contractId) ? [{ producer, registryNamespace }] : []
+      )
+  })
+  const contract = ({ contractId, name }: ServiceSummary) =>
+    contractId === ""
+      ? Effect.fail(new ContractUnavailable({ contractId, detail: `the producer says of ${name} no contract id` }))
+      : readContract(contractId)
+  /** The pattern of a method by its published contract; a producer need not publish it to be called. */
+  const patternIn = (summary: ServiceSummary) => (method: string) =>
+    contract(summary).pipe(
+      Effect.timeout(timeout),
+      Effect.map(({ manifest }) => manifest.methods.find(({ name }) => name === method)?.pattern),
+      Effect.orElseSucceed(() => undefined)
+    )
   const dynamic = (service: string, version: number | undefined, scope: "shared" | "session") =>
-    Effect.map(find(service, version, scope), ([summary]): Callee.Called => ({
-      summary,
-      fits: ({ pattern }) => pattern === scope
+    Effect.map(findIn(service, version, scope), ([summary]) => ({
+      called: { summary, fits: ({ pattern }: ServiceSummary) => pattern === scope },
+      patternOf: patternIn(summary)
     }))
   const typed = Effect.fnUntraced(function* (
     service: Service.Any,
     scope: "shared" | "session",
     clientOptions: ClientOptions | undefined
   ) {
-    const found = yield* find(service.name, service.version, scope)
+    const found = yield* findIn(service.name, service.version, scope)
     const encoding = clientOptions?.encoding ?? encodingOf(found[0])
     const differing = (summary: ServiceSummary) => {
       const policy =
@@ -696,12 +733,19 @@ const clientOf = Effect.fnUntraced(function* (
         Caller.session(service, callerOptions(called, encoding, way, clientOptions?.interceptors ?? []))
       )
     }),
+    contract: Effect.fn("AsterClient.contract")(function* (service, version) {
+      const [summary] = yield* find(service, version)
+      return yield* contract(summary)
+    }),
     proxy: Effect.fnUntraced(function* (service, version) {
-      return DynamicClient.make(service, calling(yield* dynamic(service, version, "shared"), "json"))
+      const { called, patternOf } = yield* dynamic(service, version, "shared")
+      return DynamicClient.make(service, { ...calling(called, "json"), patternOf })
     }),
     sessionProxy: Effect.fnUntraced(function* (service, version) {
-      const called = yield* dynamic(service, version, "session")
-      return yield* callee.one(called, (way) => DynamicClient.session(service, callerOptions(called, "json", way, [])))
+      const { called, patternOf } = yield* dynamic(service, version, "session")
+      return yield* callee.one(called, (way) =>
+        DynamicClient.session(service, { ...callerOptions(called, "json", way, []), patternOf })
+      )
     })
   })
 })

@@ -77,6 +77,11 @@ export interface DownloadOptions extends ProgressOptions {
   readonly ranges?: ReadonlyArray<ByteRange> | undefined
   /** Tag set at the end; false for none. Default: a new automatic one. */
   readonly tag?: string | false | undefined
+  /**
+   * Most bytes of the blob; of a hash sequence, of what is fetched of it and all that it lists together. Nothing is taken of
+   * a blob that would be more. Default: no limit.
+   */
+  readonly maxBytes?: number | undefined
   /** How long a peer may take to connect, and be silent, before the next one is asked. Default: 30 seconds. */
   readonly stallTimeout?: Duration.Input | undefined
 }
@@ -144,6 +149,8 @@ export interface BlobsOptions {
 export interface DownloadManyOptions extends Pick<DownloadOptions, "from" | "onProgress" | "stallTimeout"> {
   /** False for no tags. Default: a new automatic one for each. */
   readonly tag?: false | undefined
+  /** Most bytes of each blob. Nothing is taken of one that has more. Default: no limit. */
+  readonly maxBytes?: ((hash: BlobHash.BlobHash) => number) | undefined
 }
 
 /** What a download of several blobs took. */

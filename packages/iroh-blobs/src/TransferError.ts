@@ -26,6 +26,8 @@ export type TransferFailure =
   | { readonly _tag: "NotAdmitted" }
   /** The peer is too busy; ask again later. */
   | { readonly _tag: "RateLimited" }
+  /** The peer says that the blob has so many bytes, and at most `limit` are taken. Nothing of it was. */
+  | { readonly _tag: "TooLarge"; readonly size: number; readonly limit: number }
   /** Nothing came for too long. */
   | { readonly _tag: "Stalled" }
   /** There was no connection to the peer, or it did not last. */
@@ -70,6 +72,8 @@ const describe = (reason: TransferFailure): string => {
       return "the peer lets in admitted peers only; ask it for admission first"
     case "RateLimited":
       return "the peer is busy; try again later"
+    case "TooLarge":
+      return `it has ${reason.size} bytes as the peer says, and at most ${reason.limit} are taken`
     case "Stalled":
       return "the peer cannot be reached, or fell silent"
     case "Connection":

@@ -13,9 +13,12 @@ export type KeyFilter = { readonly exact: string | Uint8Array } | { readonly pre
  *
  * @since 0.1.0
  */
-export type DownloadPolicy =
-  | { readonly _tag: "EverythingExcept"; readonly filters: ReadonlyArray<KeyFilter> }
-  | { readonly _tag: "NothingExcept"; readonly filters: ReadonlyArray<KeyFilter> }
+export interface DownloadPolicy {
+  readonly _tag: "EverythingExcept" | "NothingExcept"
+  readonly filters: ReadonlyArray<KeyFilter>
+  /** Larger contents, in bytes, are not fetched by themselves. Default: no limit. */
+  readonly maxSize?: number | undefined
+}
 
 /** What a document has unless it is told otherwise. @since 0.1.0 */
 export const everything: DownloadPolicy = { _tag: "EverythingExcept", filters: [] }
@@ -23,9 +26,10 @@ export const everything: DownloadPolicy = { _tag: "EverythingExcept", filters: [
 /** Contents are fetched when they are asked for, and not before. @since 0.1.0 */
 export const nothing: DownloadPolicy = { _tag: "NothingExcept", filters: [] }
 
-/** Whether the content under a key is to be fetched. @since 0.1.0 */
-export const admits = (policy: DownloadPolicy, key: Uint8Array): boolean =>
-  policy.filters.some((filter) => matches(filter, key)) === (policy._tag === "NothingExcept")
+/** Whether a content of `size` bytes under a key is to be fetched. @since 0.1.0 */
+export const admits = ({ _tag, filters, maxSize }: DownloadPolicy, key: Uint8Array, size: number): boolean =>
+  (maxSize === undefined || size <= maxSize) &&
+  filters.some((filter) => matches(filter, key)) === (_tag === "NothingExcept")
 
 /** Whether a key is the one, or starts as a filter says. @since 0.1.0 */
 export const matches = (filter: KeyFilter, key: Uint8Array): boolean =>

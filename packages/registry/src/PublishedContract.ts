@@ -10,6 +10,7 @@ import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import type { Document, ReadError } from "@aster-effect/iroh-docs/Document"
+import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -39,17 +40,28 @@ export type CollectionReader = Pick<Blobs["Service"], "collection" | "download" 
 /** Most entries of a collection that are read, and most bytes of each. */
 const MAX_ENTRIES = 10_000
 const MAX_ENTRY_BYTES = 16_777_216
+/** Of all that a collection lists together. */
+const MAX_COLLECTION_BYTES = 16_777_216
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 const MAX_REF_BYTES = 16_384
 
+/** Where a contract is read. @since 0.1.0 */
+export interface ReadOptions {
+  readonly document: Document
+  readonly blobs: CollectionReader
+  /** Whom to ask for blobs, besides the usual providers of `blobs`. Default: nobody. */
+  readonly from?: ReadonlyArray<NodeAddr> | undefined
+}
+
 /**
  * Reads the contract of an id from a producer's registry document. Types count when they have the hash they are published
- * under.
+ * under. A manifest of more than 4 MiB is refused, and so is a collection of more than 16 MiB, before anything of what is too
+ * large is taken; what was fetched has no tag.
  *
  * @since 0.1.0
  */
 export const read = Effect.fn("PublishedContract.read")(function* (
-  { blobs, document }: { readonly document: Document; readonly blobs: CollectionReader },
+  { blobs, document, from }: ReadOptions,
   contractId: string
 ): Effect.fn.Return<PublishedContract, ContractUnavailable | ReadError> {
   const unavailable = (detail: string) => new ContractUnavailable({ contractId, detail })
@@ -75,14 +87,18 @@ export const read = Effect.fn("PublishedContract.read")(function* (
   if (manifest.contractId !== contractId) return yield* unavailable("its manifest is that of another contract")
   const ref = ArtifactRef.decode((yield* textAt(RegistryKey.contract(contractId), MAX_REF_BYTES)) ?? "")
   if (ref?.collectionFormat !== "index") return { manifest, types: new Map() }
-  const types = yield* Effect.mapError(readTypes(blobs, BlobHash.parse(ref.collectionHash)), ({ message }) =>
+  const types = yield* Effect.mapError(readTypes(blobs, BlobHash.parse(ref.collectionHash), from), ({ message }) =>
     unavailable(`its types cannot be read: ${message}`)
   )
   return { manifest, types }
 })
 
-const readTypes = Effect.fnUntraced(function* (blobs: CollectionReader, hash: BlobHash.BlobHash) {
-  yield* blobs.download({ hash, format: "hashSeq" })
+const readTypes = Effect.fnUntraced(function* (
+  blobs: CollectionReader,
+  hash: BlobHash.BlobHash,
+  from: ReadOptions["from"]
+) {
+  yield* blobs.download({ hash, format: "hashSeq" }, { from, maxBytes: MAX_COLLECTION_BYTES, tag: false })
   const entries = (yield* blobs.collection(hash)).slice(0, MAX_ENTRIES)
   const types = new Map<string, ContractIdentity.TypeDefJson>()
   for (const { hash: entry, name } of entries) {

@@ -86,7 +86,7 @@ export const command = Command.make(
     const several = [...(first === undefined ? [] : [first]), ...others]
     // Everything about the network is loaded for this command only.
     const { call } = yield* Effect.promise(() => import("../internal/call.ts"))
-    const { addressOf, connect } = yield* Effect.promise(() => import("../internal/connecting.ts"))
+    const { connect } = yield* Effect.promise(() => import("../internal/connecting.ts"))
     const Stream = yield* Effect.promise(() => import("effect/Stream"))
     const requests =
       first !== undefined && others.length === 0
@@ -97,14 +97,12 @@ export const command = Command.make(
           } as const)
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const target = {
+        const aster = yield* connect({
           address: given.address,
           credentialFile: Option.getOrUndefined(Option.map(options.rcan, at)),
           timeoutSeconds: options.timeout
-        }
-        const aster = yield* connect(target)
+        })
         yield* call(aster, {
-          address: yield* addressOf(target),
           service,
           method,
           requests,

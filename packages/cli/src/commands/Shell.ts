@@ -24,19 +24,14 @@ export const command = Command.make(
   },
   Effect.fn("aster shell")(function* ({ address, rcan, timeout }) {
     const locations = yield* Locations
-    const { addressOf, connect } = yield* Effect.promise(() => import("../internal/connecting.ts"))
+    const { connect } = yield* Effect.promise(() => import("../internal/connecting.ts"))
     const { shell } = yield* Effect.promise(() => import("../internal/shell/shell.ts"))
     const target = {
       address: Option.getOrUndefined(address),
       credentialFile: Option.getOrUndefined(Option.map(rcan, (file) => resolve(locations, file))),
       timeoutSeconds: timeout
     }
-    yield* Effect.scoped(
-      Effect.gen(function* () {
-        const aster = yield* connect(target)
-        yield* shell(aster, { address: yield* addressOf(target), timeoutSeconds: timeout })
-      })
-    )
+    yield* Effect.scoped(Effect.flatMap(connect(target), (aster) => shell(aster, { timeoutSeconds: timeout })))
   })
 ).pipe(
   Command.withDescription(

@@ -1,8 +1,6 @@
 import type { AsterClient, ServiceNotOffered } from "@aster-effect/client/AsterClient"
-import type { DynamicClient, JsonMessage } from "@aster-effect/client/DynamicClient"
+import type { JsonMessage } from "@aster-effect/client/DynamicClient"
 import type { ServiceSummary } from "@aster-effect/core/contract/ServiceSummary"
-import type { Pattern } from "@aster-effect/core/message/WireType"
-import type * as Rpc from "@aster-effect/core/service/Rpc"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -13,12 +11,9 @@ import * as Stream from "effect/Stream"
 import { CliFailure, refused } from "../CliFailure.ts"
 import * as Progress from "../Progress.ts"
 import { jsonLine, jsonText } from "./jsonText.ts"
-import { contractReader } from "./published.ts"
 
 /** One call. */
 export interface Call {
-  /** Of the producer. */
-  readonly address: string
   readonly service: string
   readonly method: string
   readonly requests: Requests
@@ -57,25 +52,6 @@ export const explained = (
 }
 
 /**
- * What a method answers, as a stream. Asks as for a stream where it is not known what the method answers: one answer is
- * one item then. In a session that does not do, since single answers have no end of their own there.
- */
-export const answersOf = (
-  proxy: DynamicClient,
-  { method, pattern, requests }: Pick<Call, "method" | "requests"> & { readonly pattern: Pattern | undefined },
-  options: Rpc.CallOptions
-): Stream.Stream<unknown, RpcError | CliFailure> => {
-  if (requests._tag === "One") {
-    return pattern === "unary"
-      ? Stream.fromEffect(proxy.unary(method, requests.request, options))
-      : proxy.serverStream(method, requests.request, options)
-  }
-  return pattern === "client_stream"
-    ? Stream.fromEffect(proxy.clientStream(method, requests.requests, options))
-    : proxy.bidi(method, requests.requests, options)
-}
-
-/**
  * Prints a single answer for reading, and several one a line. Whether there are several shows with the second, so the
  * first waits for it unless lines are wanted anyway.
  */
@@ -109,34 +85,22 @@ export const call = Effect.fnUntraced(function* (
   options: Call
 ): Effect.fn.Return<void, CliFailure | ServiceNotOffered, Scope.Scope> {
   // Of several versions the newest is called.
-  const summary = aster.services
+  const { pattern } = aster.services
     .filter(({ name }) => name === options.service)
-    .reduce<ServiceSummary | undefined>((a, b) => (a === undefined || b.version > a.version ? b : a), undefined)
-  const inSession = summary?.pattern === "session"
-  const pattern = inSession ? yield* patternOf(aster, options, summary.contractId) : undefined
-  const proxy = yield* (inSession ? aster.sessionProxy(options.service) : aster.proxy(options.service)).pipe(
+    .reduce<Partial<ServiceSummary>>((a, b) => (a.version === undefined || b.version > a.version ? b : a), {})
+  const proxy = yield* (
+    pattern === "session" ? aster.sessionProxy(options.service) : aster.proxy(options.service)
+  ).pipe(
     Effect.catchTag("ServiceScopeMismatch", (error) => refused(error.message)),
     Effect.catchTag("RpcError", (error) => Effect.fail(explained(options, error)))
   )
   const timeout = Math.max(1, options.deadline - (yield* Clock.currentTimeMillis))
-  const answers = answersOf(proxy, { ...options, pattern }, { timeout, metadata: options.metadata }).pipe(
-    Stream.mapError((error) => (error instanceof CliFailure ? error : explained(options, error)))
-  )
+  const answers = proxy
+    .call(options.method, inputOf(options.requests), { timeout, metadata: options.metadata })
+    .pipe(Stream.mapError((error) => (error instanceof CliFailure ? error : explained(options, error))))
   yield* Progress.during(`Calling ${options.service}.${options.method}`, print(answers, options.lines))
 }, Effect.scoped)
 
-/** What the contract says, or else that there is one answer. */
-const patternOf = (
-  aster: AsterClient["Service"],
-  { address, method, requests, timeoutSeconds }: Call,
-  contractId: string
-): Effect.Effect<Pattern, never, Scope.Scope> =>
-  Effect.flatMap(contractReader(aster, address), (read) => read(contractId)).pipe(
-    Effect.timeout(timeoutSeconds * 500),
-    Effect.map(({ manifest }) => manifest.methods.find(({ name }) => name === method)?.pattern),
-    Effect.orElseSucceed(() => undefined),
-    Effect.map((pattern) => pattern ?? assumedPattern(requests))
-  )
-
-/** Of a method of which nothing is known: there is one answer. */
-export const assumedPattern = ({ _tag }: Requests): Pattern => (_tag === "One" ? "unary" : "client_stream")
+/** What a proxy takes for requests. */
+export const inputOf = (requests: Requests): JsonMessage | Stream.Stream<JsonMessage, CliFailure> =>
+  requests._tag === "One" ? requests.request : requests.requests

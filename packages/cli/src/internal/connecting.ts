@@ -1,5 +1,4 @@
 import { AsterClient, type ConnectFailure } from "@aster-effect/client/AsterClient"
-import type { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import type { BindError } from "@aster-effect/iroh/NodeError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -19,15 +18,6 @@ export interface Target {
   /** For everything, connecting included. */
   readonly timeoutSeconds: number
 }
-
-/** The address that is dialled: the one given, or the one that the environment names. */
-export const addressOf = ({
-  address,
-  credentialFile
-}: Pick<Target, "address" | "credentialFile">): Effect.Effect<string, AsterConfigError> =>
-  address === undefined
-    ? Effect.map(clientConfig(credentialFile), ({ endpointAddr }) => endpointAddr ?? "")
-    : Effect.succeed(address)
 
 /** A client of a producer. */
 export const client = ({ address, credentialFile, timeoutSeconds }: Target) =>

@@ -29,10 +29,12 @@ class Receiving {
   constructor(
     store: Store,
     { onProgress, stallTimeout = "30 seconds" }: Pick<DownloadOptions, "onProgress" | "stallTimeout">,
+    limit: ReceiveOptions["limit"],
     total?: (size: number) => number | undefined
   ) {
     this.options = {
       stallTimeout,
+      limit,
       // What was here may have been damaged meanwhile; what arrives now is not read again.
       verify: (hash) => {
         if (this.#verified.has(hash)) return Effect.void
@@ -51,6 +53,19 @@ class Receiving {
   }
 }
 
+/** A limit of several blobs together. */
+const togetherAtMost = (maxBytes: number): ReceiveOptions["limit"] => {
+  const sizes = new Map<BlobHash.BlobHash, number>()
+  let sum = 0
+  return (hash, size) => {
+    const others = sum - (sizes.get(hash) ?? 0)
+    if (others + size > maxBytes) return Math.max(0, maxBytes - others)
+    sizes.set(hash, size)
+    sum = others + size
+    return undefined
+  }
+}
+
 /** Gets what is missing of several blobs. */
 export const downloadMany = Effect.fnUntraced(function* (
   store: Store,
@@ -60,7 +75,11 @@ export const downloadMany = Effect.fnUntraced(function* (
 ): Effect.fn.Return<DownloadedMany, DownloadFailed | BlobStoreError, Scope.Scope> {
   const wanted = [...new Set(hashes)]
   yield* Effect.forEach(wanted, (hash) => store.protect({ hash, format: "raw" }), { discard: true })
-  const receiving = new Receiving(store, options)
+  const { maxBytes } = options
+  const receiving = new Receiving(store, options, (hash, size) => {
+    const limit = maxBytes?.(hash) ?? Infinity
+    return size > limit ? limit : undefined
+  })
   yield* Effect.forEach(wanted, receiving.options.verify, { discard: true })
   const firstMissing = Effect.gen(function* () {
     for (const hash of wanted) if (!Bitfield.isComplete(yield* store.bitfield(hash))) return hash
@@ -96,7 +115,10 @@ export const download = Effect.fnUntraced(
     // From here on nothing takes away what arrives: that the root is not found would be a bug.
     yield* store.protect(content)
     let wants = wanted
-    const receiving = new Receiving(store, options, (size) => (format === "raw" ? bytesOf(wants, size) : undefined))
+    const limit = options.maxBytes === undefined ? undefined : togetherAtMost(options.maxBytes)
+    const receiving = new Receiving(store, options, limit, (size) =>
+      format === "raw" ? bytesOf(wants, size) : undefined
+    )
     yield* receiving.options.verify(hash)
     wants = missing(yield* store.bitfield(hash), wanted)
     const { complete, failures } = (yield* isComplete(store, receiving.options.verify, content, wanted))

@@ -121,6 +121,10 @@ const notFound = (connection: Connection, hash: BlobHash) =>
 const isNotFound = (error: TransferError | BlobStoreError): error is TransferError =>
   error._tag === "TransferError" && error.reason._tag === "NotFound"
 
+/** Another blob of the peer's may do. */
+const isNotTaken = (error: TransferError | BlobStoreError): error is TransferError =>
+  error._tag === "TransferError" && (error.reason._tag === "NotFound" || error.reason._tag === "TooLarge")
+
 /** Fetches ranges of one blob; fails when the peer does not have it. */
 const fetchOne = (
   store: Store,
@@ -250,7 +254,7 @@ const hasEnded = (reader: ByteReader, { stallTimeout }: ReceiveOptions): Effect.
 const MAX_LACKING = 100
 
 /**
- * Fetches blobs, leaving out those that the peer lacks, for which it fails in the end. An answer ends at the first of
+ * Fetches blobs, leaving out those that the peer lacks or that are too large, for which it fails in the end. An answer ends at the first of
  * them, and its end may take along what was on its way: so a blob counts as lacking only when asked for alone, and then
  * what the peer has of it is fetched.
  */
@@ -271,15 +275,16 @@ const fetchEach = Effect.fnUntraced(function* (
     const alone = wanted.filter(({ hash }) => suspects.has(hash)).map((blob) => [blob])
     for (const batch of [...alone, ...batches(wanted.filter(({ hash }) => !suspects.has(hash)))]) {
       const result = yield* fetch(store, connection, request, batch, options).pipe(
-        Effect.catchIf(isNotFound, Effect.succeed)
+        Effect.catchIf(isNotTaken, Effect.succeed)
       )
       if (result instanceof TransferError) {
-        if (batch.length > 1) suspects.add(result.hash)
+        if (result.reason._tag === "TooLarge") lacking.set(result.hash, result)
+        else if (batch.length > 1) suspects.add(result.hash)
         else {
           yield* Effect.catchIf(
             fetchAvailable(store, connection, result.hash, ChunkRanges.all, options),
-            isNotFound,
-            () => Effect.sync(() => lack(result.hash))
+            isNotTaken,
+            (error) => Effect.sync(() => lacking.set(error.hash, error))
           )
         }
         continue

@@ -31,6 +31,8 @@ export interface ReceiveOptions {
   readonly heard?: (() => void) | undefined
   /** Called with the size that the peer says the blob has. */
   readonly onSize?: ((size: number) => void) | undefined
+  /** Asked about the size that the peer says a blob has: the limit that it is beyond, if it is beyond one. */
+  readonly limit?: ((hash: BlobHash.BlobHash, size: number) => number | undefined) | undefined
   /** Called before each child of a hash sequence: which of those to be fetched it is, from 1, and of how many. */
   readonly onBlob?: ((number: number, of: number) => void) | undefined
   /** Called with the number of bytes of data just stored, and the size that the peer says the blob has. */
@@ -81,6 +83,8 @@ export const receiveResponse = Effect.fnUntraced(function* (
       if ("node" in item) return yield* fail({ _tag: "Corrupt", offset: item.offset, detail: item.message })
       if (item._tag === "Size") {
         size = item.size
+        const limit = options.limit?.(hash, size)
+        if (limit !== undefined) return yield* fail({ _tag: "TooLarge", size, limit })
         if (size > BATCH) reader.keepRoom(BATCH)
         options.onSize?.(size)
         const known = partial.bitfield()

@@ -116,7 +116,9 @@ export const make = Effect.fnUntraced(function* ({
       for (const hash of batch) hashes.delete(hash)
       const wanted = batch.filter((hash) => document.stored.isMissing(hash))
       if (wanted.length === 0) continue
-      yield* blobs.downloadMany(wanted, { from: [addressOf(peer)], tag: false }).pipe(
+      // No more than the entries have said: what is larger is none of their contents.
+      const maxBytes = (hash: BlobHash.BlobHash) => document.stored.sizeOf(BlobHash.toBytes(hash))
+      yield* blobs.downloadMany(wanted, { from: [addressOf(peer)], tag: false, maxBytes }).pipe(
         Effect.catch((error) => Effect.logDebug("Contents of a document could not be fetched", { peer }, error)),
         Semaphore.withPermit(slots)
       )

@@ -125,7 +125,8 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     if (Option.isSome(got)) return got.value
     const [{ addresses }, document] = yield* opened
     const from = [...new Set([...document.stored.peers.map(({ endpointId }) => endpointId), ...document.neighbors])]
-    return yield* blobs.download(entry.hash, { from: from.map((peer) => addresses.get(peer)), tag: false }).pipe(
+    const options = { from: from.map((peer) => addresses.get(peer)), tag: false, maxBytes: entry.size } as const
+    return yield* blobs.download(entry.hash, options).pipe(
       Effect.andThen(blobs.read(entry.hash)),
       Effect.mapError(() => new ContentMissing({ hash: entry.hash, key: entry.keyText }))
     )

@@ -15,8 +15,8 @@ class MemoryDocument implements StoredDocument {
   readonly entries: EntrySet
   readonly heads = new Map<string, number>()
   readonly #missing = new Map<string, Missing>()
-  /** How many entries have a content, by its hash. */
-  readonly #uses = new Map<string, number>()
+  /** How many entries have a content, and the most bytes that one of them has said, by its hash. */
+  readonly #uses = new Map<string, { readonly count: number; readonly size: number }>()
 
   constructor(namespace: Uint8Array, secret: Uint8Array | undefined) {
     this.namespace = namespace
@@ -35,11 +35,11 @@ class MemoryDocument implements StoredDocument {
     }
   }
 
-  #count({ hash }: SignedEntry, change: number): void {
+  #count({ hash, length }: SignedEntry, change: number): void {
     const name = Bytes.hex(hash)
-    const uses = (this.#uses.get(name) ?? 0) + change
-    if (uses === 0) this.#uses.delete(name)
-    else this.#uses.set(name, uses)
+    const { count, size } = this.#uses.get(name) ?? { count: 0, size: 0 }
+    if (count + change === 0) this.#uses.delete(name)
+    else this.#uses.set(name, { count: count + change, size: Math.max(size, length) })
   }
 
   setSecret = (secret: Uint8Array): void => void (this.secret = secret)
@@ -53,6 +53,7 @@ class MemoryDocument implements StoredDocument {
   wanted = (): ReadonlyArray<string> =>
     [...this.#missing].filter(([, missing]) => missing === "wanted").map(([hash]) => hash)
   refersTo = (hash: Uint8Array): boolean => this.#uses.has(Bytes.hex(hash))
+  sizeOf = (hash: Uint8Array): number => this.#uses.get(Bytes.hex(hash))?.size ?? 0
 }
 
 /** A store that ends with the process. */

@@ -75,7 +75,7 @@ export const note = (
       stored.setMissing(hash, undefined)
       continue
     }
-    const admitted = DownloadPolicy.admits(stored.policy, Entry.keyOf(entry))
+    const admitted = DownloadPolicy.admits(stored.policy, Entry.keyOf(entry), entry.length)
     stored.setMissing(hash, admitted ? "wanted" : "unwanted")
     if (admitted && content === "complete") wanted.push(hash)
   }

@@ -105,6 +105,15 @@ class SqliteDocument implements StoredDocument {
   refersTo(hash: Uint8Array): boolean {
     return this.#db.get("SELECT 1 FROM entries WHERE doc = ? AND hash = ? LIMIT 1", this.#doc, hash) !== undefined
   }
+
+  sizeOf(hash: Uint8Array): number {
+    const row = this.#db.get(
+      "SELECT max(length) AS size FROM (SELECT length FROM entries WHERE doc = ? AND hash = ? LIMIT 16)",
+      this.#doc,
+      hash
+    )
+    return (row?.["size"] as number | null | undefined) ?? 0
+  }
 }
 
 /** Opens the documents in a directory; see {@link Database}. */
@@ -170,12 +179,14 @@ export const sqliteStorage = (directory: string | undefined): Storage => {
 /** Keys as hex, since they may be anything. */
 interface PolicyJson {
   readonly tag: DownloadPolicy["_tag"]
+  readonly maxSize?: number
   readonly filters: ReadonlyArray<{ readonly exact?: string; readonly prefix?: string }>
 }
 
-const encodePolicy = ({ _tag, filters }: DownloadPolicy): string => {
+const encodePolicy = ({ _tag, filters, maxSize }: DownloadPolicy): string => {
   const json: PolicyJson = {
     tag: _tag,
+    ...(maxSize === undefined ? {} : { maxSize }),
     filters: filters.map((filter) =>
       "exact" in filter ? { exact: Bytes.hex(Bytes.of(filter.exact)) } : { prefix: Bytes.hex(Bytes.of(filter.prefix)) }
     )
@@ -184,10 +195,11 @@ const encodePolicy = ({ _tag, filters }: DownloadPolicy): string => {
 }
 
 const decodePolicy = (text: string): DownloadPolicy => {
-  const { filters, tag } = JSON.parse(text) as PolicyJson
+  const { filters, maxSize, tag } = JSON.parse(text) as PolicyJson
   const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"))
   return {
     _tag: tag,
+    maxSize,
     filters: filters.map(({ exact, prefix }) =>
       exact === undefined ? { prefix: bytes(prefix ?? "") } : { exact: bytes(exact) }
     )

@@ -31,6 +31,8 @@ export interface StoredDocument {
   readonly wanted: () => ReadonlyArray<string>
   /** Whether an entry has this content. */
   readonly refersTo: (hash: Uint8Array) => boolean
+  /** Bytes that a content has as its entries say, which may contradict each other; 0 without entries. */
+  readonly sizeOf: (hash: Uint8Array) => number
 }
 
 export interface Storage {

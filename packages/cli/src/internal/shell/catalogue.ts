@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type CliFailure, refused } from "../../CliFailure.ts"
 import { typesOf } from "../contractText.ts"
-import { contractReader } from "../published.ts"
+import { notPublished } from "../published.ts"
 import { fieldOf, type RequestField } from "./request.ts"
 
 /** What a producer offers, and what is known of it. */
@@ -23,7 +23,6 @@ export interface Catalogue {
 /** Contracts begin to be read at once, in the background. */
 export const make = Effect.fnUntraced(function* (
   aster: AsterClient["Service"],
-  address: string,
   timeoutSeconds: number
 ): Effect.fn.Return<Catalogue, never, Scope.Scope> {
   const services = new Map<string, ServiceSummary>()
@@ -31,11 +30,10 @@ export const make = Effect.fnUntraced(function* (
   const known = new Map<string, Manifest>()
   const problems = new Map<string, CliFailure>()
   const read = Effect.gen(function* () {
-    const readOne = yield* contractReader(aster, address)
-    for (const { contractId, name } of services.values()) {
-      const contract = yield* Effect.result(readOne(contractId))
+    for (const { name, version } of services.values()) {
+      const contract = yield* Effect.result(aster.contract(name, version))
       if (Result.isSuccess(contract)) known.set(name, contract.success.manifest)
-      else problems.set(name, contract.failure)
+      else problems.set(name, notPublished(contract.failure))
     }
   }).pipe(
     Effect.timeoutOrElse({

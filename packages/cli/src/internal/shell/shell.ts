@@ -10,7 +10,7 @@ import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { CliFailure, refused } from "../../CliFailure.ts"
 import * as Lifetime from "../../Lifetime.ts"
-import { answersOf, assumedPattern, explained, print, type Requests } from "../call.ts"
+import { explained, inputOf, print, type Requests } from "../call.ts"
 import { linesOfMethod, serviceLines } from "../contractText.ts"
 import { printable } from "../printable.ts"
 import * as Catalogue from "./catalogue.ts"
@@ -21,7 +21,6 @@ import { words } from "./words.ts"
 
 /** What a shell is started with. */
 export interface ShellOptions {
-  readonly address: string
   /** For each call of a method that has one answer, for opening a session, and for reading the contracts. */
   readonly timeoutSeconds: number
 }
@@ -51,7 +50,7 @@ export const shell = Effect.fnUntraced(function* (
   aster: AsterClient["Service"],
   options: ShellOptions
 ): Effect.fn.Return<void, CliFailure, Scope.Scope | Stdio.Stdio> {
-  const catalogue = yield* Catalogue.make(aster, options.address, options.timeoutSeconds)
+  const catalogue = yield* Catalogue.make(aster, options.timeoutSeconds)
   const state = new Shell(aster, catalogue, options.timeoutSeconds, yield* Effect.scope)
   const input = yield* LineInput.make((line) => complete(line, catalogue, state.current))
   if (input.interactive) yield* Console.log("`help` lists the commands, Tab completes, `exit` leaves.")
@@ -216,12 +215,12 @@ class Shell {
         : summary.pattern === "session"
           ? this.#aster.sessionProxy(service)
           : this.#aster.proxy(service)
-      const pattern = described?.pattern ?? (summary.pattern === "session" ? assumedPattern(requests) : undefined)
-      const call = { service, method, pattern, requests, timeoutSeconds: this.#timeoutSeconds }
-      const streams = pattern === "server_stream" || pattern === "bidi_stream"
-      const answers = answersOf(proxy, call, streams ? {} : { timeout: this.#timeoutSeconds * 1000 }).pipe(
-        Stream.mapError((error) => (error instanceof CliFailure ? error : explained(call, error)))
-      )
+      const call = { service, method, requests, timeoutSeconds: this.#timeoutSeconds }
+      const streams = described?.pattern === "server_stream" || described?.pattern === "bidi_stream"
+      const options = streams ? {} : { timeout: this.#timeoutSeconds * 1000 }
+      const answers = proxy
+        .call(method, inputOf(requests), options)
+        .pipe(Stream.mapError((error) => (error instanceof CliFailure ? error : explained(call, error))))
       yield* print(answers, streams)
       if (requests.rest !== undefined) yield* requests.rest
     }).pipe(
