@@ -235,6 +235,16 @@ export const contract = (
         assert.strictEqual((yield* reason(near.send.write(text("late"))))._tag, "ConnectionLost")
       }))
 
+    test("is known to who asks again and again, and waits for nothing", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        assert.isFalse(client.isClosed())
+        yield* server.close(1, "over")
+        while (!client.isClosed()) yield* Effect.sleep(1)
+        assert.deepStrictEqual(yield* client.closed, { _tag: "Peer", code: 1, reason: "over" })
+        assert.isTrue(server.isClosed())
+      }))
+
     test("with neither code nor reason", () =>
       Effect.gen(function* () {
         const { client, server } = yield* connected(makeLayer)

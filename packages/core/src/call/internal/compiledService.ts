@@ -23,8 +23,8 @@ export interface CompiledMethod {
   readonly response: MessageCodec.MessageCodec<unknown>
   /** Answers an Effect for single responses, a Stream otherwise. */
   readonly handler: (request: never) => unknown
-  /** What the handler needs. */
-  readonly context: Context.Context<never>
+  /** What the handler needs, on top of what a call has where it is served. */
+  readonly within: (surrounding: Context.Context<never>) => Context.Context<never>
   readonly declaredError: (error: unknown) => RpcError | undefined
   /** Serves one call: its pattern and its interceptors are part of the function. */
   readonly serve: (call: CallInFlight) => Effect.Effect<void>
@@ -40,6 +40,7 @@ export const compile = (
 ): CompiledService => {
   const { context, handlers, service } = implementation
   const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
+  const within = mergedOnce(context)
   const methods = service.methods.map((method, i): readonly [string, CompiledMethod] => {
     const called: CalledMethod = {
       service: service.name,
@@ -56,7 +57,7 @@ export const compile = (
         request: codecs[2 * i]!,
         response: codecs[2 * i + 1]!,
         handler: handlers[method.name]!,
-        context,
+        within,
         declaredError: DeclaredError.encoder(method.error),
         serve: serverCall.compile(method.pattern, Interceptor.compose([...interceptors, ...own], called))
       }
@@ -67,5 +68,17 @@ export const compile = (
     implementation,
     methods: new Map(methods),
     accepts: new Set<MessageCodec.Encoding>(xlang ? ["xlang", "json"] : ["json"])
+  }
+}
+
+/** Merging copies all that there is, and the calls of a connection have the same around them. */
+const mergedOnce = (context: Context.Context<never>): CompiledMethod["within"] => {
+  const merged = new WeakMap<Context.Context<never>, Context.Context<never>>()
+  return (surrounding) => {
+    const known = merged.get(surrounding)
+    if (known !== undefined) return known
+    const both = Context.merge(surrounding, context)
+    merged.set(surrounding, both)
+    return both
   }
 }

@@ -178,11 +178,6 @@ const handle = <A>(
     const { handlerTimeout } = call.limits
     const limit = seen.deadline === undefined ? handlerTimeout : Math.min(handlerTimeout, seen.deadline - now)
     if (limit <= 0) return fail("DEADLINE_EXCEEDED", "deadline exceeded")
-    const { context } = call.method
-    const handling = Effect.provideContext(
-      Effect.scoped(handler),
-      Context.add(provided === undefined ? context : Context.merge(context, provided), CallContext, seen)
-    )
     const late = () =>
       fail(
         "DEADLINE_EXCEEDED",
@@ -190,7 +185,9 @@ const handle = <A>(
       )
     // In a fiber that does not end with this one: it may not end when it is interrupted.
     return Effect.withFiber((parent): Effect.Effect<A, unknown> => {
-      const fiber = Effect.runForkWith(parent.context)(handling)
+      const inherited = call.method.within(parent.context)
+      const context = provided === undefined ? inherited : Context.merge(inherited, provided)
+      const fiber = Effect.runForkWith(Context.add(context, CallContext, seen))(Effect.scoped(handler))
       const exit = fiber.pollUnsafe()
       if (exit !== undefined) return exit
       call.handler = fiber
