@@ -102,7 +102,7 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
         const caller = async (echo: () => Promise<unknown>, i: number) => {
           for (let round = 0; round < order.seconds; round++) {
             const due = start + 1000 * (round + i / echoes.length)
-            await sleep(due - performance.now())
+            await sleep(Math.max(0, due - performance.now()))
             const before = performance.now()
             await echo()
             latenciesUs.push((performance.now() - before) * 1000)
