@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Described } from "@aster-effect/core/contract/ManifestDescription"
+import * as Wire from "@aster-effect/core/message/Wire"
 import type {
   Documentation,
   EnumType,
@@ -13,6 +14,8 @@ import type {
   StructType,
   WireType
 } from "@aster-effect/core/message/WireType"
+import * as Rpc from "@aster-effect/core/service/Rpc"
+import * as Service from "@aster-effect/core/service/Service"
 
 /** A service to define, and the contract id that the definition has. @since 0.1.0 */
 export interface ClientService extends Described {
@@ -30,7 +33,9 @@ const reserved: ReadonlySet<string> = new Set(
     "Rpc Schema Service Wire await break case catch class const continue debugger default delete do else enum export " +
     "extends false finally for function if implements import in instanceof interface let new null package private " +
     "protected public return static super switch this throw true try typeof var void while with yield arguments eval " +
-    "undefined NaN Infinity Date Map Set Uint8Array"
+    "undefined NaN Infinity Date Map Set Uint8Array " +
+    // What a class may not be called, and an export that would make a module something to wait for.
+    "any bigint boolean globalThis never number object string symbol unknown then"
   ).split(" ")
 )
 
@@ -45,6 +50,40 @@ class Names {
     for (let i = 2; this.#taken.has(name); i++) name = `${base}${i}`
     this.#taken.add(name)
     return name
+  }
+}
+
+/**
+ * Why a module that defines this service could not be loaded, undefined where it can: names that no definition may have. What
+ * producers publish need not be what a definition says.
+ *
+ * @since 0.1.0
+ */
+export const problemOf = ({ methods, name, version }: ServiceDescription): string | undefined => {
+  const any = { request: Wire.Any, response: Wire.Any }
+  const types = new Types(new Names())
+  try {
+    Service.make(name, { version }).add(...methods.map((method) => Rpc.unary(method.name, any)))
+    for (const { request, response } of methods) {
+      types.add(request)
+      types.add(response)
+    }
+    for (const type of types.named) {
+      const members = type._tag === "Enum" ? type.members : type.fields()
+      const repeated = members.find((member, i) => members.findIndex((other) => other.name === member.name) < i)
+      if (repeated !== undefined) return `${tagOf(type)} has ${JSON.stringify(repeated.name)} twice`
+      if (type._tag === "Enum") {
+        Wire.Enum(tagOf(type), Object.fromEntries(type.members.map((member) => [member.name, member.value])))
+      } else {
+        const fields = Object.fromEntries(type.fields().map((field) => [field.name, Wire.Any]))
+        const request = Wire.Struct(tagOf(type), fields)
+        Service.make("Probe").add(Rpc.unary("probe", { request, response: Wire.Any }))
+      }
+    }
+    return undefined
+  } catch (error) {
+    if (error instanceof Service.ServiceDefinitionError || error instanceof Wire.WireTypeError) return error.message
+    throw error
   }
 }
 
@@ -78,14 +117,15 @@ export const render = (services: ReadonlyArray<ClientService>, { source }: Clien
   return `${[header, imports.join("\n"), ...types, ...definitions].join("\n\n")}\n`
 }
 
-const literal = (value: unknown): string => JSON.stringify(value)
+/** What a terminal takes for commands, what ends a line, and what shows text in another order than it has. */
+const UNSEEN = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+const literal = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(UNSEEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** Text that cannot end the comment it stands in. */
 const commentText = (text: string): string =>
-  text
-    .replaceAll("*/", "*\\/")
-    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ")
-    .trim()
+  text.toWellFormed().replaceAll(UNSEEN, " ").replaceAll("*/", "*\\/").replaceAll(/ {2,}/g, " ").trim()
 
 const comment = ({ deprecated, description }: Documentation, indent = "", more: ReadonlyArray<string> = []): string => {
   const lines = [
@@ -187,6 +227,8 @@ class Types {
   readonly #names: Names
   readonly #known = new Map<string, string>()
   readonly #texts: Array<string> = []
+  /** What was added. */
+  readonly named: Array<Named> = []
   /** Classes that are being defined, and so can only be referred to later. */
   readonly #open = new Set<string>()
 
@@ -214,6 +256,7 @@ class Types {
         if (this.#known.has(key)) return
         const name = this.#names.make(type.name.name.slice(type.name.name.lastIndexOf(".") + 1))
         this.#known.set(key, name)
+        this.named.push(type)
         if (type._tag === "Enum") return void this.#texts.push(this.#enumeration(type, name))
         this.#open.add(key)
         for (const field of type.fields()) this.add(field.type)

@@ -193,7 +193,14 @@ const genClient = Command.make(
       Effect.try({
         try: () => ({ ...ManifestDescription.describe(manifest, types), contractId: manifest.contractId }),
         catch: (cause) => refused(cause instanceof Error ? cause.message : String(cause))
-      })
+      }).pipe(
+        Effect.tap(({ description }) => {
+          const problem = ClientModule.problemOf(description)
+          return problem === undefined
+            ? Effect.void
+            : refused(`no definition can have the contract's names: ${problem}`)
+        })
+      )
     )
     const text = ClientModule.render(described, { source: read._tag === "Success" ? target : "a producer" })
     if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
