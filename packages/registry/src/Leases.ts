@@ -8,7 +8,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Lease from "./Lease.ts"
 import * as RegistryKey from "./RegistryKey.ts"
@@ -33,6 +32,9 @@ export interface LeaseOptions {
   /** Between saying that it drains and being gone. Default 5 seconds. */
   readonly drainTime?: Duration.Input | undefined
 }
+
+/** Between looks at the producer's address. */
+const ADDRESS_INTERVAL = "1 second"
 
 /** A lease that is held. @since 0.1.0 */
 export interface HeldLease {
@@ -68,10 +70,14 @@ export const hold = Effect.fn("Leases.hold")(function* (
   let health: Lease.Health = "ready"
   let sequence = 0
   let withdrawn = false
+  /** The address that was written last. */
+  let where = ""
 
   const write = Effect.gen(function* () {
     if (withdrawn) return
     const now = yield* Clock.currentTimeMillis
+    const address = yield* options.address
+    where = JSON.stringify(address)
     const lease: Lease.Lease = {
       featureFlags: [],
       languageRuntime: "typescript",
@@ -79,7 +85,7 @@ export const hold = Effect.fn("Leases.hold")(function* (
       tags: [],
       asterVersion: "0.2.0",
       ...terms,
-      ...(yield* options.address),
+      ...address,
       load: yield* options.load ?? Effect.succeed(undefined),
       healthStatus: health,
       leaseSeq: ++sequence,
@@ -116,7 +122,14 @@ export const hold = Effect.fn("Leases.hold")(function* (
   })
   yield* Effect.addFinalizer(() => Effect.ignore(takeBack, { log: true }))
   yield* renew
-  yield* renew.pipe(Effect.schedule(Schedule.spaced(options.refreshInterval ?? "15 seconds")), Effect.forkScoped)
+  const moved = options.address.pipe(
+    Effect.delay(ADDRESS_INTERVAL),
+    Effect.repeat({ until: (address) => JSON.stringify(address) !== where }),
+    Effect.catchDefect(() => Effect.never)
+  )
+  // Whoever looks for the producer is not to wait for the next refresh when it is elsewhere.
+  const due = Effect.raceFirst(Effect.sleep(options.refreshInterval ?? "15 seconds"), moved)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, renew)))
   const setHealth = (next: Lease.Health) =>
     Effect.suspend(() => {
       health = next

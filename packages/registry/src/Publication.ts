@@ -4,9 +4,12 @@
  * @since 0.1.0
  */
 import * as Manifest from "@aster-effect/core/contract/Manifest"
+import { ManifestError } from "@aster-effect/core/contract/ManifestError"
 import type * as Service from "@aster-effect/core/service/Service"
 import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
+import type { BlobHash } from "@aster-effect/iroh-blobs/BlobHash"
 import type { BlobNotFound, BlobStoreError, MalformedBlob } from "@aster-effect/iroh-blobs/BlobError"
+import type { AuthorId } from "@aster-effect/iroh-docs/AuthorId"
 import type { Document, ReadError, WriteError } from "@aster-effect/iroh-docs/Document"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -17,32 +20,47 @@ import * as RegistryKey from "./RegistryKey.ts"
 /** Why a contract was not published. @since 0.1.0 */
 export type PublicationError = BlobStoreError | BlobNotFound | MalformedBlob | ReadError | WriteError
 
+/** Where and as whom to publish. @since 0.1.0 */
+export interface Place {
+  readonly document: Document
+  readonly blobs: Blobs["Service"]
+  readonly author: AuthorId
+}
+
+/** A contract that was published. @since 0.1.0 */
+export interface Published {
+  /** Whether anything had to be written. */
+  readonly changed: boolean
+  readonly collection: BlobHash
+  /** The blobs that the collection lists. */
+  readonly parts: ReadonlyArray<BlobHash>
+}
+
 /**
  * Publishes the contract of a service: its parts as a collection of blobs, and three entries that say where they are, what
- * the service offers, and which contract the version has. What stands there already is left as it is. Answers whether
- * anything had to be written.
+ * the service offers, and which contract the version has. What stands there already is left as it is.
+ *
+ * With `before`, what was published earlier is only kept up: what is there and good is left, also when another producer of
+ * the service has written it since, or two of them would write without end.
  *
  * @since 0.1.0
  */
 export const publish = Effect.fn("Publication.publish")(function* (
-  {
-    blobs,
-    document,
-    author
-  }: { readonly blobs: Blobs["Service"]; readonly document: Document; readonly author: string },
-  { contract, description, name, version }: Service.Any
-): Effect.fn.Return<boolean, PublicationError> {
+  { author, blobs, document }: Place,
+  { contract, description, name, version }: Service.Any,
+  before?: Published
+): Effect.fn.Return<Published, PublicationError> {
   const { contractId } = contract
   const manifest = Manifest.encode(Manifest.fromDescription(description, contract, { wireTypes: true }))
-  const parts = [
-    { name: "contract.bin", bytes: contract.canonicalBytes },
-    ...contract.types.map((type) => ({ name: `types/${type.hash}.bin`, bytes: type.canonical })),
-    { name: "manifest.json", bytes: new TextEncoder().encode(manifest) }
-  ]
-  const collection = yield* addCollection(blobs, `aster-contract/${contractId}/`, parts)
+  const { collection, parts } =
+    before !== undefined && (yield* areHere(blobs, before))
+      ? before
+      : yield* addCollection(blobs, `aster-contract/${contractId}/`, [
+          { name: "contract.bin", bytes: contract.canonicalBytes },
+          ...contract.types.map((type) => ({ name: `types/${type.hash}.bin`, bytes: type.canonical })),
+          { name: "manifest.json", bytes: new TextEncoder().encode(manifest) }
+        ])
   const ticket = yield* blobs.share({ hash: collection, format: "hashSeq" })
-  const known = ArtifactRef.decode((yield* textAt(document, RegistryKey.contract(contractId))) ?? "")
-  const upToDate = known?.collectionHash === collection && known.ticket === ticket
   const ref: ArtifactRef.ArtifactRef = {
     contractId,
     collectionHash: collection,
@@ -51,10 +69,58 @@ export const publish = Effect.fn("Publication.publish")(function* (
     publishedAtEpochMs: yield* Clock.currentTimeMillis,
     collectionFormat: "index"
   }
-  if (!upToDate) yield* document.set(RegistryKey.contract(contractId), ArtifactRef.encode(ref))
-  const manifestSet = yield* setIfOther(document, RegistryKey.manifest(contractId), manifest)
-  const versionSet = yield* setIfOther(document, RegistryKey.version(name, version), contractId)
-  return !upToDate || manifestSet || versionSet
+  let changed = false
+  const set = Effect.fnUntraced(function* (
+    key: string,
+    value: string,
+    isOurs: (text: string) => boolean,
+    isGood: (text: string) => boolean
+  ) {
+    const found = yield* valueAt(document, key)
+    if (found !== undefined) {
+      if (isOurs(found.text)) return
+      if (before !== undefined && found.author !== author && isGood(found.text)) return
+    }
+    changed = true
+    yield* document.set(key, value, { author })
+  })
+  const refers = (text: string, isSame: (known: ArtifactRef.ArtifactRef) => boolean) => {
+    const known = ArtifactRef.decode(text)
+    return known !== undefined && known.contractId === contractId && isSame(known)
+  }
+  yield* set(
+    RegistryKey.contract(contractId),
+    ArtifactRef.encode(ref),
+    (text) => refers(text, (known) => known.collectionHash === collection && known.ticket === ticket),
+    (text) => refers(text, () => true)
+  )
+  yield* set(
+    RegistryKey.manifest(contractId),
+    manifest,
+    (text) => text === manifest,
+    (text) => manifestId(text) === contractId
+  )
+  yield* set(
+    RegistryKey.version(name, version),
+    contractId,
+    (text) => text === contractId,
+    (text) => /^[0-9a-f]{64}$/.test(text)
+  )
+  return { changed, collection, parts }
+})
+
+const manifestId = (text: string): string | undefined => {
+  try {
+    return Manifest.parse(text).contractId
+  } catch (error) {
+    if (error instanceof ManifestError || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+const areHere = Effect.fnUntraced(function* (blobs: Blobs["Service"], { collection, parts }: Published) {
+  for (const hash of [collection, ...parts]) if (!(yield* blobs.has(hash))) return false
+  return true
 })
 
 /** Adds a collection under the name that release 0.1.2 gives it. Tags hold the parts until the collection does. */
@@ -69,17 +135,17 @@ const addCollection = Effect.fnUntraced(function* (
   const { hash } = yield* blobs.addCollection(entries, { tag: `${prefix}collection` })
   yield* blobs.tags.set(`aster-collection/${hash.slice(0, 16)}`, { hash, format: "hashSeq" })
   yield* blobs.tags.removeAll({ prefix })
-  return hash
+  return { collection: hash, parts: entries.map((entry) => entry.hash) }
 })
 
-const textAt = (document: Document, key: string): Effect.Effect<string | undefined, ReadError> =>
-  Effect.map(
-    Effect.catchTag(document.getText(key), "ContentMissing", () => Effect.succeed(Option.none<string>())),
-    Option.getOrUndefined
-  )
+/** What is read of a value, in bytes: more than that is none of ours. */
+const MAX_VALUE_BYTES = 16 * 1024 * 1024
 
-const setIfOther = Effect.fnUntraced(function* (document: Document, key: string, value: string) {
-  if ((yield* textAt(document, key)) === value) return false
-  yield* document.set(key, value)
-  return true
+const valueAt = Effect.fnUntraced(function* (document: Document, key: string) {
+  const entry = Option.getOrUndefined(yield* document.latest(key))
+  if (entry === undefined || entry.size > MAX_VALUE_BYTES) return undefined
+  return yield* document.read(entry).pipe(
+    Effect.map((bytes) => ({ author: entry.author, text: new TextDecoder().decode(bytes) })),
+    Effect.catchTag("ContentMissing", () => Effect.succeed(undefined))
+  )
 })

@@ -235,7 +235,7 @@ export class AsterServer extends Context.Service<
      * contents among the blobs.
      */
     readonly docs: Docs["Service"]
-    /** The document that the contracts are published in; undefined when they are not. */
+    /** The document that the contracts are published in; undefined when there is none, or none yet. */
     readonly registry: DocumentId | undefined
     /** Topics of this node, open to whoever may come in. */
     readonly gossip: Gossip["Service"]
@@ -311,7 +311,12 @@ const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AsterServer["Service"], StartError, IrohNode | Admission | Blobs | BlobStore | Scope.Scope> {
   const node = yield* IrohNode
   const supervisor = yield* Supervisor.Supervisor
-  const state: ServerHealth.State = { phase: "starting", registry: false, relayGiven: false, leased: Effect.undefined }
+  const state: ServerHealth.State = {
+    phase: "starting",
+    registry: () => false,
+    relayGiven: false,
+    leased: Effect.undefined
+  }
   const closeNode = Effect.ensuring(
     node.close,
     Effect.sync(() => (state.phase = "closed"))
@@ -358,7 +363,7 @@ const make = Effect.fnUntraced(function* (
   const summaries = offer.summariesOf(offered)
   const services = summaries(address)
   const blobs = yield* Blobs
-  const isRegistry = (document: DocumentId): boolean => document === registry
+  const isRegistry = (document: DocumentId): boolean => document === registry?.document()
   const gate = yield* ConnectionGate
   const admission = {
     admit: (id: EndpointId, alpn: string) =>
@@ -385,8 +390,9 @@ const make = Effect.fnUntraced(function* (
     ),
     Docs
   )
-  const registry = options.publish === false ? undefined : yield* ServerRegistry.publish(docs, blobs, offered)
-  state.registry = registry !== undefined
+  const registry: ServerRegistry.OwnRegistry | undefined =
+    options.publish === false ? undefined : yield* ServerRegistry.publish({ docs, blobs, node, services: offered })
+  state.registry = () => registry?.isPublished() ?? false
   const mesh =
     membership === undefined
       ? undefined
@@ -395,7 +401,7 @@ const make = Effect.fnUntraced(function* (
   const offerTo = (consumer: EndpointId): Effect.Effect<ConsumerAdmission.Offer> =>
     Effect.map(node.address, (now) => ({
       services: summaries(NodeAddr.union(now, address)),
-      registryNamespace: registry ?? "",
+      registryNamespace: registry?.document() ?? "",
       gossipTopic: consumer === root ? (membership?.topicId ?? "") : ""
     }))
   yield* offer.warnIfTooLarge(yield* offerTo(node.endpointId))
@@ -461,7 +467,7 @@ const make = Effect.fnUntraced(function* (
       address: NodeAddr.toTicket(address),
       consumers: gates.consumers,
       producers: gates.producers,
-      registry: registry !== undefined,
+      registry: state.registry(),
       health: probes,
       log: config
     })
@@ -480,7 +486,9 @@ const make = Effect.fnUntraced(function* (
     services,
     blobs,
     docs,
-    registry,
+    get registry() {
+      return registry?.document()
+    },
     gossip,
     node,
     health,

@@ -31,7 +31,8 @@ export interface HealthOptions {
 /** What `AsterServer` keeps up to date. */
 export interface State {
   phase: Phase
-  registry: boolean
+  /** Whether the contracts are published. */
+  registry: () => boolean
   /** Whether the address that was given out names a relay. */
   relayGiven: boolean
   /** What is wrong with its place in the registry that producers share. */
@@ -54,7 +55,7 @@ export const make = (
   return Health.make({
     phase: Effect.sync(() => state.phase),
     services: services.map(({ name }) => name),
-    registry: Effect.sync(() => state.registry),
+    registry: Effect.sync(() => state.registry()),
     checks: [relay, Effect.suspend(() => state.leased), ...checks]
   })
 }
