@@ -7,7 +7,9 @@ import {
   type SyncFailed
 } from "@aster-effect/iroh-docs/DocsError"
 import * as DocTicket from "@aster-effect/iroh-docs/DocTicket"
+import * as DownloadPolicy from "@aster-effect/iroh-docs/DownloadPolicy"
 import type * as NodeAddr from "@aster-effect/iroh/NodeAddr"
+import * as Lease from "@aster-effect/registry/Lease"
 import * as RegistryProducers from "@aster-effect/registry/RegistryProducers"
 import type * as Resolver from "@aster-effect/registry/Resolver"
 import type { Producers } from "@aster-effect/transport/Producers"
@@ -46,6 +48,8 @@ export const follow = Effect.fnUntraced(function* <E, R>({
   const scope = yield* Effect.scope
   const reader = yield* Effect.firstSuccessOf(ticket.nodes.map((node) => held(scope, connect(node))))
   const document = yield* reader.docs.import(ticket.capability)
+  // Nothing that is larger is read here, and whoever may write there could fill the memory with it.
+  yield* document.setDownloadPolicy({ ...DownloadPolicy.everything, maxSize: Lease.MAX_BYTES })
   yield* Effect.firstSuccessOf(ticket.nodes.map((node) => document.syncWith(node)))
   const producers = yield* RegistryProducers.make({ document, owner, wanted })
   yield* document.startSync(ticket.nodes)
