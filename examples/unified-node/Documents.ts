@@ -1,5 +1,6 @@
 /** The commands about documents and authors. */
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
+import type { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import * as AuthorId from "@aster-effect/iroh-docs/AuthorId"
 import * as Capability from "@aster-effect/iroh-docs/Capability"
 import type { DocEntry } from "@aster-effect/iroh-docs/DocEntry"
@@ -8,6 +9,7 @@ import type { Docs } from "@aster-effect/iroh-docs/Docs"
 import * as DocTicket from "@aster-effect/iroh-docs/DocTicket"
 import type { Document } from "@aster-effect/iroh-docs/Document"
 import * as DocumentId from "@aster-effect/iroh-docs/DocumentId"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -17,10 +19,14 @@ import { addressOf, bytesOf, need, type Request } from "./Arguments.ts"
 
 type Commands = Readonly<Record<string, (request: Request) => Effect.Effect<unknown, unknown, Scope.Scope>>>
 
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+
 const showEntry = ({ author, hash, key, keyText, size, timestamp }: DocEntry) => {
-  const hex = Buffer.from(key).toString("hex")
-  return { author, key: Buffer.from(keyText).toString("hex") === hex ? keyText : { hex }, hash, len: size, timestamp }
+  const bytes = hex(key)
+  return { author, key: hex(Buffer.from(keyText)) === bytes ? keyText : { hex: bytes }, hash, len: size, timestamp }
 }
+
+const showSigned = (entry: DocEntry) => ({ ...showEntry(entry), signed: hex(entry.encode()) })
 
 const showEvent = (event: DocEvent): object | undefined => {
   switch (event._tag) {
@@ -54,8 +60,13 @@ const showEvent = (event: DocEvent): object | undefined => {
   }
 }
 
-/** Commands on the documents of the context; `print` shows what happens to those that are followed. */
-export const documentCommands = (docs: Docs["Service"], print: (line: object) => Effect.Effect<void>): Commands => {
+/** Commands on documents whose contents are in `blobs`; `print` shows what happens to those that are followed. */
+export const documentCommands = (
+  docs: Docs["Service"],
+  blobs: Blobs["Service"],
+  self: EndpointId,
+  print: (line: object) => Effect.Effect<void>
+): Commands => {
   const opened = ({ doc }: Request) => docs.open(DocumentId.parse(need(doc, "doc")))
   const author = ({ author }: Request) => (author === undefined ? undefined : AuthorId.parse(author))
   const on =
@@ -91,6 +102,23 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
       ? { _tag: "Write", secret: secretOf(request) }
       : { _tag: "Read", document: DocumentId.parse(need(request.doc, "doc")) }
 
+  const sign = Effect.fnUntraced(function* (document: Document, request: Request) {
+    const { hash, len, value } = request
+    const bytes = value === undefined ? undefined : bytesOf(value)
+    const content =
+      bytes !== undefined
+        ? { hash: (yield* blobs.addBytes(bytes)).hash, size: bytes.length }
+        : hash !== undefined
+          ? { hash: BlobHash.parse(hash), size: need(len, "len") }
+          : undefined
+    const unsigned = {
+      key: bytesOf(need(request.key, "key")),
+      timestamp: need(request.timestamp, "timestamp"),
+      content
+    }
+    return yield* document.sign(unsigned, { author: author(request) })
+  })
+
   return {
     "author.create": () => Effect.map(docs.authors.create, (author) => ({ author })),
     "author.default": () => Effect.map(docs.authors.default, (author) => ({ author })),
@@ -98,12 +126,14 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
     "author.import": (request) => Effect.map(docs.authors.import(secretOf(request)), (author) => ({ author })),
     "author.export": (request) =>
       Effect.map(docs.authors.export(need(author(request), "author")), (secret) => ({
-        secret: Buffer.from(Redacted.value(secret)).toString("hex")
+        secret: hex(Redacted.value(secret))
       })),
     "author.delete": (request) => docs.authors.delete(need(author(request), "author")),
     "author.list": () => docs.authors.list,
     "doc.create": () => Effect.map(docs.create, ({ id }) => ({ doc: id })),
     "doc.open": on(({ id }) => Effect.succeed({ doc: id })),
+    // A document of ours has no handles that could be left open.
+    "doc.close": on(() => Effect.void),
     "doc.list": () => Effect.map(docs.list, (all) => all.map(({ id, mode }) => ({ doc: id, capability: mode }))),
     "doc.drop": ({ doc }) => docs.drop(DocumentId.parse(need(doc, "doc"))),
     "doc.import": (request) => Effect.map(docs.import(capabilityOf(request)), ({ id }) => ({ doc: id })),
@@ -133,7 +163,7 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
     ),
     "doc.secret": ({ doc }) =>
       Effect.map(docs.secret(DocumentId.parse(need(doc, "doc"))), (secret) =>
-        secret === undefined ? {} : { secret: Buffer.from(Redacted.value(secret)).toString("hex") }
+        secret === undefined ? {} : { secret: hex(Redacted.value(secret)) }
       ),
     "doc.startSync": on((document, { peers }) => document.startSync((peers ?? []).map(addressOf))),
     "doc.leave": on((document) => document.leave),
@@ -182,8 +212,28 @@ export const documentCommands = (docs: Docs["Service"], print: (line: object) =>
         removed
       }))
     ),
+    "doc.sign": on((document, request) => Effect.map(sign(document, request), showSigned)),
+    // With `signed` what another node has signed, in hex.
+    "doc.insert": on((document, request) =>
+      Effect.gen(function* () {
+        const entry = request.signed === undefined ? yield* sign(document, request) : undefined
+        const signed = entry === undefined ? bytesOf({ hex: need(request.signed, "signed") }) : entry.encode()
+        if (!(yield* document.insert(signed))) return yield* Effect.fail("the same entry or a newer one is there")
+        return entry === undefined ? {} : showSigned(entry)
+      })
+    ),
+    "doc.initialMessage": on((document) =>
+      Effect.map(document.reconcile(self), ({ reply }) => ({ message: hex(need(reply, "a message")) }))
+    ),
+    "doc.processMessage": on((document, { message }) =>
+      Effect.map(document.reconcile(self, bytesOf({ hex: need(message, "message") })), ({ received, reply, sent }) => ({
+        reply: reply === undefined ? null : hex(reply),
+        received,
+        sent
+      }))
+    ),
     "doc.get": on((document, request) =>
-      Effect.map(document.getOne(queryOf(request)), Option.match({ onNone: () => null, onSome: showEntry }))
+      Effect.map(document.getOne(queryOf(request)), Option.match({ onNone: () => null, onSome: showSigned }))
     ),
     "doc.query": on((document, request) =>
       Effect.map(Stream.runCollect(document.getMany(queryOf(request))), (all) => all.map(showEntry))

@@ -117,7 +117,7 @@ const program = Effect.gen(function* () {
   })
 
   const commands: Readonly<Record<string, (request: Request) => Effect.Effect<unknown, unknown, Scope.Scope>>> = {
-    ...documentCommands(docs, print),
+    ...documentCommands(docs, blobs, node.endpointId, print),
     "node.addr": () => describe,
     "node.learn": ({ addr }) => Effect.sync(() => book.add(addressOf(need(addr, "addr")))),
     "gossip.subscribe": subscribe,

@@ -99,4 +99,70 @@ describe("examples/unified-node", () => {
       )
     })
   )
+
+  it.live.skipIf(!hasRustPeer)(hasRustPeer ? "and the Rust peer take each other's signed entries" : "needs cargo", () =>
+    Effect.gen(function* () {
+      const node = yield* unifiedNode()
+      const theirs = yield* rustPeer()
+      const ours = {
+        run: (cmd: string, args?: Json) =>
+          Effect.flatMap(node.run(cmd, args), ({ error, ok }) =>
+            error === undefined ? Effect.succeed(ok as Json) : Effect.fail(String(error))
+          )
+      }
+      const secret = "17".repeat(32)
+      const { doc } = yield* ours.run("doc.import", { secret: "42".repeat(32) })
+      assert.deepStrictEqual(yield* theirs.run("doc.import", { secret: "42".repeat(32) }), { doc })
+      const { author } = yield* ours.run("author.import", { secret })
+      assert.deepStrictEqual(yield* theirs.run("author.import", { secret }), { author })
+      yield* theirs.run("doc.startSync", { doc, peers: [] })
+
+      const timestamp = 1_700_000_000_000_000
+      const entries: ReadonlyArray<Json> = [
+        { key: "text", value: "a value" },
+        { key: { hex: "ff00" }, hash: "ab".repeat(32), len: 2 ** 40 },
+        { key: "deleted" }
+      ]
+      for (const entry of entries) {
+        const args = { doc, author, timestamp, ...entry }
+        const signed = yield* ours.run("doc.sign", args)
+        assert.deepStrictEqual(signed, yield* theirs.run("doc.sign", args))
+      }
+      const ofTheirs = yield* theirs.run("doc.insert", { doc, author, timestamp, key: "theirs", value: "from there" })
+      assert.deepStrictEqual(yield* ours.run("doc.insert", { doc, signed: ofTheirs["signed"] }), {})
+      assert.deepStrictEqual(yield* ours.run("doc.get", { doc, author, key: "theirs" }), ofTheirs)
+      assert.include(yield* Effect.flip(ours.run("doc.insert", { doc, signed: ofTheirs["signed"] })), "newer")
+      const ahead = { doc, author, timestamp: Date.now() * 1000 + 660_000_000, key: "ahead" }
+      assert.include(yield* Effect.flip(ours.run("doc.insert", ahead)), "10 minutes")
+
+      const ofOurs = yield* ours.run("doc.insert", { doc, author, timestamp, key: "ours", value: "from here" })
+      assert.isNumber((yield* ours.run("doc.fill", { doc, author, prefix: "many/", count: 20, first: 5 }))["ms"])
+      assert.strictEqual((yield* ours.run("doc.get", { doc, author, key: "many/00000024" }))["len"], 8)
+      let said: unknown = (yield* theirs.run("doc.initialMessage", { doc }))["message"]
+      for (let turn = 0; typeof said === "string"; turn++) {
+        assert.isBelow(turn, 20)
+        const peer = turn % 2 === 0 ? ours : theirs
+        said = (yield* peer.run("doc.processMessage", { doc, message: said }))["reply"]
+      }
+      assert.isNull(said)
+      assert.deepStrictEqual(yield* theirs.run("doc.get", { doc, author, key: "ours" }), ofOurs)
+      assert.deepStrictEqual(yield* theirs.run("doc.count", { doc }), { count: 22 })
+      const query = { doc, author, byKey: true }
+      assert.deepStrictEqual(yield* theirs.run("doc.query", query), yield* ours.run("doc.query", query))
+      assert.isString((yield* ours.run("doc.initialMessage", { doc }))["message"])
+
+      for (const capability of [{ doc }, { secret: "42".repeat(32) }]) {
+        const args = { ...capability, nodes: [theirs.addr, { id: theirs.addr.id }] }
+        const { ticket } = yield* ours.run("doc.makeTicket", args)
+        assert.strictEqual((yield* theirs.run("doc.makeTicket", args))["ticket"], ticket)
+        const { nodes, ...parsed } = yield* ours.run("doc.parseTicket", { ticket })
+        const { nodes: expected, ...rest } = yield* theirs.run("doc.parseTicket", { ticket })
+        assert.deepStrictEqual(parsed, rest)
+        const addresses = (expected as ReadonlyArray<Json>).map(({ addrs, id, relays }) => ({ id, addrs, relays }))
+        assert.deepStrictEqual(nodes, addresses)
+      }
+      for (const peer of [ours, theirs]) assert.deepStrictEqual(yield* peer.run("doc.close", { doc }), {})
+      assert.include(yield* Effect.flip(ours.run("doc.close", { doc: "00".repeat(32) })), "not on this node")
+    }).pipe(Effect.scoped)
+  )
 })

@@ -14,7 +14,7 @@ import * as Reconciler from "../../packages/iroh-docs/src/proto/Reconciler.ts"
 import * as EntryTree from "../../packages/iroh-docs/src/proto/EntryTree.ts"
 import * as Signature from "../../packages/iroh-docs/src/proto/Signature.ts"
 import * as SyncMessage from "../../packages/iroh-docs/src/proto/SyncMessage.ts"
-import { is, listener, peer } from "./Peers.ts"
+import { is, listener, peer, signed } from "./Peers.ts"
 
 const author = Signature.keyPair(new Uint8Array(32).fill(9))
 const nowMicros = () => Date.now() * 1000
@@ -30,18 +30,7 @@ const scene = Effect.fnUntraced(function* (options: DocsOptions = {}) {
   const namespace = Signature.keyPair(Redacted.value(secret!))
   const heard = yield* listener(yield* document.subscribe())
 
-  const sign = (key: string, change: Partial<Entry.Entry> = {}, by = namespace) =>
-    Signature.signEntry(
-      {
-        id: Entry.identifier(by.publicKey, author.publicKey, Bytes.of(key)),
-        hash: new Uint8Array(32).fill(3),
-        length: 4,
-        timestamp: nowMicros(),
-        ...change
-      },
-      by,
-      author
-    )
+  const sign = (key: string, change: Partial<Entry.Entry> = {}, by = namespace) => signed(by, author, key, change)
   /** Opens a session and sends frames; answers the messages that came back until the end. */
   const talk = Effect.fnUntraced(function* (frames: ReadonlyArray<Uint8Array>, finish = true) {
     const connection = yield* stranger.node.connect(yield* victim.node.address, Docs.ALPN)

@@ -11,6 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as Bytes from "../../packages/iroh-docs/src/proto/Bytes.ts"
+import * as Entry from "../../packages/iroh-docs/src/proto/Entry.ts"
+import * as Signature from "../../packages/iroh-docs/src/proto/Signature.ts"
 
 /** A node that serves documents and blobs. */
 export interface Peer {
@@ -34,6 +37,25 @@ export const peer = Effect.fnUntraced(function* (options: DocsOptions = {}) {
   }).pipe(Effect.provide(context))
   return { docs, blobs: Context.get(context, Blobs), node: Context.get(context, IrohNode) } satisfies Peer
 })
+
+/** An entry of now, of 4 bytes that nobody has, but for what is changed. */
+export const signed = (
+  namespace: Signature.KeyPair,
+  author: Signature.KeyPair,
+  key: string,
+  change: Partial<Entry.Entry> = {}
+): Entry.SignedEntry =>
+  Signature.signEntry(
+    {
+      id: Entry.identifier(namespace.publicKey, author.publicKey, Bytes.of(key)),
+      hash: new Uint8Array(32).fill(3),
+      length: 4,
+      timestamp: Date.now() * 1000,
+      ...change
+    },
+    namespace,
+    author
+  )
 
 /** Waits for events of a document: each call for the next one that a predicate holds for. */
 export const listener = Effect.fnUntraced(function* (events: Stream.Stream<DocEvent>) {

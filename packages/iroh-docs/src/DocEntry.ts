@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { PostcardWriter } from "@aster-effect/iroh/Postcard"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as AuthorId from "./AuthorId.ts"
 import * as DocumentId from "./DocumentId.ts"
@@ -20,8 +21,10 @@ export class DocEntry {
   readonly size: number
   /** Microseconds since the Unix epoch, by the author's clock. */
   readonly timestamp: number
+  readonly #entry: Entry.SignedEntry
 
-  constructor(entry: Entry.Entry) {
+  constructor(entry: Entry.SignedEntry) {
+    this.#entry = entry
     this.document = DocumentId.fromBytes(Entry.namespaceOf(entry))
     this.author = AuthorId.fromBytes(Entry.authorOf(entry))
     this.key = Bytes.copy(Entry.keyOf(entry))
@@ -33,6 +36,13 @@ export class DocEntry {
   /** The key as text; bytes that are not UTF-8 show as U+FFFD. */
   get keyText(): string {
     return new TextDecoder().decode(this.key)
+  }
+
+  /** The entry as it travels, with the signatures of its author and its document: what `Document.insert` takes. */
+  encode(): Uint8Array {
+    const writer = new PostcardWriter(Entry.encodedSize(this.#entry))
+    Entry.write(writer, this.#entry)
+    return writer.finish()
   }
 
   /** Whether this marks a deletion: everything older of its author whose key starts with this one is gone. */

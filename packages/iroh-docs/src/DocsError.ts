@@ -51,9 +51,31 @@ export class AuthorIsDefault extends Schema.TaggedError<AuthorIsDefault>()("Auth
   }
 }
 
-/** A key, a value or a record that a document does not take. @since 0.1.0 */
+/**
+ * A key, a value or a record that a document does not take.
+ *
+ * | reason | meaning |
+ * |---|---|
+ * | `KeyTooLong` | the key has more than 2,048 bytes |
+ * | `Empty` | a value without bytes, which would be a deletion |
+ * | `Malformed` | bytes that are no entry, or a number that is none of bytes or microseconds |
+ * | `OtherDocument` | the entry was signed for another document |
+ * | `Inconsistent` | its size and its hash contradict each other |
+ * | `InFuture` | its time is more than 10 minutes ahead of this node's clock |
+ * | `BadSignature` | the signature of its author or of its document is wrong |
+ *
+ * @since 0.1.0
+ */
 export class InvalidEntry extends Schema.TaggedError<InvalidEntry>()("InvalidEntry", {
-  reason: Schema.Literals(["KeyTooLong", "Empty", "Malformed"]),
+  reason: Schema.Literals([
+    "KeyTooLong",
+    "Empty",
+    "Malformed",
+    "OtherDocument",
+    "Inconsistent",
+    "InFuture",
+    "BadSignature"
+  ]),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { BlobHash } from "@aster-effect/iroh-blobs/BlobHash"
+import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import type { NodeAddr } from "@aster-effect/iroh/NodeAddr"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
@@ -46,6 +47,22 @@ export type ReadError = DocumentNotFound | DocsStoreError
 export interface WriteOptions {
   /** Default: this node's default author. */
   readonly author?: AuthorId | undefined
+}
+
+/** What is signed without being written. @since 0.1.0 */
+export interface Unsigned {
+  /** At most 2,048 bytes. */
+  readonly key: Bytes
+  /** Microseconds since the Unix epoch; at most 10 minutes ahead of this node's clock, or nobody takes the entry. */
+  readonly timestamp: number
+  /** A blob's hash and its size in bytes, which is not 0. Without it the entry is a deletion. */
+  readonly content?: { readonly hash: BlobHash; readonly size: number } | undefined
+}
+
+/** What is to be said next in a reconciliation, and what it has moved with this message. @since 0.1.0 */
+export interface Reconciled extends SyncSummary {
+  /** For the peer; without it the reconciliation is complete on this side. */
+  readonly reply: Uint8Array | undefined
 }
 
 /** How a document is shared right now. @since 0.1.0 */
@@ -93,6 +110,20 @@ export interface Document {
    * is older does not come back. Answers how many entries went.
    */
   readonly delete: (prefix: Bytes, options?: WriteOptions) => Effect.Effect<number, WriteError>
+  /**
+   * Signs an entry of a chosen time and leaves the document as it is: for `insert`, here or on another node. The content is
+   * not looked for, nor kept.
+   */
+  readonly sign: (
+    entry: Unsigned,
+    options?: WriteOptions
+  ) => Effect.Effect<DocEntry, ReadError | AuthorNotFound | DocumentReadOnly | InvalidEntry>
+  /**
+   * Puts in an entry that was signed before, in the bytes of `DocEntry.encode`. It is checked as one of a peer, and shows as
+   * `InsertRemote` from this node itself; a document for reading takes it too. Peers get it with their next session. Answers
+   * whether it went in: not when the same or a newer one is there.
+   */
+  readonly insert: (signed: Uint8Array) => Effect.Effect<boolean, ReadError | InvalidEntry>
   /** The first entry of a query. */
   readonly getOne: (query: Query) => Effect.Effect<Option.Option<DocEntry>, ReadError>
   /** The entries of a query, as they are now. */
@@ -123,6 +154,12 @@ export interface Document {
   readonly startSync: (peers?: ReadonlyArray<NodeAddr>) => Effect.Effect<void, ReadError>
   /** Runs one session with a peer to its end. */
   readonly syncWith: (peer: NodeAddr) => Effect.Effect<SyncSummary, ReadError | SyncFailed>
+  /**
+   * One step of a reconciliation with a peer that messages go to and fro with by other means than a session of this node's:
+   * a file, another connection. Without a message it begins. Messages are those of iroh-docs' set reconciliation, in postcard.
+   * Who `peer` is must be known from elsewhere: it is named in events, and asked for contents.
+   */
+  readonly reconcile: (peer: EndpointId, message?: Uint8Array) => Effect.Effect<Reconciled, ReadError | SyncFailed>
   /** Ends sessions and live changes; peers may begin no more. What is here stays. */
   readonly leave: Effect.Effect<void, ReadError>
   /** Which contents are fetched when entries arrive. Default: all. */

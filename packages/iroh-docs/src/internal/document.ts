@@ -1,5 +1,7 @@
 /** What programs do with one document. */
 import type { BlobStoreError } from "@aster-effect/iroh-blobs/BlobError"
+import { Malformed } from "@aster-effect/iroh/Malformed"
+import { PostcardReader } from "@aster-effect/iroh/Postcard"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,14 +16,14 @@ import type * as DocumentId from "../DocumentId.ts"
 import type * as DownloadPolicy from "../DownloadPolicy.ts"
 import * as Bytes from "../proto/Bytes.ts"
 import * as Entry from "../proto/Entry.ts"
-import { MAX_KEY_SIZE } from "../proto/Validation.ts"
+import { MAX_AHEAD_MICROS, MAX_KEY_SIZE } from "../proto/Validation.ts"
 import * as Query from "../Query.ts"
 import { authorPair } from "./authors.ts"
 import type { Engine } from "./docs.ts"
 import { contentFailed } from "./documents.ts"
 import { tell } from "./tell.ts"
-import { nowMicros } from "./receive.ts"
-import type { OpenDocument, Written } from "./replica.ts"
+import * as receive from "./receive.ts"
+import { type OpenDocument, type NewRecord, sign as signRecord, type Written } from "./replica.ts"
 
 export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: DocumentId.DocumentId): Document => {
   const opened: Effect.Effect<readonly [Engine, OpenDocument], ReadError> = Effect.flatMap(engine, (engine) =>
@@ -32,11 +34,11 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
   const write = Effect.fnUntraced(function* (
     { documents, ...engine }: Engine,
     document: OpenDocument,
-    record: { readonly key: Uint8Array; readonly hash: Uint8Array; readonly length: number },
+    record: NewRecord,
     options: WriteOptions | undefined
   ): Effect.fn.Return<Written, WriteError> {
     const author = yield* authorPair({ documents, ...engine }, options?.author)
-    const now = yield* nowMicros
+    const now = yield* receive.nowMicros
     const written = yield* documents.change("write an entry", () => document.write(author, record, now))
     if (!("entry" in written)) return yield* written
     document.publishLocal(written.entry)
@@ -56,18 +58,6 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
       Effect.map(({ entry }) => new DocEntry(entry))
     )
 
-  const keyOf = (key: string | Uint8Array): Effect.Effect<Uint8Array, InvalidEntry> => {
-    const bytes = Bytes.of(key)
-    return bytes.length > MAX_KEY_SIZE
-      ? Effect.fail(
-          new InvalidEntry({
-            reason: "KeyTooLong",
-            detail: `a key has at most ${MAX_KEY_SIZE} bytes, and this one ${bytes.length}`
-          })
-        )
-      : Effect.succeed(bytes)
-  }
-
   const set: Document["set"] = Effect.fn("Document.set")(function* (key, value, options) {
     const name = yield* keyOf(key)
     const bytes = Bytes.of(value)
@@ -85,21 +75,36 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
   })
 
   const setHash: Document["setHash"] = Effect.fn("Document.setHash")(function* (key, hash, size, options) {
-    const name = yield* keyOf(key)
-    if (size === 0 || hash === BlobHash.emptyBlob) return yield* empty
-    if (!Number.isSafeInteger(size) || size < 0) {
-      return yield* new InvalidEntry({ reason: "Malformed", detail: `${size} is not a number of bytes` })
-    }
+    const record = yield* recordOf(key, { hash, size })
     const [engine, document] = yield* opened
-    const record = { key: name, hash: BlobHash.toBytes(hash), length: size }
     const writing = engine.contents.keeping(document, [record.hash], write(engine, document, record, options))
     return yield* written(engine, document, writing)
   })
 
+  const sign: Document["sign"] = Effect.fn("Document.sign")(function* ({ content, key, timestamp }, options) {
+    const record = yield* content === undefined ? tombstone(key) : recordOf(key, content)
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
+      return yield* new InvalidEntry({ reason: "Malformed", detail: `${timestamp} is not a number of microseconds` })
+    }
+    if (timestamp > (yield* receive.nowMicros) + MAX_AHEAD_MICROS) {
+      return yield* new InvalidEntry(receive.refusals.future)
+    }
+    const [engine, { pair }] = yield* opened
+    if (pair === undefined) return yield* new DocumentReadOnly({ document: id })
+    const author = yield* authorPair(engine, options?.author)
+    return new DocEntry(signRecord(pair, author, record, timestamp))
+  })
+
+  const insert: Document["insert"] = Effect.fn("Document.insert")(function* (signed) {
+    const entry = yield* signedEntry(signed)
+    const [{ syncer }, document] = yield* opened
+    return yield* syncer.insert(document, entry)
+  })
+
   const remove: Document["delete"] = Effect.fn("Document.delete")(function* (prefix, options) {
-    const key = yield* keyOf(prefix)
+    const record = yield* tombstone(prefix)
     const [engine, document] = yield* opened
-    const { replaced } = yield* write(engine, document, { key, hash: Entry.EMPTY_HASH, length: 0 }, options)
+    const { replaced } = yield* write(engine, document, record, options)
     yield* Effect.mapError(engine.contents.release(document, replaced), contentFailed)
     return replaced.filter((entry) => !Entry.isTombstone(entry)).length
   })
@@ -154,6 +159,8 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     set,
     setHash,
     delete: remove,
+    sign,
+    insert,
     getOne: Effect.fn("Document.getOne")(getOne),
     getMany: (query = {}) =>
       Stream.unwrap(
@@ -216,6 +223,10 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
       addresses.learn(peer)
       return yield* syncer.syncWith(document, peer.endpointId)
     }),
+    reconcile: Effect.fn("Document.reconcile")(function* (peer, message) {
+      const [{ syncer }, document] = yield* opened
+      return yield* syncer.reconcile(document, peer, message)
+    }),
     leave: Effect.gen(function* () {
       const [{ live, syncer }, document] = yield* opened
       document.syncing = false
@@ -235,3 +246,43 @@ const empty = Effect.suspend(() =>
     new InvalidEntry({ reason: "Empty", detail: "an empty value marks a deletion: delete the key, or give it a value" })
   )
 )
+
+const keyOf = (key: string | Uint8Array): Effect.Effect<Uint8Array, InvalidEntry> => {
+  const bytes = Bytes.of(key)
+  return bytes.length > MAX_KEY_SIZE
+    ? Effect.fail(
+        new InvalidEntry({
+          reason: "KeyTooLong",
+          detail: `a key has at most ${MAX_KEY_SIZE} bytes, and this one ${bytes.length}`
+        })
+      )
+    : Effect.succeed(bytes)
+}
+
+/** A record whose content is not empty. */
+const recordOf = Effect.fnUntraced(function* (
+  key: string | Uint8Array,
+  { hash, size }: { readonly hash: BlobHash.BlobHash; readonly size: number }
+): Effect.fn.Return<NewRecord, InvalidEntry> {
+  const name = yield* keyOf(key)
+  if (size === 0 || hash === BlobHash.emptyBlob) return yield* empty
+  if (!Number.isSafeInteger(size) || size < 0) {
+    return yield* new InvalidEntry({ reason: "Malformed", detail: `${size} is not a number of bytes` })
+  }
+  return { key: name, hash: BlobHash.toBytes(hash), length: size }
+})
+
+const tombstone = (key: string | Uint8Array): Effect.Effect<NewRecord, InvalidEntry> =>
+  Effect.map(keyOf(key), (key) => ({ key, hash: Entry.EMPTY_HASH, length: 0 }))
+
+/** Reads a signed entry, of which the caller may do anything to the bytes afterwards. */
+const signedEntry = (bytes: Uint8Array): Effect.Effect<Entry.SignedEntry, InvalidEntry> =>
+  Effect.try({
+    try: () => {
+      const reader = new PostcardReader(bytes)
+      const entry = Entry.read(reader)
+      if (reader.remaining > 0) throw new Malformed("there are bytes after its end")
+      return Entry.compact(entry)
+    },
+    catch: (error) => new InvalidEntry({ reason: "Malformed", detail: `this is no signed entry: ${String(error)}` })
+  })

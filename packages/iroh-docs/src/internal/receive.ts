@@ -4,6 +4,7 @@ import type { EndpointId } from "@aster-effect/iroh/EndpointId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DocEntry } from "../DocEntry.ts"
+import { InvalidEntry } from "../DocsError.ts"
 import type { Refused } from "../DocEvent.ts"
 import * as DownloadPolicy from "../DownloadPolicy.ts"
 import * as Bytes from "../proto/Bytes.ts"
@@ -30,19 +31,10 @@ export const checked = Effect.fnUntraced(function* (
   refused: Counts
 ): Effect.fn.Return<ReadonlyArray<SyncMessage.Value>> {
   const now = yield* nowMicros
-  const { entries, namespace } = document.stored
   const good: Array<SyncMessage.Value> = []
   for (let start = 0; start < values.length; start += BATCH) {
     const batch = values.slice(start, start + BATCH)
-    const reasons = yield* Effect.promise(() =>
-      Promise.all(
-        batch.map(async ({ entry }) => {
-          const reason = Validation.check(entry, namespace, now)
-          if (reason !== undefined || isKnown(entries.get(entry.id), entry)) return reason
-          return (await Signature.verifyEntryAsync(entry)) ? undefined : "signature"
-        })
-      )
-    )
+    const reasons = yield* Effect.promise(() => Promise.all(batch.map(({ entry }) => refusalOf(document, entry, now))))
     for (const [i, value] of batch.entries()) {
       const reason = reasons[i]
       if (reason === undefined) good.push({ ...value, entry: Entry.compact(value.entry) })
@@ -51,6 +43,35 @@ export const checked = Effect.fnUntraced(function* (
   }
   return good
 })
+
+/** Fails when an entry is not good. */
+export const check = Effect.fnUntraced(function* (
+  document: OpenDocument,
+  entry: Entry.SignedEntry
+): Effect.fn.Return<void, InvalidEntry> {
+  const now = yield* nowMicros
+  const reason = yield* Effect.promise(() => refusalOf(document, entry, now))
+  if (reason !== undefined) return yield* new InvalidEntry(refusals[reason])
+})
+
+const refusalOf = async (
+  { stored }: OpenDocument,
+  entry: Entry.SignedEntry,
+  now: number
+): Promise<Validation.Refusal | undefined> => {
+  const reason = Validation.check(entry, stored.namespace, now)
+  if (reason !== undefined || isKnown(stored.entries.get(entry.id), entry)) return reason
+  return (await Signature.verifyEntryAsync(entry)) ? undefined : "signature"
+}
+
+/** What an entry that is refused is told by. */
+export const refusals = {
+  document: { reason: "OtherDocument", detail: "the entry is of another document" },
+  key: { reason: "KeyTooLong", detail: `a key has at most ${Validation.MAX_KEY_SIZE} bytes` },
+  inconsistent: { reason: "Inconsistent", detail: "the entry's size and hash contradict each other" },
+  future: { reason: "InFuture", detail: "the entry's time is more than 10 minutes ahead of this node's clock" },
+  signature: { reason: "BadSignature", detail: "a signature of the entry is wrong" }
+} as const
 
 /** Whether it is the very entry that was checked before. */
 const isKnown = (known: Entry.SignedEntry | undefined, entry: Entry.SignedEntry): boolean =>

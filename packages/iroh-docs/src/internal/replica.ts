@@ -22,6 +22,24 @@ export interface Written {
   readonly replaced: ReadonlyArray<Entry.SignedEntry>
 }
 
+/** What is written under a key. */
+export interface NewRecord {
+  readonly key: Uint8Array
+  readonly hash: Uint8Array
+  readonly length: number
+}
+
+/** The entry of a record, signed by its document and its author. */
+export const sign = (
+  namespace: Signature.KeyPair,
+  author: Signature.KeyPair,
+  { hash, key, length }: NewRecord,
+  timestamp: number
+): Entry.SignedEntry => {
+  const id = Entry.identifier(namespace.publicKey, author.publicKey, key)
+  return Signature.signEntry({ id, hash, length, timestamp }, namespace, author)
+}
+
 export class OpenDocument {
   readonly id: DocumentId.DocumentId
   readonly stored: StoredDocument
@@ -64,7 +82,7 @@ export class OpenDocument {
    */
   write(
     author: Signature.KeyPair,
-    record: { readonly key: Uint8Array; readonly hash: Uint8Array; readonly length: number },
+    record: NewRecord,
     nowMicros: number
   ): Written | DocumentReadOnly | NewerEntryExists {
     const namespace = this.pair
@@ -72,9 +90,7 @@ export class OpenDocument {
     const { entries, heads } = this.stored
     const head = heads.get(Bytes.hex(author.publicKey)) ?? 0
     const timestamp = head >= nowMicros && head < nowMicros + MAX_OWN_AHEAD_MICROS ? head + 1 : nowMicros
-    const id = Entry.identifier(this.stored.namespace, author.publicKey, record.key)
-    const unsigned = { id, hash: record.hash, length: record.length, timestamp }
-    const entry = Signature.signEntry(unsigned, namespace, author)
+    const entry = sign(namespace, author, record, timestamp)
     const result = Replica.put(entries, entry, this.#deletions)
     if (result._tag === "Superseded") {
       return new NewerEntryExists({

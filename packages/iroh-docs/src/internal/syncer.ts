@@ -3,6 +3,7 @@ import type { BlobStoreError } from "@aster-effect/iroh-blobs/BlobError"
 import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import type { EndpointId } from "@aster-effect/iroh/EndpointId"
+import { Malformed } from "@aster-effect/iroh/Malformed"
 import type { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,15 +11,19 @@ import * as FiberMap from "effect/FiberMap"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { type DocsStoreError, SyncFailed } from "../DocsError.ts"
+import { PostcardReader, PostcardWriter } from "@aster-effect/iroh/Postcard"
+import type { Reconciled } from "../Document.ts"
+import { type DocsStoreError, type InvalidEntry, SyncFailed } from "../DocsError.ts"
 import * as DocumentId from "../DocumentId.ts"
 import type { SyncSummary } from "../DocEvent.ts"
 import * as Reconciler from "../proto/Reconciler.ts"
+import * as Bytes from "../proto/Bytes.ts"
 import type { Ending } from "../proto/SessionTable.ts"
-import type * as SyncMessage from "../proto/SyncMessage.ts"
+import type * as Entry from "../proto/Entry.ts"
+import * as SyncMessage from "../proto/SyncMessage.ts"
 import type { Addresses } from "./addresses.ts"
 import type { Contents } from "./contents.ts"
-import type { Documents } from "./documents.ts"
+import { contentFailed, type Documents } from "./documents.ts"
 import * as receive from "./receive.ts"
 import type { OpenDocument } from "./replica.ts"
 import * as session from "./session.ts"
@@ -62,6 +67,17 @@ export interface Syncer {
     peer: EndpointId,
     values: ReadonlyArray<SyncMessage.Value>
   ) => Effect.Effect<void, SyncFailed>
+  /** Takes one entry as if a peer had told of it; answers whether it went in. */
+  readonly insert: (
+    document: OpenDocument,
+    entry: Entry.SignedEntry
+  ) => Effect.Effect<boolean, InvalidEntry | DocsStoreError>
+  /** Begins a reconciliation that needs no session, or takes a message of it. */
+  readonly reconcile: (
+    document: OpenDocument,
+    peer: EndpointId,
+    message: Uint8Array | undefined
+  ) => Effect.Effect<Reconciled, SyncFailed>
   /** Ends the sessions of a document that this node has begun. */
   readonly stop: (document: OpenDocument) => Effect.Effect<void>
 }
@@ -133,10 +149,33 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
   const take: Syncer["take"] = Effect.fnUntraced(function* (document, peer, values) {
     const good = yield* receive.checked(document, values, receive.noRefusals())
     if (good.length === 0) return
-    const bound = document.stored.namespace
-    const part: SyncMessage.Part = { _tag: "RangeItem", range: { x: bound, y: bound }, values: good, haveLocal: true }
-    yield* Effect.mapError(put(document, peer, [part]), failed(peer))
+    yield* Effect.mapError(put(document, peer, [told(document, good)]), failed(peer))
   })
+
+  const insert: Syncer["insert"] = Effect.fnUntraced(function* (document, entry) {
+    yield* receive.check(document, entry)
+    const putting = put(document, node.endpointId, [told(document, [{ entry, content: "missing" }])])
+    const { received } = yield* Effect.catchTag(putting, "BlobStoreError", (error) => Effect.fail(contentFailed(error)))
+    return received.some(({ result }) => result._tag === "Inserted")
+  })
+
+  const reconcile: Syncer["reconcile"] = Effect.fnUntraced(function* (document, peer, message) {
+    const tally: Tally = { received: 0, sent: 0, refused: receive.noRefusals() }
+    const parts = yield* message === undefined
+      ? beginning(document, peer)
+      : Effect.flatMap(decoded(peer, message, limits.maxMessage), respond(document, peer, tally))
+    if (parts.length === 0) return { ...summaryOf(tally), reply: undefined }
+    const writer = new PostcardWriter()
+    SyncMessage.writeParts(writer, parts)
+    return { ...summaryOf(tally), reply: writer.finish() }
+  })
+
+  /** What a reconciliation begins with. */
+  const beginning = (document: OpenDocument, peer: EndpointId) =>
+    Effect.mapError(
+      documents.read("read a document", () => Reconciler.initialMessage(document.stored.entries)),
+      failed(peer)
+    )
 
   const store = (document: OpenDocument, parts: ReadonlyArray<SyncMessage.Part>, here: ReadonlySet<string>) => {
     const { stored } = document
@@ -239,10 +278,7 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
       (error) => new SyncFailed({ peer, reason: "ConnectionLost", detail: error.message })
     )
     const { namespace } = document.stored
-    const parts = yield* Effect.mapError(
-      documents.read("read a document", () => Reconciler.initialMessage(document.stored.entries)),
-      (error) => new SyncFailed({ peer, reason: "Store", detail: error.message })
-    )
+    const parts = yield* beginning(document, peer)
     yield* session.dial(new session.Session(stream, peer, limits), { namespace, parts }, respond(document, peer, tally))
   }, Effect.scoped)
 
@@ -309,6 +345,8 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
     serve,
     begin,
     take,
+    insert,
+    reconcile,
     syncWith,
     stop: (document) =>
       Effect.suspend(() =>
@@ -320,6 +358,35 @@ export const make = Effect.fnUntraced(function* (options: SyncerOptions): Effect
       )
   }
 })
+
+/** Entries that are told of, and no question. */
+const told = ({ stored }: OpenDocument, values: ReadonlyArray<SyncMessage.Value>): SyncMessage.Part => ({
+  _tag: "RangeItem",
+  range: { x: stored.namespace, y: stored.namespace },
+  values,
+  haveLocal: true
+})
+
+/** Reads a message without a frame, of which the caller may do anything to the bytes afterwards. */
+const decoded = (
+  peer: EndpointId,
+  message: Uint8Array,
+  maxMessage: number
+): Effect.Effect<ReadonlyArray<SyncMessage.Part>, SyncFailed> => {
+  if (message.length > maxMessage) {
+    const detail = `a message of ${message.length} bytes is larger than ${maxMessage}`
+    return Effect.fail(new SyncFailed({ peer, reason: "TooLarge", detail }))
+  }
+  return Effect.try({
+    try: () => {
+      const reader = new PostcardReader(Bytes.copy(message))
+      const parts = SyncMessage.readParts(reader)
+      if (reader.remaining > 0) throw new Malformed("bytes after the end of the message")
+      return parts
+    },
+    catch: (error) => new SyncFailed({ peer, reason: "Protocol", detail: String(error) })
+  })
+}
 
 const summaryOf = ({ received, refused, sent }: Tally): SyncSummary => ({ received, sent, refused: { ...refused } })
 
