@@ -51,7 +51,7 @@ export const make = Effect.fn("Publisher.make")(function* (
   options: PublisherOptions
 ): Effect.fn.Return<Publisher, ReadError, Scope.Scope> {
   const { address, document, services } = options
-  const interval = Duration.toMillis(Duration.fromInputUnsafe(options.interval ?? "1 minute"))
+  const interval = Duration.toNanosUnsafe(Duration.fromInputUnsafe(options.interval ?? "1 minute"))
   const published = new Map<string, Publication.Published>()
   const problems = new Map<string, string>()
 
@@ -78,15 +78,15 @@ export const make = Effect.fn("Publisher.make")(function* (
     else if (again) yield* Effect.logInfo(`The contract of ${name} is published again`)
   })
 
-  let lookedAt = 0
+  let lookedAt = 0n
   let where = ""
   const look = Effect.gen(function* () {
-    lookedAt = yield* Clock.currentTimeMillis
+    lookedAt = yield* Clock.monotonicTimeNanos
     where = JSON.stringify(yield* address)
     yield* Effect.forEach(services, publish, { discard: true })
   })
   const isDue = Effect.gen(function* () {
-    if (problems.size > 0 || (yield* Clock.currentTimeMillis) - lookedAt >= interval) return true
+    if (problems.size > 0 || (yield* Clock.monotonicTimeNanos) - lookedAt >= interval) return true
     return JSON.stringify(yield* address) !== where
   })
 

@@ -76,12 +76,12 @@ export const make = (side: "server" | "client", options: CallMetricsOptions = {}
     Effect.clockWith((clock) =>
       Effect.withFiber(({ context }) => {
         const metrics = metricsOf(call)
-        const begun = clock.currentTimeNanosUnsafe()
+        const begun = clock.monotonicTimeNanosUnsafe()
         metrics.active.modifyUnsafe(1, context)
         return Effect.onExit(next(call, metrics.counting), (exit) =>
           Effect.sync(() => {
             metrics.active.modifyUnsafe(-1, context)
-            metrics.duration.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - begun) / 1e9, context)
+            metrics.duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - begun) / 1e9, context)
             metrics.ended(statusOf(exit)).updateUnsafe(1, context)
           })
         )

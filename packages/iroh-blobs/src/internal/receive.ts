@@ -142,7 +142,7 @@ class Patience {
 
   /** Of a clock that does not jump. */
   #now(): number {
-    return Number(this.#clock.currentTimeNanosUnsafe()) / 1_000_000
+    return Number(this.#clock.monotonicTimeNanosUnsafe()) / 1_000_000
   }
 }
 
