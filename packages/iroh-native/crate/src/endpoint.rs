@@ -3,16 +3,17 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use iroh::endpoint::{
-    BindError, Builder, ConnectError, ConnectWithOptsError, ConnectingError, Connection, ConnectionError,
+    BindError, Builder, ConnectError, ConnectWithOptsError, ConnectingError, ConnectionError,
     PortmapperConfig, QuicTransportConfig, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey};
 
 use crate::connection::Conn;
 use crate::hub::{Event, Failure, Hub, Kind, lock};
+use crate::silence;
 
 /// TLS alert 120, no_application_protocol (RFC 7301 section 3.2), as a QUIC error (RFC 9001 section 4.8).
 const NO_APPLICATION_PROTOCOL: u64 = 0x0100 + 120;
@@ -183,7 +184,7 @@ pub fn connect(hub: &Arc<Hub>, request: u32, target: Target) {
     };
     let at = hub.clone();
     hub.start(async move {
-        match dial(&at, &endpoint, addr, &target.alpn).await {
+        match silence::dial(&at, &endpoint, addr, &target.alpn).await {
             Ok(connection) => Conn::register(&at, request, connection),
             Err(error) => {
                 let (failure, text) = connect_failure(&error);
@@ -191,63 +192,6 @@ pub fn connect(hub: &Arc<Hub>, request: u32, target: Target) {
             }
         }
     });
-}
-
-/// Dials. While a connection to the peer is there, iroh sends everything on that one's path, also what begins another
-/// one; a peer that was started anew may be elsewhere. So connections that fall silent meanwhile are given up for it.
-async fn dial(
-    hub: &Hub,
-    endpoint: &Endpoint,
-    addr: EndpointAddr,
-    alpn: &[u8],
-) -> Result<Connection, ConnectError> {
-    let mut others = Others::of(hub, addr.id);
-    while !others.0.is_empty() {
-        tokio::select! {
-            connected = endpoint.connect(addr.clone(), alpn) => return connected,
-            () = others.fall_silent(hub) => {}
-        }
-    }
-    endpoint.connect(addr, alpn).await
-}
-
-/// A connection that answers nothing for so long is taken for dead by whoever opens another one to the same peer. More
-/// than a blocked thread takes until its watchdog answers.
-const SILENCE: Duration = Duration::from_millis(2500);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// What else there is to a peer, with what was sent and received and since when there was no answer.
-struct Others(Vec<(Arc<Conn>, u64, u64, Option<Instant>)>);
-
-impl Others {
-    fn of(hub: &Hub, peer: EndpointId) -> Self {
-        let conns = lock(&hub.conns);
-        let same = conns.values().filter(|conn| conn.inner.remote_id() == peer);
-        Self(same.map(|conn| (conn.clone(), u64::MAX, 0, None)).collect())
-    }
-
-    /// Waits until none of them is left, for one reason or the other.
-    async fn fall_silent(&mut self, hub: &Hub) {
-        while !self.0.is_empty() {
-            tokio::time::sleep(LOOK_EVERY).await;
-            self.0.retain_mut(|(conn, sent, received, since)| {
-                let stats = conn.inner.stats();
-                if conn.inner.close_reason().is_some() {
-                    return false;
-                }
-                if stats.udp_rx.datagrams != *received {
-                    (*sent, *received, *since) = (stats.udp_tx.datagrams, stats.udp_rx.datagrams, None);
-                } else if stats.udp_tx.datagrams > *sent {
-                    since.get_or_insert_with(Instant::now);
-                }
-                let silent = since.is_some_and(|since| since.elapsed() >= SILENCE);
-                if silent {
-                    conn.give_up(hub);
-                }
-                !silent
-            });
-        }
-    }
 }
 
 fn endpoint_addr(target: &Target) -> Result<EndpointAddr, String> {

@@ -14,6 +14,7 @@ use iroh::endpoint::{Incoming, VarInt};
 use tokio::sync::Notify;
 
 use crate::connection::Conn;
+use crate::silence::Unanswered;
 use crate::stream::Stream;
 
 /// What is told to JavaScript. The numbers are part of the interface: `src/internal/events.ts` has the same.
@@ -150,6 +151,8 @@ pub struct Hub {
     pub incoming_more: Notify,
     /// Connections that are about to be closed.
     pub closing: AtomicU32,
+    /// Dials that are not answered yet.
+    pub unanswered: Unanswered,
     /// Set when nothing is left to be done.
     pub finished: AtomicBool,
     pub finished_more: Notify,
@@ -179,6 +182,7 @@ impl Hub {
             incoming_credit: AtomicU32::new(0),
             incoming_more: Notify::new(),
             closing: AtomicU32::new(0),
+            unanswered: Unanswered::default(),
             finished: AtomicBool::new(false),
             finished_more: Notify::new(),
             window,

@@ -7,6 +7,7 @@ mod endpoint;
 mod hub;
 #[cfg(target_os = "linux")]
 mod inline;
+mod silence;
 mod stream;
 mod threaded;
 #[cfg(target_os = "linux")]

@@ -15,19 +15,23 @@ const SILENCE = "2 seconds"
  * is closed. Without new addresses nothing is: that may be a network that is down for a moment.
  */
 export class Dialled {
-  readonly #peers = new Map<EndpointId, Map<Connection, NodeAddr>>()
+  readonly #peers = new Map<EndpointId, Map<string, Place>>()
 
   /** Remembers a connection, until it is closed. */
-  readonly remember = (connection: Connection, addr: NodeAddr): Effect.Effect<void> =>
+  readonly remember = (connection: Connection, { directAddresses, endpointId }: NodeAddr): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const { endpointId } = addr
-      const connections = this.#peers.get(endpointId) ?? new Map<Connection, NodeAddr>()
-      this.#peers.set(endpointId, connections.set(connection, addr))
+      const places = this.#peers.get(endpointId) ?? new Map<string, Place>()
+      this.#peers.set(endpointId, places)
+      const key = directAddresses.join()
+      const place = places.get(key) ?? { directAddresses, connections: new Set() }
+      places.set(key, place)
+      place.connections.add(connection)
       return Effect.ensuring(
         connection.closed,
         Effect.sync(() => {
-          connections.delete(connection)
-          if (connections.size === 0 && this.#peers.get(endpointId) === connections) this.#peers.delete(endpointId)
+          place.connections.delete(connection)
+          if (place.connections.size === 0 && places.get(key) === place) places.delete(key)
+          if (places.size === 0 && this.#peers.get(endpointId) === places) this.#peers.delete(endpointId)
         })
       )
     })
@@ -35,12 +39,8 @@ export class Dialled {
   /** Dials, and closes meanwhile what a peer that has moved has left behind. */
   readonly unheld = <E>(addr: NodeAddr, dial: Effect.Effect<Connection, E>): Effect.Effect<Connection, E> =>
     Effect.suspend(() => {
-      const elsewhere = [...(this.#peers.get(addr.endpointId) ?? [])].flatMap(([connection, { directAddresses }]) =>
-        directAddresses.length > 0 && !directAddresses.some((known) => addr.directAddresses.includes(known))
-          ? [{ connection, heard: connection.bytesReceived() }]
-          : []
-      )
-      if (elsewhere.length === 0 || addr.directAddresses.length === 0) return dial
+      const elsewhere = this.#elsewhere(addr).map((connection) => ({ connection, heard: connection.bytesReceived() }))
+      if (elsewhere.length === 0) return dial
       const leave = Effect.suspend(() =>
         Effect.forEach(elsewhere, ({ connection, heard }) =>
           connection.isClosed() || connection.bytesReceived() > heard
@@ -50,4 +50,20 @@ export class Dialled {
       )
       return Effect.raceFirst(dial, Effect.andThen(Effect.delay(leave, SILENCE), Effect.never))
     })
+
+  /** The connections to a peer that were dialled at none of these addresses, nor by the peer's id alone. */
+  #elsewhere({ directAddresses, endpointId }: NodeAddr): ReadonlyArray<Connection> {
+    const places = this.#peers.get(endpointId)
+    if (places === undefined || directAddresses.length === 0) return []
+    return [...places.values()]
+      .filter((place) => place.directAddresses.length > 0)
+      .filter((place) => !place.directAddresses.some((known) => directAddresses.includes(known)))
+      .flatMap(({ connections }) => [...connections])
+  }
+}
+
+/** What was dialled at the same addresses: there may be thousands, and each dial looks at them. */
+interface Place {
+  readonly directAddresses: ReadonlyArray<string>
+  readonly connections: Set<Connection>
 }
