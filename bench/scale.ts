@@ -9,6 +9,7 @@ import * as NativeBinding from "@aster-effect/iroh-native/NativeBinding"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
+import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { description } from "./Machine.ts"
 import { writeSection } from "./ResultsFile.ts"
@@ -84,24 +85,41 @@ const number = (value: number, digits = 0) => value.toLocaleString("en-US", { ma
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [head, head.map((_, i) => (i === 0 ? "---" : "---:")), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")
 
-/** KiB that each connection takes on both sides, and how long opening them took. */
-const idle = (binding: Binding, count: number) =>
+/** How long connections may be opened: then the row is of those that are there. */
+const openSeconds = 90
+/** After so long the connections have found out what their paths carry, and only signs of life are sent. */
+const settleSeconds = 10
+const restSeconds = 10
+
+/** What each connection takes on both sides, how long opening them took, and what a second costs of which nothing is wanted. */
+const idle = (binding: Binding, count: number, nodes: number) =>
   deployment(binding, 1, async (server, [client]) => {
-    await client!.order({ kind: "connect", count: 20 })
-    const before = [await server.order({ kind: "usage" }), await client!.order({ kind: "usage" })] as const
-    const start = performance.now()
-    await client!.order({ kind: "connect", count })
-    const seconds = (performance.now() - start) / 1000
-    const after = [await server.order({ kind: "usage" }), await client!.order({ kind: "usage" })] as const
-    // What a second costs of which nothing is wanted.
-    await new Promise((resolve) => setTimeout(resolve, 5000))
-    const rested = await server.order({ kind: "usage" })
+    await client!.order({ kind: "nodes", count: nodes })
+    await client!.order({ kind: "connect", count: 20, seconds: openSeconds })
+    const all = () => Promise.all([server.order({ kind: "usage" }), client!.order({ kind: "usage" })])
+    const before = await all()
+    const connected = await client!.order({ kind: "connect", count, seconds: openSeconds })
+    const { failure, opened = 0, seconds = 1 } = connected
+    const after = await all()
+    await sleep(settleSeconds * 1000)
+    const settled = await all()
+    await sleep(restSeconds * 1000)
+    const rested = await all()
+    const each = (side: 0 | 1) => number(kib(settled[side], before[side], opened), 1)
+    const opening = (side: 0 | 1) =>
+      number(((after[side].usage.cpuSeconds - before[side].usage.cpuSeconds) / opened) * 1000, 1)
+    const rest = (side: 0 | 1) =>
+      `${number(((rested[side].usage.cpuSeconds - settled[side].usage.cpuSeconds) / restSeconds) * 100, 1)} %`
     return [
-      number(count),
-      number(kib(after[0], before[0], count), 1),
-      number(kib(after[1], before[1], count), 1),
-      number(count / seconds),
-      `${number(((rested.usage.cpuSeconds - after[0].usage.cpuSeconds) / 5) * 100, 1)} %`
+      failure === undefined ? number(opened) : `${number(opened)} of ${number(count)}: ${failure}`,
+      number(nodes),
+      each(0),
+      each(1),
+      number(opened / seconds),
+      opening(0),
+      opening(1),
+      rest(0),
+      rest(1)
     ]
   })
 
@@ -165,10 +183,17 @@ const spread = (binding: Binding, count: number) =>
   })
 
 const most = Number(values.idle)
+/** Idle connections, and of how many nodes they are. */
+const idles = [
+  [1000, 1],
+  [1000, 100],
+  [10_000, 100]
+] as const
 const section = async (binding: Binding, title: string) => {
-  const counts = [1000, 10_000].filter((count) => count <= most && (binding === "native" || count === 1000))
   const idleRows: Array<ReadonlyArray<string>> = []
-  for (const count of counts) idleRows.push(await idle(binding, count))
+  for (const [count, nodes] of idles) {
+    if (count <= most && (binding === "native" || count === 1000)) idleRows.push(await idle(binding, count, nodes))
+  }
   const pacedRow = await paced(binding, 1000)
   const concurrentRows = await concurrent(binding)
   const spreadRows: Array<ReadonlyArray<string>> = []
@@ -179,7 +204,20 @@ Written by \`npm run bench:scale\` on ${new Date().toISOString().slice(0, 16).re
 
 - Machine: ${description()}. Server and clients share its cores; 100 % of a processor is one core.
 
-${table(["idle connections", "server, KiB each", "client, KiB each", "opened per second", "server's processor at rest"], idleRows)}
+${table(
+  [
+    "idle connections",
+    "of nodes",
+    "server, KiB each",
+    "client, KiB each",
+    "opened per second",
+    "server, CPU ms to open",
+    "client, CPU ms to open",
+    "server's processor at rest",
+    "client's processor at rest"
+  ],
+  idleRows
+)}
 
 ${table(["connections, a call a second each", "calls/s", "p50, us", "p99, us", "server's processor"], [pacedRow])}
 
@@ -188,7 +226,7 @@ ${table(["calls at a time, one client", "calls/s", "p50, us", "p99, us"], concur
 ${table(["client processes, 64 calls at a time each", "calls/s", "server CPU s per 10k calls"], spreadRows)}
 
 - Idle connections are those of the protocol for calls, all of one client process, without a call; memory is resident, after a
-  collection. Calls are 100 B echoes. Up to 128 calls of a client share a stream; further ones have streams of their own, 96
+  collection. At most ${openSeconds} s are taken to open them; at rest is from ${settleSeconds} s after that on. Calls are 100 B echoes. Up to 128 calls of a client share a stream; further ones have streams of their own, 96
   to a connection.
 `
 }

@@ -5,6 +5,7 @@ import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { type IrohNodeOptions, loopback } from "@aster-effect/iroh/NodeOptions"
 import { AsterServer } from "@aster-effect/server/AsterServer"
 import * as RpcConnection from "@aster-effect/transport/RpcConnection"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -17,8 +18,10 @@ import { Bench, BenchLive, Payload } from "./peers/aster.ts"
 /** What a process is asked for. */
 export type Order =
   | { readonly kind: "usage" }
-  /** Opens as many further connections and keeps them. */
-  | { readonly kind: "connect"; readonly count: number }
+  /** Opens as many further nodes, between which `connect` takes turns; without any the process has one. */
+  | { readonly kind: "nodes"; readonly count: number }
+  /** Opens as many further connections and keeps them; no more once the time is over or one has failed. */
+  | { readonly kind: "connect"; readonly count: number; readonly seconds: number }
   /** Makes as many consumers, each with a connection of its own. */
   | { readonly kind: "consume"; readonly count: number }
   /** Calls with the first consumer, so many at a time. */
@@ -30,6 +33,9 @@ export type Order =
 export interface Report {
   readonly usage: Usage
   readonly address?: string | undefined
+  readonly opened?: number | undefined
+  /** Why no more were opened. */
+  readonly failure?: string | undefined
   readonly calls?: number | undefined
   readonly seconds?: number | undefined
   readonly latenciesUs?: ReadonlyArray<number> | undefined
@@ -56,6 +62,7 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
   const runtime = ManagedRuntime.make(IrohNode.layer(node))
   await runtime.runPromise(Effect.void)
   const producer = NodeAddr.parse(address)
+  const nodes: Array<IrohNode["Service"]> = []
   const held: Array<unknown> = []
   const echoes: Array<() => Promise<unknown>> = []
   const small = incompressible(Size.small)
@@ -68,11 +75,29 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
     switch (order.kind) {
       case "usage":
         return measured()
-      case "connect": {
-        const connect = IrohNode.use(({ connect }) => connect(producer, RpcConnection.ALPN))
-        const opened = Effect.forEach(Array.from({ length: order.count }), () => connect, { concurrency: 16 })
-        held.push(await runtime.runPromise(opened))
+      case "nodes": {
+        for (let i = 0; i < order.count; i++) {
+          const made = Layer.buildWithScope(Layer.fresh(IrohNode.layer(node)), Scope.makeUnsafe())
+          nodes.push(Context.get(await Effect.runPromise(made), IrohNode))
+        }
         return measured()
+      }
+      case "connect": {
+        const own = await runtime.runPromise(IrohNode)
+        const start = performance.now()
+        const end = start + order.seconds * 1000
+        let opened = 0
+        const open = Effect.fnUntraced(function* (i: number) {
+          if (performance.now() > end) return yield* Effect.fail(new Error(`${order.seconds} s are over`))
+          held.push(yield* (nodes[i % nodes.length] ?? own).connect(producer, RpcConnection.ALPN))
+          opened++
+        })
+        const all = Effect.forEach(Array.from({ length: order.count }).keys(), open, { concurrency: 16, discard: true })
+        const failure = await Effect.runPromise(
+          Effect.match(all, { onSuccess: () => undefined, onFailure: ({ message }) => message })
+        )
+        const seconds = (performance.now() - start) / 1000
+        return measured({ opened, failure, seconds })
       }
       case "consume": {
         const made = Effect.forEach(Array.from({ length: order.count }), () => consumer, { concurrency: 4 })
