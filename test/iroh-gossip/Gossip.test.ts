@@ -9,6 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { collect, eventually, memoryMember, text, until } from "./Members.ts"
@@ -48,12 +49,23 @@ describe("Gossip", () => {
     Effect.gen(function* () {
       const { topics } = yield* swarm(12)
       const heard = yield* Effect.forEach(topics, collect)
-      for (const [i, topic] of topics.entries()) yield* topic.broadcast(text(`from ${i}`))
-      yield* until(() => heard.every((texts) => texts.length >= 11), "all hear all")
+      // Whoever joins may put another out, which is alone until it has found its way back, and hears nothing meanwhile. So
+      // all speak again until the swarm has come to rest.
+      const speak = Effect.fnUntraced(function* (round: number) {
+        for (const [i, topic] of topics.entries()) yield* topic.broadcast(text(`${round} from ${i}`))
+        const all = () => heard.every((texts) => texts.filter((each) => each.startsWith(`${round} `)).length >= 11)
+        return yield* Effect.timeoutOption(until(all, "all hear all"), "3 seconds")
+      })
+      let rounds = 0
+      while (Option.isNone(yield* speak(rounds++))) assert.isBelow(rounds, 20, "all hear all")
       yield* Effect.sleep(100)
       for (const [i, texts] of heard.entries()) {
-        assert.lengthOf(texts, 11)
-        assert.notInclude(texts, `from ${i}`)
+        assert.lengthOf(
+          texts.filter((each) => each.startsWith(`${rounds - 1} `)),
+          11
+        )
+        assert.lengthOf(texts, new Set(texts).size)
+        for (let round = 0; round < rounds; round++) assert.notInclude(texts, `${round} from ${i}`)
       }
     }))
 
