@@ -120,7 +120,7 @@ const run = Effect.fnUntraced(function* (
 })
 
 /** The interpreter of a virtual environment with the pinned packages; made on first use, kept until the pins change. */
-const interpreter = Effect.gen(function* () {
+export const interpreter = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const requirements = `${scripts}/requirements.txt`
   const key = createHash("sha256")

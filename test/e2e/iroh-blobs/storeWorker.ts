@@ -15,7 +15,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { flushCompileCache } from "node:module"
 import { Random } from "../../Random.ts"
+
+// Who is killed keeps no compiled code at its end.
+flushCompileCache()
 
 const [path, seedText, stopAt, stopAfter] = process.argv.slice(2)
 const random = new Random(Number(seedText)).below
