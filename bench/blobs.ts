@@ -327,7 +327,7 @@ ${table(
 The last two columns are bytes per second of processor time. "Alone" is the least that the binding asks for, and nothing
 else: of @number0/iroh, arrays of numbers in and out, copied by index; of the native one, a node's streams, copied once. A
 download has the protocol, verification, a store and everything
-that makes it go on after failures on top.
+that makes it go on after failures on top. Stores are in memory; the getter's uses what the download before took.
 
 ${table(
   ["goal", "at least", "measured", "verdict"],

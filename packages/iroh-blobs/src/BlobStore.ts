@@ -225,7 +225,10 @@ export class BlobStore extends Context.Service<
 }
 
 const inMemory = (options: BlobStoreOptions) =>
-  Effect.suspend(() => makeStore(new Entries(new Metadata(openDatabase(":memory:")), memoryFiles()), options))
+  Effect.flatMap(
+    Effect.acquireRelease(Effect.sync(memoryFiles), (files) => Effect.sync(files.close)),
+    (files) => makeStore(new Entries(new Metadata(openDatabase(":memory:")), files), options)
+  )
 
 const inDirectory = (path: string, options: DirectoryOptions) =>
   Effect.flatMap(openDirectory(path, options.readOnly ?? false), (entries) => makeStore(entries, options))

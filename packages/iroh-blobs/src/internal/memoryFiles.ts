@@ -1,7 +1,6 @@
 import type { BlobHash } from "../BlobHash.ts"
 import { type BlobFiles, type BlobPart, Missing } from "./blobFiles.ts"
-
-const PAGE_SIZE = 65_536
+import { givePage, PAGE_SIZE, takePage } from "./pages.ts"
 
 /** Bytes at sparse offsets: a page takes memory only once something was written to it. */
 class Pages {
@@ -13,7 +12,7 @@ class Pages {
       const start = offset + at - index * PAGE_SIZE
       const part = bytes.subarray(at, at + PAGE_SIZE - start)
       let page = this.#pages.get(index)
-      if (page === undefined) this.#pages.set(index, (page = new Uint8Array(PAGE_SIZE)))
+      if (page === undefined) this.#pages.set(index, (page = takePage(part.length === PAGE_SIZE)))
       page.set(part, start)
       at += part.length
     }
@@ -31,17 +30,67 @@ class Pages {
     }
     return out
   }
+
+  clear(): void {
+    for (const page of this.#pages.values()) givePage(page)
+    this.#pages.clear()
+  }
 }
 
-type Parts = Readonly<Record<BlobPart, Pages>>
+/** The parts of a blob. Their pages are given back when it is neither kept nor open. */
+class Parts implements Readonly<Record<BlobPart, Pages>> {
+  readonly data = new Pages()
+  readonly outboard = new Pages()
+  #uses = 1
+
+  use(): this {
+    this.#uses++
+    return this
+  }
+
+  leave(): void {
+    if (--this.#uses > 0) return
+    this.data.clear()
+    this.outboard.clear()
+  }
+}
+
+/** What a file that was closed says. */
+const closedError = () => Object.assign(new Error("the blob was closed"), { code: "EBADF" })
+
+/** Blobs in this process's memory, until they are removed or closed with the store. */
+export interface MemoryFiles extends BlobFiles {
+  /** Gives back all memory. Nothing is there any more. */
+  readonly close: () => void
+}
 
 /** Blobs in this process's memory. */
-export const memoryFiles = (): BlobFiles => {
+export const memoryFiles = (): MemoryFiles => {
   const blobs = new Map<BlobHash, Parts>()
-  const empty = (): Parts => ({ data: new Pages(), outboard: new Pages() })
+  const forget = (hash: BlobHash) => {
+    blobs.get(hash)?.leave()
+    blobs.delete(hash)
+  }
+  const keep = (hash: BlobHash, parts: Parts) => {
+    if (blobs.get(hash) === parts) return
+    forget(hash)
+    blobs.set(hash, parts.use())
+  }
+  /** A use of parts, which ends once. */
+  const lease = (parts: Parts) => {
+    let left = false
+    return {
+      isOver: () => left,
+      end: () => {
+        if (!left) parts.leave()
+        left = true
+      }
+    }
+  }
   return {
     create: async () => {
-      const parts = empty()
+      const parts = new Parts()
+      const { end } = lease(parts)
       let length = 0
       return {
         append: async (bytes) => {
@@ -50,17 +99,23 @@ export const memoryFiles = (): BlobFiles => {
         },
         install: async (hash, outboard) => {
           parts.outboard.write(0, outboard)
-          blobs.set(hash, parts)
+          keep(hash, parts)
+          end()
         },
-        discard: async () => {}
+        discard: async () => end()
       }
     },
     open: async (hash) => {
-      const parts = blobs.get(hash) ?? empty()
+      const parts = blobs.get(hash)?.use() ?? new Parts()
+      const { end, isOver } = lease(parts)
       return {
-        read: async (part, offset, length, room) => parts[part].read(offset, length, room),
+        read: async (part, offset, length, room) => {
+          if (isOver()) throw closedError()
+          return parts[part].read(offset, length, room)
+        },
         write: async (part, offset, pieces) => {
-          blobs.set(hash, parts)
+          if (isOver()) throw closedError()
+          keep(hash, parts)
           let at = offset
           for (const bytes of pieces) {
             parts[part].write(at, bytes)
@@ -68,15 +123,16 @@ export const memoryFiles = (): BlobFiles => {
           }
         },
         sync: async () => {},
-        close: async () => {}
+        close: async () => end()
       }
     },
-    remove: async (hash) => {
-      blobs.delete(hash)
-    },
+    remove: async (hash) => forget(hash),
     // What is in memory is where it was put.
     sizeOf: async () => undefined,
     unsettled: async () => {},
-    settled: async () => {}
+    settled: async () => {},
+    close: () => {
+      for (const hash of blobs.keys()) forget(hash)
+    }
   }
 }
