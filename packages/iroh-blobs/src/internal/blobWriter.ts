@@ -62,7 +62,7 @@ export const createBlob = Effect.fnUntraced(function* (
     const { hash: bytes, outboard } = builder.finish()
     const hash = BlobHash.fromBytes(bytes)
     const entry = yield* entries.hold(hash).pipe(Scope.provide(scope))
-    const data = size <= GROUP_SIZE ? Uint8Array.from(Buffer.concat(batch)) : undefined
+    const data = size <= GROUP_SIZE ? new Uint8Array(Buffer.concat(batch)) : undefined
     const settle = Effect.gen(function* () {
       // Also when the blob is there: what lies there may be damaged, and this is not.
       if (data === undefined) {

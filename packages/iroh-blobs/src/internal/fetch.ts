@@ -10,6 +10,7 @@ import * as ChunkRanges from "../ChunkRanges.ts"
 import * as ChunkRangesSeq from "../ChunkRangesSeq.ts"
 import * as Request from "../Request.ts"
 import { TransferError, type TransferFailure } from "../TransferError.ts"
+import { Aside } from "./aside.ts"
 import { ByteReader, readDelimited } from "./byteReader.ts"
 import { readHashSeq } from "./hashSeqBlob.ts"
 import { connectionFailure, failureOf, receiveResponse, type ReceiveOptions } from "./receive.ts"
@@ -225,23 +226,36 @@ const fetch = (
   batch: ReadonlyArray<Wanted>,
   options: ReceiveOptions
 ): Effect.Effect<ReadonlyArray<BlobHash>, TransferError | BlobStoreError> =>
-  exchange(
-    connection,
-    batch[0]!.hash,
-    request(batch),
-    options,
-    Effect.fnUntraced(function* (reader) {
-      const absent: Array<BlobHash> = []
-      for (const { hash, place, ranges } of batch) {
-        if (place !== undefined) options.onBlob?.(place.number, place.of)
-        if (!(yield* receiveResponse(store, reader, hash, ranges, options))) absent.push(hash)
-      }
-      const last = absent[absent.length - 1]
-      if (last === undefined || (yield* hasEnded(reader, options))) return absent
-      const reason = { _tag: "Corrupt", offset: 0, detail: "data of a blob that the peer says not to have" } as const
-      return yield* new TransferError({ peer: connection.remoteId, hash: last, reason })
-    })
-  )
+  Effect.suspend(() => {
+    const aside = new Aside()
+    return exchange(
+      connection,
+      batch[0]!.hash,
+      request(batch),
+      options,
+      Effect.fnUntraced(
+        function* (reader) {
+          const absent: Array<BlobHash> = []
+          for (const { hash, place, ranges } of batch) {
+            if (place !== undefined) options.onBlob?.(place.number, place.of)
+            if (!(yield* receiveResponse(store, reader, hash, ranges, options, aside))) absent.push(hash)
+          }
+          yield* aside.settled
+          const last = absent[absent.length - 1]
+          if (last === undefined || (yield* hasEnded(reader, options))) return absent
+          const reason = {
+            _tag: "Corrupt",
+            offset: 0,
+            detail: "data of a blob that the peer says not to have"
+          } as const
+          return yield* new TransferError({ peer: connection.remoteId, hash: last, reason })
+        },
+        // What had come is told of also when no more comes.
+        Effect.tapError(() => Effect.ignore(aside.settled)),
+        Effect.ensuring(aside.quiet)
+      )
+    )
+  })
 
 /** Whether nothing more comes. */
 const hasEnded = (reader: ByteReader, { stallTimeout }: ReceiveOptions): Effect.Effect<boolean> =>

@@ -92,7 +92,7 @@ export const receiveBlob = Effect.fnUntraced(function* (
     for (const run of pairs) run.parts.splice(0, Infinity, ...run.parts.map((pair) => new Uint8Array(pair)))
     const bitfield = Bitfield.extend(entry.bitfield, claimed, proven, groups)
     if (Bitfield.isComplete(bitfield) && bitfield.size <= GROUP_SIZE) {
-      const content = Uint8Array.from(data[0]!.parts[0]!)
+      const content = new Uint8Array(data[0]!.parts[0]!)
       yield* attempt("record a blob", () => entries.record(entry, { bitfield, data: content }))
       return
     }

@@ -12,6 +12,11 @@ export class ReadAhead {
     this.#limit = limit
   }
 
+  /** Another blob follows: what was read is of no use, its room is. */
+  reset(): void {
+    this.#bytes = this.#bytes.subarray(0, 0)
+  }
+
   /** What is needed, if it has been read already. */
   ready({ length, offset }: BaoNeed): Uint8Array | undefined {
     const at = offset - this.#offset

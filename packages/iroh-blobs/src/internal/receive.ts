@@ -5,7 +5,7 @@ import type { ConnectError } from "@aster-effect/iroh/NodeError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { BlobStoreError } from "../BlobError.ts"
 import type { BlobStore } from "../BlobStore.ts"
 import { TransferError, type TransferFailure } from "../TransferError.ts"
@@ -14,6 +14,7 @@ import { BaoMismatch } from "../proto/BaoVerifier.ts"
 import * as BlobHash from "../BlobHash.ts"
 import type * as ChunkRanges from "../ChunkRanges.ts"
 import { ErrorCode } from "../Request.ts"
+import { type Aside, MAX_ASIDE } from "./aside.ts"
 import type { ByteReader, StreamEnded } from "./byteReader.ts"
 
 /** Bytes of verified data that are stored at once. */
@@ -40,18 +41,42 @@ export interface ReceiveOptions {
 }
 
 /**
- * Reads the response for `ranges` (not empty) of a blob, verifies it and stores it. What was verified is stored however
- * this ends. Answers false when the peer says that it does not have the blob; the response is over then.
+ * Reads the response for `ranges` (not empty) of a blob, verifies it and stores it; a small one of which all arrives is left
+ * to `aside`, where that is given. What was verified is stored however this ends. Answers false when the peer says that it
+ * does not have the blob; the response is over then.
  */
-export const receiveResponse = Effect.fnUntraced(function* (
+export const receiveResponse = (
   store: BlobStore["Service"],
   reader: ByteReader,
   hash: BlobHash.BlobHash,
   ranges: ChunkRanges.ChunkRanges,
-  options: ReceiveOptions
-): Effect.fn.Return<boolean, TransferError | BlobStoreError, Scope.Scope> {
+  options: ReceiveOptions,
+  aside?: Aside
+): Effect.Effect<boolean, TransferError | BlobStoreError> =>
+  Effect.suspend(() => {
+    const use = { scope: Scope.makeUnsafe(), isLeft: false }
+    return Effect.onExit(receive(use, store, reader, hash, ranges, options, aside), (exit) =>
+      use.isLeft ? Effect.void : Scope.close(use.scope, exit)
+    )
+  })
+
+/** For how long a blob is held, and whether that is left to somebody else. */
+interface Use {
+  readonly scope: Scope.Closeable
+  isLeft: boolean
+}
+
+const receive = Effect.fnUntraced(function* (
+  use: Use,
+  store: BlobStore["Service"],
+  reader: ByteReader,
+  hash: BlobHash.BlobHash,
+  ranges: ChunkRanges.ChunkRanges,
+  options: ReceiveOptions,
+  aside: Aside | undefined
+): Effect.fn.Return<boolean, TransferError | BlobStoreError> {
   const fail = (reason: TransferFailure) => new TransferError({ peer: options.peer, hash, reason })
-  const partial = yield* store.receive(hash)
+  const partial = yield* Scope.provide(store.receive(hash), use.scope)
   const root = BlobHash.toBytes(hash)
   const decoder = new BaoDecoder(root, ranges)
   let begun = false
@@ -107,9 +132,28 @@ export const receiveResponse = Effect.fnUntraced(function* (
   const found = yield* Effect.onExit(inTime, (exit) =>
     exit._tag === "Success" ? Effect.void : Effect.ignore(flush, { log: true })
   )
-  yield* flush
+  if (aside === undefined || !found || size > MAX_ASIDE || batch.length === 0) yield* flush
+  else {
+    const items = batch.map(inOwnMemory)
+    reader.reuse()
+    const storing = Effect.onExit(
+      Effect.suspend(() => partial.append(size, items)),
+      (exit) => Scope.close(use.scope, exit)
+    )
+    const begin = () => {
+      use.isLeft = true
+      return storing
+    }
+    const tell = Effect.suspend(() => options.onData(batched, size))
+    yield* aside.store(begin, tell)
+  }
   return found
-}, Effect.scoped)
+})
+
+const inOwnMemory = (item: BaoItem): BaoItem => {
+  if (item._tag === "Pair") return { ...item, pair: new Uint8Array(item.pair) }
+  return item._tag === "Data" ? { ...item, data: new Uint8Array(item.data) } : item
+}
 
 /** Notices waits that take too long, with one timer for all of them: there are thousands in a second. */
 class Patience {

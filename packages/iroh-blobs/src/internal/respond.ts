@@ -24,6 +24,8 @@ export class ResponseWriter {
   readonly #timeout: Duration.Input
   #buffer = new Uint8Array(FIRST_WRITE)
   #length = 0
+  /** Where blobs are read, one after the other. */
+  readonly sources = { data: new ReadAhead(READ_SIZE), outboard: new ReadAhead(4096) }
   /** Bytes added so far. */
   total = 0
 
@@ -89,7 +91,9 @@ export const respond = Effect.fnUntraced(
     if (!bitfield.verified) return false
     const encoder = new BaoEncoder(BlobHash.toBytes(hash), bitfield, ranges)
     if (encoder.gap) return false
-    const sources = { data: new ReadAhead(READ_SIZE), outboard: new ReadAhead(4096) }
+    const { sources } = writer
+    sources.data.reset()
+    sources.outboard.reset()
     yield* writer.write(encoder.header)
     for (let need = encoder.need; need !== undefined; need = encoder.need) {
       const source = sources[need.from]
