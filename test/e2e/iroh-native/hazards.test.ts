@@ -170,6 +170,34 @@ describe.each(["inline", "thread"] as const)("native binding, %s", (mode) => {
     60_000
   )
 
+  it.live(
+    "a peer that is held up keeps its connections while it is dialled again where it was",
+    () =>
+      Effect.gen(function* () {
+        const peer = spawn(process.execPath, programArguments("blocked", [mode, "0"]), {
+          stdio: ["ignore", "pipe", "ignore"]
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => peer.kill("SIGKILL")))
+        const ticket = yield* Effect.promise(
+          () => new Promise<string>((resolve) => peer.stdout.once("data", (line) => resolve(String(line).trim())))
+        )
+        const node = yield* bind({ native })
+        const address = NodeAddr.parse(ticket)
+        const connection = yield* node.connect(address, "blocked/1")
+        peer.kill("SIGSTOP")
+        const calling = yield* Effect.forkChild(call(connection, new Uint8Array(1000)))
+        const dialling = yield* Effect.forkChild(node.connect(address, "blocked/1"))
+        // More than the half second that dials are waited for and the 2.5 that connections may be silent then.
+        yield* Effect.sleep("5 seconds")
+        assert.isFalse(connection.isClosed())
+        assert.isUndefined(dialling.pollUnsafe())
+        peer.kill("SIGCONT")
+        assert.strictEqual(yield* Fiber.join(calling), 1000)
+        yield* Fiber.join(dialling)
+      }),
+    60_000
+  )
+
   it.live("speaks with the other modes and the other binding, both ways", () =>
     Effect.gen(function* () {
       const others: ReadonlyArray<IrohNodeOptions> = [

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use iroh::TransportAddr;
 use iroh::endpoint::{Connection, ConnectionError, VarInt};
 use tokio::sync::Notify;
 
@@ -42,17 +43,19 @@ struct Said {
 pub struct Conn {
     pub id: u32,
     pub inner: Connection,
+    /// Where the peer was said to be when it was dialled.
+    pub dialled_at: Box<[TransportAddr]>,
     said: Mutex<Said>,
     told: Notify,
 }
 
 impl Conn {
     /// Registers a connection, tells JavaScript and starts its task. Called inside the runtime.
-    pub fn register(hub: &Arc<Hub>, request: u32, inner: Connection) {
+    pub fn register(hub: &Arc<Hub>, request: u32, inner: Connection, dialled_at: Box<[TransportAddr]>) {
         let id = hub.next_id();
         let mut about = inner.remote_id().as_bytes().to_vec();
         about.extend_from_slice(inner.alpn());
-        let conn = Arc::new(Conn { id, inner, said: Mutex::default(), told: Notify::new() });
+        let conn = Arc::new(Conn { id, inner, dialled_at, said: Mutex::default(), told: Notify::new() });
         lock(&hub.conns).insert(id, conn.clone());
         hub.push(Event::new(Kind::Connected, request, id).with_bytes(about));
         tokio::spawn(conn.run(hub.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{
-    BindError, Builder, ConnectError, ConnectWithOptsError, ConnectingError, ConnectionError,
+    BindError, Builder, ConnectError, ConnectOptions, ConnectWithOptsError, ConnectingError, ConnectionError,
     PortmapperConfig, QuicTransportConfig, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey};
@@ -20,6 +20,11 @@ const NO_APPLICATION_PROTOCOL: u64 = 0x0100 + 120;
 /// What noq takes of a stream that nobody reads.
 const STREAM_WINDOW: u32 = 1_250_000;
 const MIN_WINDOW: u32 = 256 * 1024;
+/// The first packet for so long is a sign of life, which the other side answers: iroh's own, and the most it allows.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Of the side that dialled. With the same on both, where the clock begins anew with the same packets, both would give a
+/// sign at the same moment, and both would answer: twice the packets of a connection that nobody uses.
+const DIALLED_KEEP_ALIVE: Duration = Duration::from_millis(4500);
 /// Closing waits so long for peers to acknowledge.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(2500);
 
@@ -44,6 +49,22 @@ pub enum Relay {
 /// The number that `Bound`, or the failure to bind, answers.
 pub const BIND: u32 = 0;
 
+/// `window`: unread bytes that a stream may have outside of the transport.
+fn transport(window: u32, keep_alive: Duration) -> QuicTransportConfig {
+    // Together with those a stream takes as much unread as iroh lets it by itself.
+    let inside = STREAM_WINDOW.saturating_sub(window).max(MIN_WINDOW);
+    QuicTransportConfig::builder()
+        .stream_receive_window(VarInt::from_u32(inside))
+        .keep_alive_interval(keep_alive)
+        .default_path_keep_alive_interval(keep_alive)
+        .build()
+}
+
+/// What connections that are dialled have of their own.
+pub fn dialled(hub: &Hub) -> ConnectOptions {
+    ConnectOptions::new().with_transport_config(transport(hub.window, DIALLED_KEEP_ALIVE))
+}
+
 fn builder(setup: Setup) -> Result<Builder, (Failure, String)> {
     let mut builder = match setup.relay {
         Relay::Disabled => Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled),
@@ -59,10 +80,7 @@ fn builder(setup: Setup) -> Result<Builder, (Failure, String)> {
             Endpoint::builder(presets::N0).relay_mode(RelayMode::custom(relays))
         }
     };
-    // Together with those a stream takes as much unread as iroh lets it by itself.
-    let inside = STREAM_WINDOW.saturating_sub(setup.window).max(MIN_WINDOW);
-    let transport = QuicTransportConfig::builder().stream_receive_window(VarInt::from_u32(inside)).build();
-    builder = builder.alpns(setup.alpns).transport_config(transport);
+    builder = builder.alpns(setup.alpns).transport_config(transport(setup.window, KEEP_ALIVE));
     if let Some(key) = setup.secret_key {
         builder = builder.secret_key(SecretKey::from_bytes(&key));
     }
@@ -149,7 +167,7 @@ pub fn take_attempt(hub: &Arc<Hub>, attempt: u32) {
             Ok(accepting) => accepting.await.map_err(|error| error.to_string()),
         };
         match accepted {
-            Ok(connection) => Conn::register(&at, attempt, connection),
+            Ok(connection) => Conn::register(&at, attempt, connection, [].into()),
             Err(text) => at.fail(attempt, Failure::Refused, text),
         }
     });
@@ -184,8 +202,9 @@ pub fn connect(hub: &Arc<Hub>, request: u32, target: Target) {
     };
     let at = hub.clone();
     hub.start(async move {
+        let dialled_at = addr.addrs.iter().cloned().collect();
         match silence::dial(&at, &endpoint, addr, &target.alpn).await {
-            Ok(connection) => Conn::register(&at, request, connection),
+            Ok(connection) => Conn::register(&at, request, connection, dialled_at),
             Err(error) => {
                 let (failure, text) = connect_failure(&error);
                 at.fail(request, failure, text);

@@ -15,7 +15,6 @@ mod uv;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use blake3::hazmat::{HasherExt, max_subtree_len};
 use iroh::endpoint::VarInt;
@@ -106,7 +105,7 @@ impl NativeEndpoint {
         if let Some(ready) = ready {
             let hub = Arc::new(Hub::new(options.window, false));
             let first = Box::pin(endpoint::bind(hub.clone(), setup));
-            let spin = Duration::from_micros(u64::from(options.spin));
+            let spin = std::time::Duration::from_micros(u64::from(options.spin));
             // SAFETY: `env` is the calling thread's, and the delivery its.
             let shared = unsafe { inline::start(env.raw(), hub.clone(), delivery, ready, spin, first) };
             return Ok(Self { hub, inline: Some(shared.map_err(failed)?), fallback: None });

@@ -1,7 +1,7 @@
 //! Peers that are dialled and do not answer, while there are connections to them.
 //!
 //! iroh sends everything to a peer on the path of the connection that is there, also what begins another one; a peer
-//! that was started anew may be elsewhere. So when a dial that knows another place is not answered, connections to its
+//! that was started anew may be elsewhere. So when a dial that knows a new place is not answered, connections to its
 //! peer that have fallen silent are given up for it, and it begins again. One task looks at the connections for all
 //! dials, so many dials cost no more than one, and those that are answered soon cost nothing.
 
@@ -14,6 +14,7 @@ use iroh::{Endpoint, EndpointAddr, EndpointId, TransportAddr};
 use tokio::sync::Notify;
 
 use crate::connection::Conn;
+use crate::endpoint::dialled;
 use crate::hub::{Hub, IdMap, lock};
 
 /// A dial that is answered sooner is none of this module's business.
@@ -52,8 +53,12 @@ pub async fn dial(
     alpn: &[u8],
 ) -> Result<Connection, ConnectError> {
     loop {
+        let connect = async {
+            let connecting = endpoint.connect_with_opts(addr.clone(), alpn, dialled(hub)).await?;
+            Ok(connecting.await?)
+        };
         tokio::select! {
-            connected = endpoint.connect(addr.clone(), alpn) => return connected,
+            connected = connect => return connected,
             () = freed(hub, endpoint, &addr) => {}
         }
     }
@@ -138,24 +143,24 @@ async fn look(hub: Arc<Hub>, endpoint: Endpoint) {
             let stats = conn.inner.stats();
             if before.look(stats.udp_tx.datagrams, stats.udp_rx.datagrams) {
                 give_up(&hub, &endpoint, &conn);
-            } else {
-                heard.insert(conn.id, before);
             }
+            heard.insert(conn.id, before);
         }
         known = heard;
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Gives up a connection, if the peer may be where it does not lead, and lets the dials begin again.
+/// Gives up a connection, if the peer may be elsewhere now, and lets the dials begin again.
 fn give_up(hub: &Arc<Hub>, endpoint: &Endpoint, conn: &Conn) {
     let state = lock(&hub.unanswered.0);
     let Some(waiting) = state.peers.get(&conn.inner.remote_id()) else { return };
     let paths = conn.inner.paths();
-    let leads_there = |addr: &TransportAddr| paths.iter().any(|path| path.remote_addr() == addr);
-    // Without another address nothing would change: that may be a network, or a peer, that is held up for a moment.
+    let is_known =
+        |addr| conn.dialled_at.contains(addr) || paths.iter().any(|path| path.remote_addr() == addr);
+    // Without a new address nothing would change: that may be a network, or a peer, that is held up for a moment.
     let looked_up = endpoint.address_lookup().is_ok_and(|services| !services.is_empty());
-    if looked_up || !waiting.addrs.iter().all(leads_there) {
+    if looked_up || !waiting.addrs.iter().all(is_known) {
         let free = waiting.free.clone();
         drop(state);
         conn.give_up(hub);
