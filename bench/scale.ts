@@ -125,7 +125,10 @@ const idle = (binding: Binding, count: number, nodes: number) =>
 
 const paced = (binding: Binding, count: number) =>
   deployment(binding, 2, async (server, clients) => {
-    await Promise.all(clients.map((client) => client.order({ kind: "consume", count: count / clients.length })))
+    const each = count / clients.length
+    const made = await Promise.all(clients.map((client) => client.order({ kind: "consume", count: each })))
+    const there = made.reduce((sum, { opened = 0 }) => sum + opened, 0)
+    const failure = made.find(({ failure }) => failure !== undefined)?.failure
     await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 2 })))
     const before = await server.order({ kind: "usage" })
     const reports = await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 8 })))
@@ -134,7 +137,7 @@ const paced = (binding: Binding, count: number) =>
     const calls = reports.reduce((sum, { calls = 0 }) => sum + calls, 0)
     const seconds = Math.max(...reports.map(({ seconds = 0 }) => seconds))
     return [
-      number(count),
+      failure === undefined ? number(there) : `${number(there)} of ${number(count)}: ${failure}`,
       number(calls / seconds),
       number(quantile(latencies, 0.5)),
       number(quantile(latencies, 0.99)),
@@ -189,12 +192,19 @@ const idles = [
   [1000, 100],
   [10_000, 100]
 ] as const
+/** Says a row at once: the rest takes minutes. */
+const told = (row: ReadonlyArray<string>) => {
+  console.error(row.join(" | "))
+  return row
+}
+
 const section = async (binding: Binding, title: string) => {
   const idleRows: Array<ReadonlyArray<string>> = []
   for (const [count, nodes] of idles) {
-    if (count <= most && (binding === "native" || count === 1000)) idleRows.push(await idle(binding, count, nodes))
+    if (count <= most && (binding === "native" || count === 1000))
+      idleRows.push(told(await idle(binding, count, nodes)))
   }
-  const pacedRow = await paced(binding, 1000)
+  const pacedRow = told(await paced(binding, 1000))
   const concurrentRows = await concurrent(binding)
   const spreadRows: Array<ReadonlyArray<string>> = []
   for (const count of [1, 2, 4]) spreadRows.push(await spread(binding, count))

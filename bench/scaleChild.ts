@@ -22,7 +22,7 @@ export type Order =
   | { readonly kind: "nodes"; readonly count: number }
   /** Opens as many further connections and keeps them; no more once the time is over or one has failed. */
   | { readonly kind: "connect"; readonly count: number; readonly seconds: number }
-  /** Makes as many consumers, each with a connection of its own. */
+  /** Makes as many consumers, each with a connection of its own; no more once one has failed. */
   | { readonly kind: "consume"; readonly count: number }
   /** Calls with the first consumer, so many at a time. */
   | { readonly kind: "call"; readonly concurrency: number; readonly seconds: number }
@@ -100,10 +100,15 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
         return measured({ opened, failure, seconds })
       }
       case "consume": {
-        const made = Effect.forEach(Array.from({ length: order.count }), () => consumer, { concurrency: 4 })
-        // They live as long as the process.
-        echoes.push(...(await runtime.runPromise(Effect.provideService(made, Scope.Scope, Scope.makeUnsafe()))))
-        return measured()
+        const make = Effect.map(consumer, (echo) => void echoes.push(echo))
+        const all = Effect.forEach(Array.from({ length: order.count }), () => make, { concurrency: 4, discard: true })
+        const failure = await runtime.runPromise(
+          // They live as long as the process.
+          Effect.provideService(all, Scope.Scope, Scope.makeUnsafe()).pipe(
+            Effect.match({ onSuccess: () => undefined, onFailure: ({ message }) => message })
+          )
+        )
+        return measured({ opened: echoes.length, failure })
       }
       case "call": {
         const latenciesUs: Array<number> = []
