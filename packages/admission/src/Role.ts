@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { CalledMethod } from "@aster-effect/core/interceptor/CallContext"
+import type { Call, CalledMethod } from "@aster-effect/core/interceptor/CallContext"
 import * as Interceptor from "@aster-effect/core/interceptor/Interceptor"
 import { problemOf, type Requirement } from "@aster-effect/core/service/Requirement"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
@@ -82,18 +82,24 @@ export const enforce = (services: ReadonlyArray<Service.Any>): Interceptor.Inter
       ? undefined
       : { service: service.requires, method: service.methods.find(({ name }) => name === called.method)?.requires }
   }
+  /** What the caller may not use. */
+  const forbidden = (call: Call): string | undefined => {
+    const required = requirements(call)
+    const lacks = (requirement: Requirement | undefined) =>
+      requirement !== undefined && !isSatisfied(requirement, call.attributes)
+    if (required === undefined || lacks(required.service)) return `service '${call.service}'`
+    return lacks(required.method) ? `method '${call.service}.${call.method}'` : undefined
+  }
+  const enforcing: Interceptor.Interceptor = (call, next) => {
+    const what = forbidden(call)
+    return what === undefined ? next(call) : denied(what)
+  }
   return Interceptor.when(
     (called) => {
       const required = requirements(called)
       return required === undefined || required.service !== undefined || required.method !== undefined
     },
-    (call, next) => {
-      const required = requirements(call)
-      const lacks = (requirement: Requirement | undefined) =>
-        requirement !== undefined && !isSatisfied(requirement, call.attributes)
-      if (required === undefined || lacks(required.service)) return denied(`service '${call.service}'`)
-      return lacks(required.method) ? denied(`method '${call.service}.${call.method}'`) : next(call)
-    }
+    Object.assign(enforcing, { brief: { passes: (call: Call) => forbidden(call) === undefined } })
   )
 }
 

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import type { CallPeer, Dispatcher } from "@aster-effect/core/call/Dispatcher"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,7 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
-import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
+import { type CallChannel, ChannelError, type DirectChannel } from "@aster-effect/core/wire/CallChannel"
 import { encodeHeader, SERIALIZATION_MODE } from "@aster-effect/core/wire/Control"
 import * as Frame from "@aster-effect/core/wire/Frame"
 import { IdleTimeout } from "@aster-effect/core/call/IdleTimeout"
@@ -71,7 +72,7 @@ const STALL = Duration.seconds(30)
 /** The calls of a client on one channel. @since 0.1.0 */
 export interface Multiplex {
   /** A channel for one more call; undefined while there are too many, and when no more are taken. */
-  readonly open: () => CallChannel | undefined
+  readonly open: () => DirectChannel | undefined
   /** Calls that are open. */
   readonly calls: () => number
   /** Waits until the stream is over. */
@@ -128,24 +129,26 @@ const agreement = Effect.fnUntraced(function* (
 })
 
 /**
- * Serves the calls of a client that asked for them, each in a fiber of its own, until the client ends the stream, breaks
+ * Serves the calls of a client that asked for them, those that take time in fibers of their own, until the client ends the stream, breaks
  * its rules or reads nothing for too long. When draining begins no more calls are taken, and those that run are waited
  * for.
  *
  * @param rest what came behind the client's header
- * @param handle serves one call and ends its channel
+ * @param handle serves one call as far as that can be done at once, and answers what is left
  */
 const serve = (
   channel: CallChannel,
   rest: Uint8Array,
-  handle: (call: CallChannel) => Effect.Effect<void>,
+  handle: (call: DirectChannel, context: Context.Context<never>) => Effect.Effect<void> | undefined,
   draining: Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const context = yield* Effect.context<never>()
     const calls = yield* FiberSet.make<void>()
     const run = yield* FiberSet.runtime(calls)()
     const stream: SharedStream = new SharedStream(channel, (call) => {
-      run(handle(new MuxedChannel(stream, call)))
+      const rest = handle(new MuxedChannel(stream, call), context)
+      if (rest !== undefined) run(rest)
     })
     // Waits until a peer that keeps too much waiting has caught up.
     const bounded = Effect.gen(function* () {
@@ -201,7 +204,7 @@ export const server = (
       if (carrying || !isRequest(first)) return undefined
       carrying = true
       return Effect.ensuring(
-        serve(channel, reader.rest, (call) => dispatcher.handle(call, peer), draining),
+        serve(channel, reader.rest, (call, context) => dispatcher.handleNow(call, peer, context), draining),
         Effect.sync(() => (carrying = false))
       )
     })
@@ -321,7 +324,7 @@ const gone = {
 }
 
 /** One call among others. */
-class MuxedChannel implements CallChannel {
+class MuxedChannel implements DirectChannel {
   readonly #stream: SharedStream
   readonly #call: MuxedCall
   readonly #givenUp: Effect.Effect<void> | undefined
@@ -332,20 +335,32 @@ class MuxedChannel implements CallChannel {
     this.#givenUp = givenUp
   }
 
+  poll(): Uint8Array | undefined {
+    if (this.#call.failure !== undefined) return undefined
+    const bytes = this.#stream.mux.read(this.#call)
+    if (bytes !== undefined) this.#stream.wake() // credit
+    return bytes
+  }
+
+  get over(): "finished" | ChannelError | undefined {
+    const { ended, failure } = this.#call
+    return failure === undefined ? (ended ? "finished" : undefined) : gone[failure]
+  }
+
+  listen(readable: () => void): void {
+    this.#call.onReadable = readable
+  }
+
   get receive(): Effect.Effect<Uint8Array | undefined, ChannelError> {
     return Effect.suspend(() => this.#taken() ?? this.#arrival)
   }
 
   /** What is there to be received; undefined when there is nothing yet. */
   #taken(): Effect.Effect<Uint8Array | undefined, ChannelError> | undefined {
-    const call = this.#call
-    if (call.failure !== undefined) return Effect.fail(gone[call.failure])
-    const bytes = this.#stream.mux.read(call)
-    if (bytes !== undefined) {
-      this.#stream.wake() // credit
-      return Effect.succeed(bytes)
-    }
-    return call.ended ? Effect.undefined : undefined
+    const bytes = this.poll()
+    if (bytes !== undefined) return Effect.succeed(bytes)
+    const { over } = this
+    return over === undefined ? undefined : over === "finished" ? Effect.undefined : Effect.fail(over)
   }
 
   get #arrival(): Effect.Effect<Uint8Array | undefined, ChannelError> {
@@ -360,15 +375,16 @@ class MuxedChannel implements CallChannel {
     })
   }
 
+  trySend(bytes: Uint8Array): boolean {
+    const call = this.#call
+    if (call.failure !== undefined || bytes.length > PIECE || bytes.length > call.window) return false
+    this.#stream.mux.data(call, bytes)
+    this.#stream.wake()
+    return true
+  }
+
   send(bytes: Uint8Array): Effect.Effect<void, ChannelError> {
-    return Effect.suspend(() => {
-      const call = this.#call
-      if (call.failure !== undefined) return Effect.fail(gone[call.failure])
-      if (bytes.length > PIECE || bytes.length > call.window) return this.#sendPieces(bytes, 0)
-      this.#stream.mux.data(call, bytes)
-      this.#stream.wake()
-      return Effect.void
-    })
+    return Effect.suspend(() => (this.trySend(bytes) ? Effect.void : this.#sendPieces(bytes, 0)))
   }
 
   #sendPieces(bytes: Uint8Array, start: number): Effect.Effect<void, ChannelError> {
@@ -413,7 +429,11 @@ class MuxedChannel implements CallChannel {
   }
 
   get release(): Effect.Effect<void> {
-    return Effect.sync(() => this.#say("discard"))
+    return Effect.sync(() => this.releaseNow())
+  }
+
+  releaseNow(): void {
+    this.#say("discard")
   }
 
   #say(what: "finish" | "reset" | "discard"): void {

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
+import type { CallChannel, ChannelError, DirectChannel } from "@aster-effect/core/wire/CallChannel"
 import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -55,7 +55,7 @@ export class PeerConnection {
   }
 
   /** A channel on the stream that small calls share, where there is one that has room. */
-  openShared(): CallChannel | undefined {
+  openShared(): DirectChannel | undefined {
     return this.usable ? this.#shared?.open() : undefined
   }
 

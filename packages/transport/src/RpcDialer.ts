@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { CallChannel } from "@aster-effect/core/wire/CallChannel"
+import type { CallChannel, DirectChannel } from "@aster-effect/core/wire/CallChannel"
+import type { Pattern } from "@aster-effect/core/message/WireType"
 import type * as Caller from "@aster-effect/core/call/Caller"
 import * as Multiplex from "./Multiplex.ts"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
@@ -42,6 +43,8 @@ export interface RpcDialer {
    * opened at the address of the peer that was given last.
    */
   readonly open: (address: NodeAddr.NodeAddr) => Caller.CallerOptions["open"]
+  /** A channel on the stream that small calls to this peer share; undefined where there is none, or for other calls. */
+  readonly openNow: (id: EndpointId) => NonNullable<Caller.CallerOptions["openNow"]>
   /** Opens a connection to this peer, if there is none yet, and makes sure that the peer serves it. */
   readonly connect: (address: NodeAddr.NodeAddr) => Effect.Effect<void, RpcError>
   /**
@@ -105,9 +108,11 @@ export const make = Effect.fnUntraced(function* (
         Effect.suspend(() => {
           if (closed) return Effect.fail(clientClosed)
           const peer = peerOf(address.endpointId)
-          return pattern === "unary" && size <= Multiplex.MAX_REQUEST ? peer.openSmall : peer.open
+          return isSmall(pattern, size) ? peer.openSmall : peer.open
         })
     },
+    openNow: (id) => (pattern, size) =>
+      !closed && isSmall(pattern, size) ? peers.get(id)?.openShared() : undefined,
     connect: (address) =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(clientClosed)
@@ -117,6 +122,8 @@ export const make = Effect.fnUntraced(function* (
     isAlive: (id, within) => Effect.suspend(() => peers.get(id)?.isAlive(within) ?? Effect.succeed(true))
   }
 })
+
+const isSmall = (pattern: Pattern, size: number): boolean => pattern === "unary" && size <= Multiplex.MAX_REQUEST
 
 /** How to connect, given the connection before. */
 type Connect = (previous: Connection | undefined) => Effect.Effect<Connection, RpcError>
@@ -199,12 +206,18 @@ class Peer {
 
   /** On the stream that calls share, as soon as there is one. */
   readonly openSmall: Effect.Effect<CallChannel, RpcError> = Effect.suspend(() => {
+    const channel = this.openShared()
+    return channel === undefined ? this.#openSmall : Effect.succeed(channel)
+  })
+
+  /** A channel on a stream that calls share, where there is one. */
+  openShared(): DirectChannel | undefined {
     for (const connection of this.#connections) {
       const channel = connection.openShared()
-      if (channel !== undefined) return Effect.succeed(channel)
+      if (channel !== undefined) return channel
     }
-    return this.#openSmall
-  })
+    return undefined
+  }
 
   /** Waits until there is a connection that the peer serves. */
   readonly connected: Effect.Effect<void, RpcError> = Effect.suspend(() => this.#connected()).pipe(

@@ -11,7 +11,7 @@ import * as failover from "./failover.ts"
 import type { Link, ProducerLinks } from "./producerLinks.ts"
 
 /** How calls reach a producer. */
-export type Way = Pick<Caller.CallerOptions, "open" | "peer">
+export type Way = Pick<Caller.CallerOptions, "open" | "openNow" | "peer">
 
 /** What is called: a service in a version, wherever what is offered of it will do. */
 export interface Called {
@@ -37,10 +37,10 @@ export const single = (
   services: ReadonlyArray<ServiceSummary>,
   dialer: RpcDialer.RpcDialer
 ): Callee => {
-  const way = ({ summary }: Called): Way => ({
-    open: dialer.open(addressOf(summary, producer)),
-    peer: producer.endpointId
-  })
+  const way = ({ summary }: Called): Way => {
+    const address = addressOf(summary, producer)
+    return { open: dialer.open(address), openNow: dialer.openNow(address.endpointId), peer: producer.endpointId }
+  }
   return {
     offered: () => services,
     calls: (called) => ({ ...way(called), interceptors: [] }),

@@ -16,7 +16,7 @@ import * as MessageCodec from "../message/MessageCodec.ts"
 import type { Pattern } from "../message/WireType.ts"
 import type * as Rpc from "../service/Rpc.ts"
 import type * as Service from "../service/Service.ts"
-import type { CallChannel } from "../wire/CallChannel.ts"
+import type { CallChannel, DirectChannel } from "../wire/CallChannel.ts"
 import * as DeclaredError from "../wire/DeclaredError.ts"
 import { RpcError } from "../wire/RpcError.ts"
 import * as clientCall from "./internal/clientCall.ts"
@@ -27,6 +27,11 @@ import { ClientSession } from "./internal/sessionClient.ts"
 export interface CallerOptions {
   /** Opens a channel for one call, given how many bytes it sends at first. */
   readonly open: (pattern: Pattern, size: number) => Effect.Effect<CallChannel, RpcError>
+  /**
+   * A channel that is there already, for a call that sends this many bytes and nothing behind them; undefined where there is
+   * none. Default: there never is one.
+   */
+  readonly openNow?: ((pattern: Pattern, size: number) => DirectChannel | undefined) | undefined
   /** Endpoint id of the server, or `local`. */
   readonly peer: string
   /** Default `xlang`. */
@@ -171,6 +176,7 @@ const compile = (
       ...(session ?? {
         timeout: method.timeout,
         open: (size) => options.open(method.pattern, size),
+        openNow: options.openNow && ((size) => options.openNow?.(method.pattern, size)),
         header: streamHeaders(called, encoding)
       })
     },

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,7 +22,7 @@ import { DEFAULT_FRAME_READ_TIMEOUT_S, MAX_HANDLER_TIMEOUT_S } from "../Limits.t
 import { CodecError } from "../message/CodecError.ts"
 import type * as MessageCodec from "../message/MessageCodec.ts"
 import type { Implementation } from "../service/Service.ts"
-import type { CallChannel } from "../wire/CallChannel.ts"
+import type { CallChannel, DirectChannel } from "../wire/CallChannel.ts"
 import {
   decodeHeader,
   encodingOf,
@@ -42,6 +43,7 @@ import {
   completedCalls,
   counted,
   failedCalls,
+  running,
   runningCalls,
   startedCalls,
   succeededCalls
@@ -129,6 +131,15 @@ export interface Dispatcher {
    * @param upgrade asked about the first frame, for channels that may be used for something else than one call
    */
   readonly handle: (channel: CallChannel, peer: CallPeer, upgrade?: Upgrade) => Effect.Effect<void>
+  /**
+   * As `handle`, but does at once what can be, in `context`, and answers what is left: nothing for most small calls, whose
+   * bytes are all there and whose handler does not wait.
+   */
+  readonly handleNow: (
+    channel: DirectChannel,
+    peer: CallPeer,
+    context: Context.Context<never>
+  ) => Effect.Effect<void> | undefined
   /** Answers a call with an error, whatever it is. */
   readonly refuse: (channel: CallChannel, error: RpcError) => Effect.Effect<void>
 }
@@ -186,7 +197,17 @@ export const make = Effect.fnUntraced(function* (
     budget,
     abandon: handlers.abandon,
     refuse: (channel, error) => Effect.onError(refuse(settings, channel, error), () => channel.abort),
-    handle: (channel, peer, upgrade) => Effect.onError(handle(settings, channel, peer, upgrade), () => channel.abort)
+    handle: (channel, peer, upgrade) =>
+      Effect.onError(handle(settings, channel, new FrameReader(channel), peer, upgrade), () => channel.abort),
+    handleNow: (channel, peer, context) => {
+      let rest: Effect.Effect<void> | undefined
+      try {
+        rest = handleNow(settings, channel, peer, context)
+      } catch (defect) {
+        rest = Effect.die(defect)
+      }
+      return rest && Effect.onError(rest, () => channel.abort)
+    }
   }
 })
 
@@ -213,10 +234,10 @@ const refuse = Effect.fnUntraced(function* (settings: Settings, channel: CallCha
 const handle = Effect.fnUntraced(function* (
   settings: Settings,
   channel: CallChannel,
+  reader: FrameReader,
   peer: CallPeer,
   upgrade: Upgrade | undefined
 ) {
-  const reader = new FrameReader(channel)
   // A peer that opens a stream and stays silent gets a reset: the interruption ends in `channel.abort`.
   const first = yield* Effect.exit(settings.silent.guard(reader.next))
   if (Exit.isFailure(first)) {
@@ -232,7 +253,53 @@ const handle = Effect.fnUntraced(function* (
   const upgraded = upgrade?.(frame, reader)
   if (upgraded !== undefined) return yield* upgraded
 
-  const opened = yield* Effect.exit(Effect.suspend(() => open(settings, channel, reader, frame, peer)))
+  yield* serve(
+    settings,
+    channel,
+    frame,
+    Effect.suspend(() => open(settings, channel, reader, frame, peer))
+  )
+})
+
+const handleNow = (
+  settings: Settings,
+  channel: DirectChannel,
+  peer: CallPeer,
+  context: Context.Context<never>
+): Effect.Effect<void> | undefined => {
+  const reader = new FrameReader(channel)
+  const bytes = channel.poll()
+  if (bytes !== undefined) reader.push(bytes)
+  let frame: Frame.Frame | undefined
+  try {
+    frame = reader.poll()
+  } catch {
+    // Thrown again where it is answered.
+  }
+  if (frame === undefined) return handle(settings, channel, reader, peer, undefined)
+  const opening = open(settings, channel, reader, frame, peer)
+  if (!Exit.isExit(opening) || !Exit.isSuccess(opening) || !(opening.value instanceof CallInFlight)) {
+    return serve(settings, channel, frame, opening)
+  }
+  const call = opening.value
+  if (call.method.serveNow === undefined) return serve(settings, channel, frame, opening)
+  startedCalls.updateUnsafe(1, context)
+  const rest = call.method.serveNow(call, context)
+  if (rest === undefined) {
+    call.release()
+    return undefined
+  }
+  return running(rest, leaving(settings, call))
+}
+
+/** Serves the call that a header has opened, if it has. */
+const serve = Effect.fnUntraced(function* (
+  settings: Settings,
+  channel: CallChannel,
+  frame: Frame.Frame,
+  opening: Effect.Effect<CallInFlight | SessionOptions, RpcError>
+) {
+  const opened = yield* Effect.exit(opening)
   if (Exit.isFailure(opened)) {
     if (Cause.hasDies(opened.cause)) yield* Effect.logError("reading the header of a call failed", opened.cause)
     const frames = new FrameWriter(encodingOf(frame.payload), false)
@@ -242,14 +309,15 @@ const handle = Effect.fnUntraced(function* (
   }
   if (!(opened.value instanceof CallInFlight)) return yield* serveSession(opened.value)
   const call = opened.value
-  yield* counted(
-    call.method.serve(call),
-    Effect.suspend(() => {
-      call.release()
-      return call.handler === undefined ? Effect.void : settings.limits.handlers.leave(call.call, call.handler)
-    })
-  )
+  yield* counted(call.method.serve(call), leaving(settings, call))
 })
+
+/** A call is over: nothing of it is held, and a handler that does not end is left to itself. */
+const leaving = (settings: Settings, call: CallInFlight): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    call.release()
+    return call.handler === undefined ? Effect.void : settings.limits.handlers.leave(call.call, call.handler)
+  })
 
 /** Reads the header and finds the method. The order of the checks is observable and that of release 0.1.2. */
 const open = (

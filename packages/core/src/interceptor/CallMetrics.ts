@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import { isStatusName } from "../wire/Status.ts"
 import type { Call } from "./CallContext.ts"
-import { type Interceptor, type Messages, statusOf } from "./Interceptor.ts"
+import { type Brief, type Interceptor, type Messages, statusOf } from "./Interceptor.ts"
 
 const description = {
   calls: "Calls that have ended, by outcome",
@@ -87,8 +87,18 @@ export const make = (side: "server" | "client", options: CallMetricsOptions = {}
         )
       })
     )
-  made.add(counting)
-  return counting
+  // Of a call that is answered at once nobody sees that it is under way.
+  const brief: Brief = {
+    passes: (call) => metricsOf(call).counting === undefined,
+    ended: (call, status, seconds, context) => {
+      const metrics = metricsOf(call)
+      metrics.duration.updateUnsafe(seconds, context)
+      metrics.ended(status).updateUnsafe(1, context)
+    }
+  }
+  const interceptor = Object.assign(counting, { brief })
+  made.add(interceptor)
+  return interceptor
 }
 
 const made = new WeakSet<Interceptor>()

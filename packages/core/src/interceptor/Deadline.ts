@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RpcError } from "../wire/RpcError.ts"
+import type { Call } from "./CallContext.ts"
 import type { Interceptor } from "./Interceptor.ts"
 
 /**
@@ -26,11 +28,14 @@ export const make = (options?: { readonly skewTolerance?: Duration.Input | undef
         ? `the deadline had already expired on receipt, ${ms} ms ago; compare the clocks of both sides`
         : "deadline exceeded"
     )
-  return (call, next) => {
+  const refusing: Interceptor = (call, next) => {
     const limit = call.deadline
     if (limit === undefined) return next(call)
     return Effect.flatMap(Clock.currentTimeMillis, (now) => (now < limit ? next(call) : Effect.fail(late(now - limit))))
   }
+  const passes = ({ deadline }: Call, context: Context.Context<never>) =>
+    deadline === undefined || Context.get(context, Clock.Clock).currentTimeMillisUnsafe() < deadline
+  return Object.assign(refusing, { brief: { passes } })
 }
 
 /**

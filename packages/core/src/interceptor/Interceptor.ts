@@ -99,6 +99,21 @@ export interface Interceptor<in Provides = never, out E = never, out Requires = 
   (call: Call, next: Next<Provides>): Effect.Effect<Answer, RpcError | E, Requires>
   /** Asked once per method, when it is compiled; calls of the others do not pass here. Default: all methods. */
   readonly appliesTo?: ((method: CalledMethod) => boolean) | undefined
+  /** What it does at a server with calls that are answered before their handler first waits. Default: it surrounds them. */
+  readonly brief?: Brief | undefined
+}
+
+/**
+ * What stands for an interceptor where a call is answered at once, so that most calls cost no fiber and no effects around
+ * them. For those that let a call go on as it is, or only look at it.
+ *
+ * @since 0.1.0
+ */
+export interface Brief {
+  /** Whether the interceptor goes on with this call unchanged; otherwise it surrounds the call as any other does. */
+  readonly passes: (call: Call, context: Context.Context<never>) => boolean
+  /** Told how a call ended that was let pass, by the name of its status and in seconds. */
+  readonly ended?: ((call: Call, status: string, seconds: number, context: Context.Context<never>) => void) | undefined
 }
 
 /**
@@ -113,6 +128,7 @@ export const when = <I extends Interceptor<never, unknown, unknown>>(
   const before = interceptor.appliesTo
   const surround: Interceptor<never, unknown, unknown> = (call, next) => interceptor(call, next)
   return Object.assign(surround, {
+    brief: interceptor.brief,
     appliesTo: before === undefined ? appliesTo : (method: CalledMethod) => before(method) && appliesTo(method)
   }) as unknown as I
 }
@@ -255,6 +271,8 @@ const implementation = (
 /** All interceptors of one method around what answers it. @since 0.1.0 */
 export interface Chain {
   (call: Call, last: Next): Effect.Effect<Answer, RpcError>
+  /** What stands for all of them where a call is answered at once; undefined unless each has it. */
+  readonly brief: Brief | undefined
 }
 
 /**
@@ -274,7 +292,23 @@ export const compose = (
       interceptor(call, (seen, own) => inner(seen, both(messages, own), last)),
     (call, messages, last) => last(call, messages)
   )
-  return (call, last) => step(call, undefined, last)
+  const chain = (call: Call, last: Next) => step(call, undefined, last)
+  return Object.assign(chain, { brief: briefOf(applying) })
+}
+
+const briefOf = (interceptors: ReadonlyArray<Interceptor<never, never, never>>): Brief | undefined => {
+  const briefs = interceptors.flatMap(({ brief }) => brief ?? [])
+  if (briefs.length < interceptors.length) return undefined
+  const told = briefs.flatMap(({ ended }) => ended ?? [])
+  return {
+    passes: (call, context) => briefs.every(({ passes }) => passes(call, context)),
+    ended:
+      told.length === 0
+        ? undefined
+        : (call, status, seconds, context) => {
+            for (const ended of told) ended(call, status, seconds, context)
+          }
+  }
 }
 
 interface Step {

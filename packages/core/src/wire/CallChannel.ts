@@ -39,6 +39,28 @@ export interface CallChannel {
   readonly release: Effect.Effect<void>
 }
 
+/**
+ * A channel that need not wait: what has come can be taken, and what fits be sent, without an effect. Calls on it cost no
+ * fibers but those of their handlers.
+ *
+ * @since 0.1.0
+ */
+export interface DirectChannel extends CallChannel {
+  /** Takes what has come; undefined when there is nothing: not yet, or as `over` says. */
+  readonly poll: () => Uint8Array | undefined
+  /** Why nothing comes any more: the peer has finished its half, or the channel broke. */
+  readonly over: "finished" | ChannelError | undefined
+  /** Sends bytes as a whole; answers false, and sends nothing, when that would have to wait or the channel broke. */
+  readonly trySend: (bytes: Uint8Array) => boolean
+  /** As `release`. */
+  readonly releaseNow: () => void
+  /** What to call when something has come, or the channel is over; in place of who was told before, and of `receive`. */
+  readonly listen: (readable: () => void) => void
+}
+
+/** @since 0.1.0 */
+export const isDirect = (channel: CallChannel): channel is DirectChannel => "trySend" in channel
+
 /** Whether a failure is that of a channel. By its tag: a process may hold two copies of this package. @since 0.1.0 */
 export const isChannelError = (error: unknown): error is ChannelError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "ChannelError"

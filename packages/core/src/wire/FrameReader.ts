@@ -32,16 +32,26 @@ export class FrameReader {
     return this.#decoder.next()
   }
 
+  /** Takes bytes that have come already. */
+  push(bytes: Uint8Array): void {
+    this.#received += bytes.length
+    this.#decoder.push(bytes)
+  }
+
+  /** Nothing more comes. Throws `FrameError` when that is within a frame. */
+  end(): void {
+    this.#decoder.end()
+  }
+
   /** Waits for more bytes; false when the peer has finished its half between frames. To be run when `poll` has nothing. */
   get more(): Effect.Effect<boolean, FrameError | ChannelError> {
     return Effect.flatMap(this.#channel.receive, (bytes) => {
       if (bytes !== undefined) {
-        this.#received += bytes.length
-        this.#decoder.push(bytes)
+        this.push(bytes)
         return succeedTrue
       }
       try {
-        this.#decoder.end()
+        this.end()
         return succeedFalse
       } catch (error) {
         return Effect.fail(error as FrameError)

@@ -1,9 +1,10 @@
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
-import type { CallChannel } from "../../wire/CallChannel.ts"
-import { type RpcStatus, SESSION_ALIVE, statusOf } from "../../wire/Control.ts"
+import { type CallChannel, isDirect } from "../../wire/CallChannel.ts"
+import { OK, type RpcStatus, SESSION_ALIVE, statusOf } from "../../wire/Control.ts"
 import * as Frame from "../../wire/Frame.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import { type FailureName, isRpcError, RpcError } from "../../wire/RpcError.ts"
@@ -20,12 +21,29 @@ export const answer = Effect.fnUntraced(function* (
 ) {
   if (!withoutTrailer) frames.trailer(status)
   yield* count(status)
-  const bytes = frames.take()
+  yield* sendLast(limits, channel, frames.take())
+})
+
+/** Sends the last bytes of a call and gives the stream back. */
+const sendLast = Effect.fnUntraced(function* (limits: CallLimits, channel: CallChannel, bytes: Uint8Array) {
   // Small answers fit what the network buffers for a stream; only large ones can be held up by a peer that does not read.
   const send = channel.send(bytes)
   const sent = yield* Effect.exit(bytes.length <= 16_384 ? send : Effect.timeout(send, patience(limits, bytes.length)))
   yield* Exit.isSuccess(sent) ? channel.release : channel.abort
 })
+
+/** Ends a call well whose response has been written. Answers what cannot be done at once. */
+export const answerNow = (
+  { channel, frames, limits }: CallInFlight,
+  context: Context.Context<never>
+): Effect.Effect<void> | undefined => {
+  frames.trailer(OK)
+  succeededCalls.updateUnsafe(1, context)
+  const bytes = frames.take()
+  if (!isDirect(channel) || !channel.trySend(bytes)) return sendLast(limits, channel, bytes)
+  channel.releaseNow()
+  return undefined
+}
 
 /** Milliseconds that a peer gets to accept the last bytes of an answer: a slow link is still a link. */
 export const patience = (limits: CallLimits, bytes: number): number => limits.answerTimeout + bytes / 131.072

@@ -29,6 +29,15 @@ export const counted = <E, R>(
 ): Effect.Effect<void, E, R> =>
   Effect.withFiber(({ context }) => {
     startedCalls.updateUnsafe(1, context)
+    return running(serving, ended)
+  })
+
+/** Counts a call as running from here to its end. */
+export const running = <E, R>(
+  serving: Effect.Effect<void, E, R>,
+  ended: Effect.Effect<void>
+): Effect.Effect<void, E, R> =>
+  Effect.withFiber(({ context }) => {
     runningCalls.modifyUnsafe(1, context)
     return Effect.ensuring(
       serving,

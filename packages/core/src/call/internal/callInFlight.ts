@@ -1,5 +1,5 @@
 import type { Call } from "../../interceptor/CallContext.ts"
-import type { CallChannel } from "../../wire/CallChannel.ts"
+import type { CallChannel, ChannelError } from "../../wire/CallChannel.ts"
 import { RpcError, type FailureName } from "../../wire/RpcError.ts"
 import type { FrameReader } from "../../wire/FrameReader.ts"
 import { FrameWriter } from "../../wire/FrameWriter.ts"
@@ -35,6 +35,8 @@ export class CallInFlight {
   gone = false
   /** The handler, from when it first waits until it has ended. */
   handler: Fiber.Fiber<unknown, unknown> | undefined
+  /** The one request, where somebody has begun to take it already. */
+  request: Effect.Effect<unknown, RpcError | ChannelError> | undefined
   /** Within a session a single response stands without a trailer. */
   inSession = false
   readonly budget: PeerBudget

@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -16,7 +17,19 @@ import * as Frame from "../../wire/Frame.ts"
 import type { FrameWriter } from "../../wire/FrameWriter.ts"
 import { isRpcError, RpcError } from "../../wire/RpcError.ts"
 import { Attempts } from "./attempts.ts"
-import { type CompiledMethod, type Input, open, type OpenCall, response, responses, retire } from "./openCall.ts"
+import {
+  begin,
+  type CompiledMethod,
+  type Input,
+  open,
+  openFor,
+  openOn,
+  type OpenCall,
+  response,
+  responseNow,
+  responses,
+  retire
+} from "./openCall.ts"
 
 /** The function that calls a method, as its pattern and the interceptors have it. */
 export const compile = (method: CompiledMethod, chain: Chain | undefined): unknown => {
@@ -154,7 +167,7 @@ const single =
   (options, sends) =>
     Effect.flatMap(prepare(method, options), (call) =>
       Effect.catchCause(
-        attempt(method, call, sends(undefined), (opened, input) => exchange(opened, input)),
+        attempt(method, call, sends(undefined), ({ response }) => response),
         (cause) => declared(method, cause)
       )
     )
@@ -167,11 +180,9 @@ const interceptedSingle =
       const answered = chain(
         call,
         (seen, messages) =>
-          attempt(method, seen, own.marking(sends(messages)), (opened, input) =>
+          attempt(method, seen, own.marking(sends(messages)), ({ opened, response }) =>
             Effect.map(
-              messages?.response === undefined
-                ? exchange(opened, input)
-                : Effect.flatMap(exchange(opened, input), messages.response),
+              messages?.response === undefined ? response : Effect.flatMap(response, messages.response),
               (message) => new Answer(message, opened.metadata)
             )
           ) as never
@@ -182,20 +193,45 @@ const interceptedSingle =
       })
     })
 
+/** A call on its channel, and its one response. */
+interface Exchange {
+  readonly opened: OpenCall
+  readonly response: Effect.Effect<unknown, unknown, unknown>
+}
+
 /** One attempt: opens a channel, exchanges messages on it, and gives it back. */
 const attempt = <A>(
   method: CompiledMethod,
   call: Call,
   input: Input,
-  use: (opened: OpenCall, input: Input) => Effect.Effect<A, unknown, unknown>
+  use: (exchange: Exchange) => Effect.Effect<A, unknown, unknown>
 ): Effect.Effect<A, unknown, unknown> =>
   within(
     call,
-    Effect.uninterruptibleMask((restore) =>
-      // Opening can take long, on a connection that is not there yet or has no stream left.
-      Effect.flatMap(restore(open(method, call, input)), (opened) =>
-        Effect.onExit(restore(use(opened, input)), () => retire(opened))
-      )
+    Effect.callback<A, unknown, unknown>((resume) => {
+      const frames = begin(method, call)
+      const first = input.first(frames)
+      const channel =
+        input.rest === undefined && Exit.isExit(first) && Exit.isSuccess(first)
+          ? method.openNow?.(frames.size)
+          : undefined
+      if (channel === undefined) return resume(withChannel(openFor(method, call, input, frames, first), input, use))
+      const bytes = frames.take()
+      const opened = openOn(method, call, channel, channel.send(bytes))
+      if (!channel.trySend(bytes)) return resume(withChannel(Effect.succeed(opened), input, use))
+      return responseNow(opened, channel, (response) => resume(use({ opened, response })))
+    })
+  )
+
+const withChannel = <A>(
+  opening: Effect.Effect<OpenCall, RpcError>,
+  input: Input,
+  use: (exchange: Exchange) => Effect.Effect<A, unknown, unknown>
+): Effect.Effect<A, unknown, unknown> =>
+  Effect.uninterruptibleMask((restore) =>
+    // Opening can take long, on a connection that is not there yet or has no stream left.
+    Effect.flatMap(restore(opening), (opened) =>
+      Effect.onExit(restore(use({ opened, response: exchange(opened, input) })), () => retire(opened))
     )
   )
 

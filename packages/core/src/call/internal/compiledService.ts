@@ -1,12 +1,10 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
 import type { CalledMethod } from "../../interceptor/CallContext.ts"
 import * as Interceptor from "../../interceptor/Interceptor.ts"
 import * as MessageCodec from "../../message/MessageCodec.ts"
 import type { Implementation } from "../../service/Service.ts"
 import * as DeclaredError from "../../wire/DeclaredError.ts"
 import type { RpcError } from "../../wire/RpcError.ts"
-import type { CallInFlight } from "./callInFlight.ts"
 import * as serverCall from "./serverCall.ts"
 
 /** A service ready to be called. */
@@ -17,7 +15,7 @@ export interface CompiledService {
 }
 
 /** A method ready to be called: what does not change from call to call has been decided. */
-export interface CompiledMethod {
+export interface CompiledMethod extends serverCall.Serving {
   readonly called: CalledMethod
   readonly request: MessageCodec.MessageCodec<unknown>
   readonly response: MessageCodec.MessageCodec<unknown>
@@ -26,8 +24,6 @@ export interface CompiledMethod {
   /** What the handler needs, on top of what a call has where it is served. */
   readonly within: (surrounding: Context.Context<never>) => Context.Context<never>
   readonly declaredError: (error: unknown) => RpcError | undefined
-  /** Serves one call: its pattern and its interceptors are part of the function. */
-  readonly serve: (call: CallInFlight) => Effect.Effect<void>
 }
 
 /**
@@ -59,7 +55,7 @@ export const compile = (
         handler: handlers[method.name]!,
         within,
         declaredError: DeclaredError.encoder(method.error),
-        serve: serverCall.compile(method.pattern, Interceptor.compose([...interceptors, ...own], called))
+        ...serverCall.compile(method.pattern, Interceptor.compose([...interceptors, ...own], called))
       }
     ]
   })

@@ -6,7 +6,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Call, CalledMethod } from "../../interceptor/CallContext.ts"
 import { CodecError } from "../../message/CodecError.ts"
 import type * as MessageCodec from "../../message/MessageCodec.ts"
-import { type CallChannel, isChannelError } from "../../wire/CallChannel.ts"
+import { type CallChannel, type DirectChannel, isChannelError } from "../../wire/CallChannel.ts"
 import { decompress, decompressWithin } from "../../wire/Compression.ts"
 import {
   decodeStatus,
@@ -34,6 +34,8 @@ export interface CompiledMethod {
   readonly peer: string
   /** Opens a channel, given how many bytes leave at first. */
   readonly open: (size: number) => Effect.Effect<CallChannel, RpcError>
+  /** A channel that is there already, for so many bytes and nothing behind them. */
+  readonly openNow?: ((size: number) => DirectChannel | undefined) | undefined
   readonly declaredError: (error: RpcError) => unknown
   /** The frame that a call begins with. */
   readonly header: (call: Call) => Uint8Array
@@ -104,29 +106,54 @@ export const callHeader =
       Frame.CALL
     )
 
+/** A writer that has the header of a call. */
+export const begin = (method: CompiledMethod, call: Call): FrameWriter => {
+  const frames = new FrameWriter(method.encoding, method.encoding === "xlang")
+  frames.raw(method.header(call))
+  return frames
+}
+
 /** Opens a channel for the header and what leaves with it. */
 export const open = (method: CompiledMethod, call: Call, input: Input): Effect.Effect<OpenCall, RpcError> =>
   Effect.suspend(() => {
-    const frames = new FrameWriter(method.encoding, method.encoding === "xlang")
-    frames.raw(method.header(call))
-    // A request that cannot be written must not cost a stream.
-    return Effect.andThen(
-      input.first(frames),
-      Effect.map(
-        Effect.suspend(() => method.open(frames.size)),
-        (channel): OpenCall => ({
-          method,
-          call,
-          channel,
-          reader: new FrameReader(channel),
-          sending: input.rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, input.rest),
-          trailer: undefined,
-          next: undefined,
-          metadata: NO_METADATA
-        })
-      )
-    )
+    const frames = begin(method, call)
+    return openFor(method, call, input, frames, input.first(frames))
   })
+
+/** The same, for what has been written, or will be by `first`. */
+export const openFor = (
+  method: CompiledMethod,
+  call: Call,
+  { rest }: Input,
+  frames: FrameWriter,
+  first: Effect.Effect<void, RpcError>
+): Effect.Effect<OpenCall, RpcError> =>
+  // A request that cannot be written must not cost a stream.
+  Effect.andThen(
+    first,
+    Effect.map(
+      Effect.suspend(() => method.open(frames.size)),
+      (channel) =>
+        openOn(method, call, channel, rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, rest))
+    )
+  )
+
+/** A call on a channel that is open. */
+export const openOn = (
+  method: CompiledMethod,
+  call: Call,
+  channel: CallChannel,
+  sending: OpenCall["sending"]
+): OpenCall => ({
+  method,
+  call,
+  channel,
+  reader: new FrameReader(channel),
+  sending,
+  trailer: undefined,
+  next: undefined,
+  metadata: NO_METADATA
+})
 
 const NO_METADATA: ReadonlyMap<string, string> = new Map()
 
@@ -145,9 +172,12 @@ const sendAll = (
 }
 
 /** The one response, once the trailer behind it is there. */
-export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => {
+export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => reading(opened, responseIn(opened))
+
+/** Finds the one response among the frames that are here, once the trailer is. It may throw. */
+const responseIn = (opened: OpenCall): Look<unknown, RpcError> => {
   let message: Frame.Frame | undefined
-  return reading(opened, (reader) => {
+  return (reader) => {
     for (let frame = reader.poll(); frame !== undefined; frame = reader.poll()) {
       if ((frame.flags & Frame.TRAILER) !== 0) {
         endWith(opened, frame)
@@ -160,8 +190,53 @@ export const response = (opened: OpenCall): Effect.Effect<unknown, RpcError> => 
       message = frame
     }
     return undefined
-  })
+  }
 }
+
+/**
+ * The one response of a call whose requests have left, without a fiber or an effect until it is there. Answers what to do
+ * when nobody waits for it any more.
+ *
+ * @param resume is given the response, when the channel has been given back
+ */
+export const responseNow = (
+  opened: OpenCall,
+  channel: DirectChannel,
+  resume: (response: Effect.Effect<unknown, RpcError>) => void
+): Effect.Effect<void> => {
+  const look = responseIn(opened)
+  const { reader } = opened
+  const end = (response: Effect.Effect<unknown, RpcError>): void => {
+    channel.listen(ignore)
+    if (opened.trailer === undefined) return resume(Effect.andThen(channel.abort, response))
+    channel.releaseNow()
+    resume(response)
+  }
+  const readable = (): void => {
+    try {
+      for (let bytes = channel.poll(); bytes !== undefined; bytes = channel.poll()) {
+        reader.push(bytes)
+        const found = look(reader)
+        if (found !== undefined) return end(found)
+      }
+      const { over } = channel
+      if (over === undefined) return
+      if (over !== "finished") throw over
+      reader.end()
+      end(Effect.fail(noTrailer))
+    } catch (error) {
+      end(Effect.suspend(() => Effect.fail(unreadable(error))))
+    }
+  }
+  channel.listen(readable)
+  readable()
+  return Effect.andThen(
+    Effect.sync(() => channel.listen(ignore)),
+    channel.abort
+  )
+}
+
+const ignore = (): void => {}
 
 /**
  * Responses as they arrive: of what one read brought, as many as may be held at a time. The others stay as they came until
@@ -198,10 +273,13 @@ export const responses = (opened: OpenCall): Effect.Effect<Arr.NonEmptyReadonlyA
 /** What the responses of a stream may take in memory that were decoded and not taken yet, in bytes. */
 const BATCH = 4 * 1024 * 1024
 
-/** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. It may throw. */
+/** What it makes of the frames that are here, if anything. It may throw. */
+type Look<A, E> = (reader: FrameReader) => Effect.Effect<A, E> | undefined
+
+/** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. */
 const reading = <A, E>(
   opened: OpenCall,
-  look: (reader: FrameReader) => Effect.Effect<A, E> | undefined
+  look: Look<A, E>
 ): Effect.Effect<A, E | RpcError> => {
   const { reader } = opened
   const attempt = (more: boolean): Effect.Effect<A, E | RpcError> => {

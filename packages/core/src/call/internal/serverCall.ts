@@ -6,20 +6,30 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { type Call, CallContext } from "../../interceptor/CallContext.ts"
-import { Answer, type Chain, mapMessages, type Messages } from "../../interceptor/Interceptor.ts"
+import { Answer, type Brief, type Chain, mapMessages, type Messages } from "../../interceptor/Interceptor.ts"
 import * as ProvidedContext from "../../interceptor/ProvidedContext.ts"
 import type { Pattern } from "../../message/WireType.ts"
 import { type ChannelError, isChannelError } from "../../wire/CallChannel.ts"
 import { okWith } from "../../wire/Control.ts"
 import type { RpcError } from "../../wire/RpcError.ts"
-import { answer, count, declared, outcome, patience, write } from "./callAnswer.ts"
+import { answer, answerNow, count, declared, outcome, patience, write } from "./callAnswer.ts"
 import { type CallInFlight, fail } from "./callInFlight.ts"
 import { pump, singleRequest, watch } from "./callRequests.ts"
 import { RequestBuffer } from "./requestBuffer.ts"
 import { WriteBuffer } from "./writeBuffer.ts"
 
-/** Serves one call. */
-type Serve = (call: CallInFlight) => Effect.Effect<void>
+/** How calls of a method are served. */
+export interface Serving {
+  /** Serves one call. */
+  readonly serve: (call: CallInFlight) => Effect.Effect<void>
+  /**
+   * Serves one call as far as that can be done at once, and answers what is left: nothing when its request was there and its
+   * handler did not wait. Undefined for methods whose calls always take the other way.
+   */
+  readonly serveNow:
+    | ((call: CallInFlight, context: Context.Context<never>) => Effect.Effect<void> | undefined)
+    | undefined
+}
 
 /** What the exchange of a call depends on, apart from the call itself. */
 interface Surroundings {
@@ -36,11 +46,13 @@ type Exchange = (call: CallInFlight, around: Surroundings, respond: Respond) => 
 /** What becomes of what a handler answers: an Effect or a Stream. */
 type Respond = (out: unknown, messages: Messages | undefined) => Effect.Effect<unknown, unknown>
 
-/** The function that serves the calls of a method, as its pattern and its interceptors have it. */
-export const compile = (pattern: Pattern, chain: Chain | undefined): Serve => {
-  const exchange = pattern === "unary" || pattern === "server_stream" ? withOneRequest : withManyRequests
-  const run = chain === undefined ? direct(exchange) : intercepted(chain, exchange)
-  return pattern === "unary" || pattern === "client_stream" ? single(run) : streaming(run)
+/** What serves the calls of a method, as its pattern and its interceptors have it. */
+export const compile = (pattern: Pattern, chain: Chain | undefined): Serving => {
+  const running = (exchange: Exchange) => (chain === undefined ? direct(exchange) : intercepted(chain, exchange))
+  const run = running(pattern === "unary" || pattern === "server_stream" ? withOneRequest : withManyRequests)
+  const serve = pattern === "unary" || pattern === "client_stream" ? single(run) : streaming(run)
+  const briefly = pattern === "unary" && (chain === undefined || chain.brief !== undefined)
+  return { serve, serveNow: briefly ? atOnce(chain?.brief, serve, running) : undefined }
 }
 
 type Run = (call: CallInFlight, respond: Respond) => Effect.Effect<unknown, unknown>
@@ -86,7 +98,7 @@ const statusFor = (call: CallInFlight, cause: Cause.Cause<unknown>): Effect.Effe
 }
 
 /** One response: it leaves in one write together with the trailer. */
-const single = (run: Run): Serve =>
+const single = (run: Run): Serving["serve"] =>
   Effect.fnUntraced(function* (call: CallInFlight) {
     const exit = yield* Effect.exit(run(call, respondOnce))
     if (call.gone || (Exit.isFailure(exit) && isGone(exit.cause))) return yield* call.channel.abort
@@ -102,7 +114,7 @@ const respondOnce: Respond = (out, messages) => {
 }
 
 /** Any number of responses: they leave as the handler makes them, as many per write as there are. */
-const streaming = (run: Run): Serve =>
+const streaming = (run: Run): Serving["serve"] =>
   Effect.fnUntraced(function* (call: CallInFlight) {
     const writes = new WriteBuffer(call.channel, call.frames)
     const writer = yield* Effect.forkChild(writes.run, { startImmediately: true })
@@ -138,7 +150,7 @@ const streaming = (run: Run): Serve =>
 
 const withOneRequest: Exchange = (call, around, respond) => {
   const { messages } = around
-  const request = singleRequest(call)
+  const request = call.request ?? singleRequest(call)
   return Effect.flatMap(
     messages?.request === undefined ? request : Effect.flatMap(request, messages.request),
     (message) =>
@@ -175,31 +187,80 @@ const handle = <A>(
   handler: Effect.Effect<A, unknown>
 ): Effect.Effect<A, unknown> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const { handlerTimeout } = call.limits
-    const limit = seen.deadline === undefined ? handlerTimeout : Math.min(handlerTimeout, seen.deadline - now)
+    const limit = limitOf(call, seen, now)
     if (limit <= 0) return fail("DEADLINE_EXCEEDED", "deadline exceeded")
-    const late = () =>
-      fail(
-        "DEADLINE_EXCEEDED",
-        limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
-      )
-    // In a fiber that does not end with this one: it may not end when it is interrupted.
     return Effect.withFiber((parent): Effect.Effect<A, unknown> => {
       const inherited = call.method.within(parent.context)
       const context = provided === undefined ? inherited : Context.merge(inherited, provided)
-      const fiber = Effect.runForkWith(Context.add(context, CallContext, seen))(Effect.scoped(handler))
-      const exit = fiber.pollUnsafe()
-      if (exit !== undefined) return exit
-      call.handler = fiber
-      return Effect.onExit(
-        Effect.timeoutOrElse(Effect.raceFirst(Fiber.join(fiber), peer), { duration: limit, orElse: late }),
-        () =>
-          Effect.map(call.limits.handlers.interrupt(seen, fiber), (ended) => {
-            if (ended) call.handler = undefined
-          })
-      )
+      const fiber = start(context, seen, handler)
+      return fiber.pollUnsafe() ?? running(call, seen, fiber, limit, peer)
     })
   })
+
+/** Milliseconds that the handler has. */
+const limitOf = ({ limits: { handlerTimeout } }: CallInFlight, { deadline }: Call, now: number): number =>
+  deadline === undefined ? handlerTimeout : Math.min(handlerTimeout, deadline - now)
+
+/** Runs a handler, in a fiber that does not end with who waits for it: it may not end when it is interrupted. */
+const start = <A>(context: Context.Context<never>, seen: Call, handler: Effect.Effect<A, unknown>) =>
+  Effect.runForkWith(Context.add(context, CallContext, seen))(Effect.scoped(handler))
+
+/** Waits for a handler that runs, for so many milliseconds and next to what watches the peer. */
+const running = <A>(
+  call: CallInFlight,
+  seen: Call,
+  fiber: Fiber.Fiber<A, unknown>,
+  limit: number,
+  peer: Effect.Effect<never, RpcError | ChannelError>
+): Effect.Effect<A, unknown> => {
+  const { handlers, handlerTimeout } = call.limits
+  const late = () =>
+    fail(
+      "DEADLINE_EXCEEDED",
+      limit < handlerTimeout ? "deadline exceeded" : `the handler ran for more than ${handlerTimeout / 1000} s`
+    )
+  call.handler = fiber
+  return Effect.onExit(
+    Effect.timeoutOrElse(Effect.raceFirst(Fiber.join(fiber), peer), { duration: limit, orElse: late }),
+    () =>
+      Effect.map(handlers.interrupt(seen, fiber), (ended) => {
+        if (ended) call.handler = undefined
+      })
+  )
+}
+
+/**
+ * A call whose request is there and whose handler does not wait, as most are: without effects but those of the handler. Its
+ * interceptors are content with being told.
+ */
+const atOnce =
+  (
+    brief: Brief | undefined,
+    serve: Serving["serve"],
+    runningWith: (exchange: Exchange) => Run
+  ): NonNullable<Serving["serveNow"]> =>
+  (call, context) => {
+    const seen = call.call
+    if (brief?.passes(seen, context) === false) return serve(call)
+    const request = (call.request = singleRequest(call))
+    if (!Exit.isExit(request) || !Exit.isSuccess(request)) return serve(call)
+    const clock = Context.get(context, Clock.Clock)
+    const limit = limitOf(call, seen, seen.deadline === undefined ? 0 : clock.currentTimeMillisUnsafe())
+    if (limit <= 0) return serve(call)
+    const begun = brief?.ended === undefined ? 0n : clock.monotonicTimeNanosUnsafe()
+    const message = request.value
+    const fiber = start(
+      call.method.within(context),
+      seen,
+      Effect.suspend(() => call.method.handler(message as never) as Effect.Effect<unknown, unknown>)
+    )
+    const exit = fiber.pollUnsafe()
+    if (exit === undefined) return single(runningWith(() => running(call, seen, fiber, limit, watch(call))))(call)
+    const unwritten = Exit.isSuccess(exit) ? write(call, exit.value) : exit
+    if (unwritten !== undefined) return single(runningWith(() => unwritten))(call)
+    brief?.ended?.(seen, "OK", Number(clock.monotonicTimeNanosUnsafe() - begun) / 1e9, context)
+    return answerNow(call, context)
+  }
 
 /** The peer gave up or is lost. */
 const isGone = (cause: Cause.Cause<unknown>): boolean =>
