@@ -58,6 +58,29 @@ export interface SendStream {
    * and the end were delivered.
    */
   readonly reset: (code: number) => Effect.Effect<void>
+  /** What can be done without an effect, where the transport takes bytes at once. */
+  readonly direct?: DirectSend | undefined
+}
+
+/** Sending without an effect. @since 0.1.0 */
+export interface DirectSend {
+  /**
+   * Sends bytes after everything written before. Answers false, and takes nothing, where `write` would wait or fail. The
+   * bytes are the caller's again when this returns.
+   */
+  readonly tryWrite: (bytes: Uint8Array) => boolean
+  /** Puts what was written on the network now, rather than at the end of this turn of the event loop. */
+  readonly flush: () => void
+}
+
+/** Receiving without an effect. @since 0.1.0 */
+export interface DirectRecv {
+  /** Bytes that are here, at most `maxBytes` (default and most 64 KiB); undefined when there are none, or somebody reads. */
+  readonly poll: (maxBytes?: number) => Uint8Array | undefined
+  /** Whether nothing comes any more, once everything was taken: the peer has finished, or why not. */
+  readonly over: "finished" | StreamError | undefined
+  /** What to call when something has come or the half is over, in place of who was told before; undefined for nobody. */
+  readonly listen: (readable: (() => void) | undefined) => void
 }
 
 /** The half of a stream that bytes are read from. */
@@ -81,6 +104,8 @@ export interface RecvStream {
    * its stream back; past 64 KiB the stream is stopped with code 0. Never waits.
    */
   readonly discard: Effect.Effect<void>
+  /** What can be done without an effect, where the transport brings bytes unasked. */
+  readonly direct?: DirectRecv | undefined
 }
 
 /** A stream with both halves. Holding either half keeps both. */

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { type CallChannel, ChannelError } from "@aster-effect/core/wire/CallChannel"
-import type { BiStream, StreamError } from "@aster-effect/iroh/BiStream"
+import type { BiStream, DirectRecv, DirectSend, StreamError } from "@aster-effect/iroh/BiStream"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
@@ -51,8 +51,31 @@ export const make = ({ recv, send }: BiStream, side: Side): CallChannel => {
       }),
     finish: Effect.mapError(send.finish, channelError),
     abort: Effect.andThen(send.reset(CANCELLED), recv.stop(CANCELLED)),
-    release: Effect.andThen(Effect.ignore(send.finish), recv.discard)
+    release: Effect.andThen(Effect.ignore(send.finish), recv.discard),
+    direct: send.direct && recv.direct && directly(send.direct, recv.direct, side)
   }
+}
+
+const directly = (send: DirectSend, recv: DirectRecv, side: Side): CallChannel["direct"] => {
+  const { received, sent } = bytes[side]
+  return (context) => ({
+    poll: () => {
+      const chunk = recv.poll()
+      if (chunk !== undefined) received.updateUnsafe(chunk.length, context)
+      return chunk
+    },
+    get over() {
+      const { over } = recv
+      return over === undefined || over === "finished" ? over : channelError(over)
+    },
+    trySend: (chunk) => {
+      if (!send.tryWrite(chunk)) return false
+      sent.updateUnsafe(chunk.length, context)
+      return true
+    },
+    listen: (readable) => recv.listen(readable),
+    flush: () => send.flush()
+  })
 }
 
 const channelError = (error: StreamError): ChannelError =>

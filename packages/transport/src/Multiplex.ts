@@ -17,7 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
-import { type CallChannel, ChannelError, type DirectChannel } from "@aster-effect/core/wire/CallChannel"
+import { type CallChannel, ChannelError, type DirectBytes, type DirectChannel } from "@aster-effect/core/wire/CallChannel"
 import { encodeHeader, SERIALIZATION_MODE } from "@aster-effect/core/wire/Control"
 import * as Frame from "@aster-effect/core/wire/Frame"
 import { IdleTimeout } from "@aster-effect/core/call/IdleTimeout"
@@ -66,6 +66,8 @@ const HIGH_WATER = 256 * 1024
 const MAX_WAITING = 1024 * 1024
 /** Calls that a server runs at a time for one peer: those that are open, and given up ones that are not over yet. */
 const MAX_RUNNING = 2 * MAX_CALLS
+/** Calls answered at once that leave together: the client has something to do while the next ones are served. */
+const BATCH = 16
 /** How long the peer may read nothing. */
 const STALL = Duration.seconds(30)
 
@@ -98,7 +100,7 @@ export const connect = Effect.fnUntraced(function* (
     yield* channel.abort
     return undefined
   }
-  const stream = new SharedStream(channel)
+  const stream = new SharedStream(channel, yield* Effect.context<never>())
   const over = Effect.andThen(stream.lose, channel.abort)
   yield* Effect.addFinalizer(() => over)
   const running = yield* Effect.forkScoped(Effect.ensuring(stream.run(stream.reading(rest)), over), {
@@ -146,15 +148,21 @@ const serve = (
     const context = yield* Effect.context<never>()
     const calls = yield* FiberSet.make<void>()
     const run = yield* FiberSet.runtime(calls)()
-    const stream: SharedStream = new SharedStream(channel, (call) => {
+    const running = () => sizeOf(calls)
+    let opened = 0
+    const stream: SharedStream = new SharedStream(channel, context, (call) => {
       const rest = handle(new MuxedChannel(stream, call), context)
       if (rest !== undefined) run(rest)
+      if (++opened % BATCH === 0) stream.flushToNetwork()
     })
     // Waits until a peer that keeps too much waiting has caught up.
-    const bounded = Effect.gen(function* () {
-      while (stream.mux.size > MAX_WAITING) yield* stream.drained
-      while ((yield* FiberSet.size(calls)) > MAX_RUNNING) yield* anyOf(calls)
-    })
+    const bounded = {
+      isDue: () => stream.mux.size > MAX_WAITING || running() > MAX_RUNNING,
+      wait: Effect.gen(function* () {
+        while (stream.mux.size > MAX_WAITING) yield* stream.drained
+        while (running() > MAX_RUNNING) yield* anyOf(calls)
+      })
+    }
     const drain = Effect.gen(function* () {
       yield* draining
       stream.mux.refuse()
@@ -169,6 +177,8 @@ const serve = (
     Effect.exit,
     Effect.flatMap((exit) => (Exit.isSuccess(exit) ? channel.release : channel.abort))
   )
+
+const sizeOf = ({ state }: FiberSet.FiberSet<unknown>): number => (state._tag === "Closed" ? 0 : state.backing.size)
 
 /** Waits until one of the fibers has ended. */
 const anyOf = (fibers: Iterable<Fiber.Fiber<unknown, unknown>>): Effect.Effect<void> =>
@@ -210,21 +220,70 @@ export const server = (
     })
 }
 
-/** A channel and the state of the calls on it. */
+/** What a server waits for before it reads on. */
+interface Bound {
+  readonly isDue: () => boolean
+  readonly wait: Effect.Effect<void>
+}
+
+/**
+ * A channel and the state of the calls on it. Where the channel below needs no effects, neither do the calls: what comes is
+ * handed to them as it comes, and what they answer meanwhile leaves with the last of it.
+ */
 class SharedStream {
   readonly mux: Multiplexer
   readonly #channel: CallChannel
+  readonly #direct: ReturnType<NonNullable<CallChannel["direct"]>> | undefined
   readonly #filled = Latch.makeUnsafe(false)
+  /** What the channel did not take at once. */
+  #unsent: Uint8Array | undefined
+  /** Whether the writer sends, as the channel has to be waited for. */
+  #writes = false
+  /** Whether what there is to send leaves at the end of this turn of JavaScript. */
+  #leaves = false
+  /** Calls are being told what has come for them. */
+  #receiving = false
+  /** All of them have been told, and what they answered at once is there. */
+  #complete = false
   #waiting: Array<() => void> = []
 
-  constructor(channel: CallChannel, opened?: (call: MuxedCall) => void) {
+  constructor(channel: CallChannel, context: Context.Context<never>, opened?: (call: MuxedCall) => void) {
     this.#channel = channel
+    this.#direct = channel.direct?.(context)
     this.mux = new Multiplexer(opened)
   }
 
   /** To be called when there may be something to send. */
   wake(): void {
-    if (this.mux.size > 0 && !this.#receiving) this.#filled.openUnsafe()
+    if (this.mux.size === 0 || this.#receiving) return
+    if (this.#direct === undefined) {
+      this.#filled.openUnsafe()
+      return
+    }
+    if (this.#leaves || this.#writes) return
+    this.#leaves = true
+    queueMicrotask(this.#leave)
+  }
+
+  readonly #leave = (): void => {
+    this.#leaves = false
+    this.#flush()
+  }
+
+  /** Sends what there is to send, if that need not wait. */
+  #flush(): void {
+    const direct = this.#direct
+    if (direct === undefined || this.#writes || this.mux.size === 0) return
+    this.#unsent = this.mux.flush(direct.trySend)
+    if (this.#unsent === undefined) return this.#resume()
+    this.#writes = true
+    this.#filled.openUnsafe()
+  }
+
+  /** The same, and puts it on the network. */
+  flushToNetwork(): void {
+    this.#flush()
+    this.#direct?.flush()
   }
 
   /** Whether much waits to be sent. */
@@ -242,32 +301,82 @@ class SharedStream {
     })
   })
 
-  /** Takes what the peer sends, after `rest`, until it ends; `ready` is waited for before every read. */
-  reading(rest: Uint8Array, ready?: Effect.Effect<void>): Effect.Effect<void, ChannelError> {
-    const take = (bytes: Uint8Array): Effect.Effect<boolean, ChannelError> => {
-      this.#receiving = true
-      try {
-        this.mux.receive(bytes)
-      } catch (error) {
-        if (!(error instanceof MultiplexError)) throw error
-        return Effect.fail(new ChannelError({ reason: "Reset", detail: error.message }))
-      } finally {
-        this.#receiving = false
-        this.#complete = true
-        this.wake()
-        this.#complete = false
-      }
-      return more
+  /** Takes what the peer sends, after `rest`, until it ends; `bound` is looked at before every read. */
+  reading(rest: Uint8Array, bound?: Bound): Effect.Effect<void, ChannelError> {
+    const direct = this.#direct
+    return Effect.suspend(() => {
+      const broken = this.#take(rest)
+      if (broken !== undefined) return Effect.fail(broken)
+      return direct === undefined ? this.#readingByEffect(bound) : this.#readingDirectly(direct, bound)
+    })
+  }
+
+  /** Tells calls what these bytes bring, and sends what they answer at once. */
+  #take(bytes: Uint8Array): ChannelError | undefined {
+    this.#receiving = true
+    try {
+      this.mux.receive(bytes)
+    } catch (error) {
+      if (!(error instanceof MultiplexError)) throw error
+      return new ChannelError({ reason: "Reset", detail: error.message })
+    } finally {
+      this.#receiving = false
+      this.#complete = true
+      if (this.#direct === undefined) this.wake()
+      else this.#flush()
+      this.#complete = false
     }
+    return undefined
+  }
+
+  #readingDirectly(direct: DirectBytes, bound: Bound | undefined): Effect.Effect<void, ChannelError> {
+    const reading: Effect.Effect<void, ChannelError> = Effect.callback((resume) => {
+      /** What comes next, when there is nothing left for this to do. */
+      const read = (): Effect.Effect<void, ChannelError> | undefined => {
+        while (bound === undefined || !bound.isDue()) {
+          const bytes = direct.poll()
+          if (bytes === undefined) {
+            const { over } = direct
+            return over === undefined ? undefined : over === "finished" ? Effect.void : Effect.fail(over)
+          }
+          const broken = this.#take(bytes)
+          if (broken !== undefined) return Effect.fail(broken)
+        }
+        return Effect.andThen(bound.wait, reading)
+      }
+      const readable = (): void => {
+        let next: Effect.Effect<void, ChannelError> | undefined
+        try {
+          next = read()
+        } catch (defect) {
+          next = Effect.die(defect)
+        }
+        if (next === undefined) return
+        direct.listen(undefined)
+        resume(next)
+      }
+      direct.listen(readable)
+      readable()
+      return Effect.sync(() => direct.listen(undefined))
+    })
+    return reading
+  }
+
+  #readingByEffect(bound: Bound | undefined): Effect.Effect<void, ChannelError> {
     // Asking for more costs as much as sending, so what there is to answer leaves first.
     const more: Effect.Effect<boolean, ChannelError> = Effect.as(Effect.andThen(Effect.yieldNow, Effect.yieldNow), true)
-    const next = Effect.flatMap(this.#channel.receive, (bytes) =>
-      bytes === undefined ? Effect.succeed(false) : take(bytes)
-    )
-    const step = ready === undefined ? next : Effect.andThen(ready, next)
+    const next = Effect.flatMap(this.#channel.receive, (bytes) => {
+      if (bytes === undefined) return Effect.succeed(false)
+      const broken = this.#take(bytes)
+      return broken === undefined ? more : Effect.fail(broken)
+    })
     return Effect.andThen(
-      Effect.suspend(() => take(rest)),
-      loop(step)
+      more,
+      loop(
+        bound === undefined
+          ? next
+          : Effect.suspend(() => (bound.isDue() ? Effect.andThen(bound.wait, next) : next))
+      )
     )
   }
 
@@ -279,11 +388,6 @@ class SharedStream {
   /** Interrupts a write that the peer does not take. */
   readonly #stalled = new IdleTimeout(STALL)
 
-  /** Calls are being told what has come for them. */
-  #receiving = false
-  /** All of them have been told, and what they answered at once is there. */
-  #complete = false
-
   /** Waits for what else is said in this turn of the event loop. */
   readonly #gathered = Effect.suspend(() => (this.#complete ? Effect.void : Effect.yieldNow))
 
@@ -291,26 +395,31 @@ class SharedStream {
   readonly #writing: Effect.Effect<never, ChannelError> = Effect.forever(
     Effect.suspend(() => {
       const { mux } = this
-      if (mux.size === 0) {
+      const bytes = this.#unsent ?? (mux.size === 0 ? undefined : mux.take())
+      this.#unsent = undefined
+      if (bytes === undefined) {
+        this.#writes = false
         this.#filled.closeUnsafe()
         return Effect.andThen(this.#filled.await, this.#gathered)
       }
-      return Effect.andThen(this.#stalled.guard(this.#channel.send(mux.take())), this.#left)
+      return Effect.andThen(this.#stalled.guard(this.#channel.send(bytes)), this.#left)
     }),
     { disableYield: true }
   )
 
-  readonly #left = Effect.sync(() => {
+  readonly #left = Effect.sync(() => this.#resume())
+
+  #resume(): void {
     const waiting = this.#waiting
     if (waiting.length === 0) return
     this.#waiting = []
     for (const resume of waiting) resume()
-  })
+  }
 
   /** The stream is over: its calls are, too. */
-  readonly lose: Effect.Effect<void> = Effect.suspend(() => {
+  readonly lose: Effect.Effect<void> = Effect.sync(() => {
     this.mux.lose()
-    return this.#left
+    this.#resume()
   })
 }
 
@@ -347,8 +456,8 @@ class MuxedChannel implements DirectChannel {
     return failure === undefined ? (ended ? "finished" : undefined) : gone[failure]
   }
 
-  listen(readable: () => void): void {
-    this.#call.onReadable = readable
+  listen(readable: (() => void) | undefined): void {
+    this.#call.onReadable = readable ?? nothing
   }
 
   get receive(): Effect.Effect<Uint8Array | undefined, ChannelError> {

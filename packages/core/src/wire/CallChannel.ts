@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -37,29 +38,47 @@ export interface CallChannel {
    * and for a bounded time, so that the stream is given back. Never waits for the peer.
    */
   readonly release: Effect.Effect<void>
+  /** The same bytes without effects, where the network below can; for a channel that nobody receives from or sends on else. */
+  readonly direct?: ((context: Context.Context<never>) => DirectBytes & NetworkFlush) | undefined
+}
+
+/** @since 0.1.0 */
+export interface NetworkFlush {
+  /** Puts what was sent on the network now, rather than at the end of this turn of the event loop. */
+  readonly flush: () => void
 }
 
 /**
- * A channel that need not wait: what has come can be taken, and what fits be sent, without an effect. Calls on it cost no
- * fibers but those of their handlers.
+ * Bytes both ways without effects: what has come can be taken, and what there is room for be sent, at once.
  *
  * @since 0.1.0
  */
-export interface DirectChannel extends CallChannel {
+export interface DirectBytes {
   /** Takes what has come; undefined when there is nothing: not yet, or as `over` says. */
   readonly poll: () => Uint8Array | undefined
   /** Why nothing comes any more: the peer has finished its half, or the channel broke. */
   readonly over: "finished" | ChannelError | undefined
-  /** Sends bytes as a whole; answers false, and sends nothing, when that would have to wait or the channel broke. */
+  /**
+   * Sends bytes as a whole; answers false, and sends nothing, when that would have to wait or the channel broke. The bytes
+   * are the caller's again when this returns.
+   */
   readonly trySend: (bytes: Uint8Array) => boolean
+  /** What to call when something has come, or the channel is over, in place of who was told before; undefined for nobody. */
+  readonly listen: (readable: (() => void) | undefined) => void
+}
+
+/**
+ * A channel that need not wait. Calls on it cost no fibers but those of their handlers.
+ *
+ * @since 0.1.0
+ */
+export interface DirectChannel extends CallChannel, DirectBytes {
   /** As `release`. */
   readonly releaseNow: () => void
-  /** What to call when something has come, or the channel is over; in place of who was told before, and of `receive`. */
-  readonly listen: (readable: () => void) => void
 }
 
 /** @since 0.1.0 */
-export const isDirect = (channel: CallChannel): channel is DirectChannel => "trySend" in channel
+export const isDirect = (channel: CallChannel): channel is DirectChannel => "releaseNow" in channel
 
 /** Whether a failure is that of a channel. By its tag: a process may hold two copies of this package. @since 0.1.0 */
 export const isChannelError = (error: unknown): error is ChannelError =>

@@ -1,4 +1,4 @@
-import { type RecvStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
+import { type DirectRecv, type RecvStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
 import { errorCode } from "@aster-effect/iroh/Binding"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,18 +21,22 @@ interface Reader {
 
 const finished: End = Exit.succeed(undefined)
 /** Made once: every stream ends, and an error costs more than the rest of its end. */
-const closed: End = Exit.fail(new StreamError({ reason: new StreamClosed() }))
+const closedError = new StreamError({ reason: new StreamClosed() })
+const closed: End = Exit.fail(closedError)
 
 /** The receiving half of a stream: readers are served one after the other from what the addon has brought. */
-export class NativeRecv implements RecvStream {
+export class NativeRecv implements RecvStream, DirectRecv {
   readonly #native: NativeEndpoint
   readonly #id: number
   readonly #over: () => void
   #chunks: Array<Uint8Array> = []
   #end: End | undefined
+  /** Why it ended, if not by the peer's finish. */
+  #failure: StreamError | undefined
   /** Whether the end is ours: stopped or discarded. */
   #closed = false
   #readers: Array<Reader> = []
+  #listener: (() => void) | undefined
   /** Bytes read that the addon was not told of. */
   #read = 0
   /** Whether bytes wait in the addon to be taken, and may do so now. */
@@ -73,6 +77,26 @@ export class NativeRecv implements RecvStream {
     })
   }
 
+  get direct(): DirectRecv {
+    return this
+  }
+
+  poll(maxBytes: number = maxLimit): Uint8Array | undefined {
+    if (this.#readers.length > 0) return undefined
+    const taken = this.#next(maxBytes) ?? this.#fill(maxBytes, undefined)
+    if (taken !== undefined) this.#count(taken)
+    return taken
+  }
+
+  get over(): "finished" | StreamError | undefined {
+    if (this.#end === undefined || this.#chunks.length > 0) return undefined
+    return this.#failure ?? "finished"
+  }
+
+  listen(readable: (() => void) | undefined): void {
+    this.#listener = readable
+  }
+
   stop(code: number): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.#closed) return
@@ -108,7 +132,8 @@ export class NativeRecv implements RecvStream {
   /** The peer has finished, or nothing comes any more for the reason given. */
   ended(reason: StreamError["reason"] | undefined): void {
     if (this.#end !== undefined) return
-    this.#end = reason === undefined ? finished : Exit.fail(new StreamError({ reason }))
+    if (reason !== undefined) this.#failure = new StreamError({ reason })
+    this.#end = this.#failure === undefined ? finished : Exit.fail(this.#failure)
     this.#over()
     this.#serve()
   }
@@ -116,12 +141,15 @@ export class NativeRecv implements RecvStream {
   #take(limit: number, room: Uint8Array | undefined): Exit.Exit<Uint8Array | undefined, StreamError> | undefined {
     const taken = this.#next(limit) ?? this.#fill(limit, room)
     if (taken === undefined) return this.#end
-    this.#read += taken.length
-    if (this.#read >= creditStep && this.#end === undefined) {
-      this.#native.consumed(this.#id, this.#read)
-      this.#read = 0
-    }
+    this.#count(taken)
     return Exit.succeed(taken)
+  }
+
+  #count(taken: Uint8Array): void {
+    this.#read += taken.length
+    if (this.#read < creditStep || this.#end !== undefined) return
+    this.#native.consumed(this.#id, this.#read)
+    this.#read = 0
   }
 
   #next(limit: number): Uint8Array | undefined {
@@ -148,6 +176,7 @@ export class NativeRecv implements RecvStream {
       this.#readers.shift()
       reader.resume(exit)
     }
+    this.#listener?.()
   }
 
   #close(): void {
@@ -156,6 +185,7 @@ export class NativeRecv implements RecvStream {
     this.#chunks = []
     const over = this.#end === undefined
     this.#end = closed
+    this.#failure = closedError
     // Asked then whether this half is over, it has to say so.
     if (over) this.#over()
     this.#serve()

@@ -1,4 +1,4 @@
-import { type SendStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
+import { type DirectSend, type SendStream, StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
 import { errorCode } from "@aster-effect/iroh/Binding"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -32,7 +32,7 @@ const settle = (write: Write, exit: Exit.Exit<void, StreamError>): void => {
 const closed = Exit.fail(new StreamError({ reason: new StreamClosed() }))
 
 /** The sending half of a stream: what is written goes to the addon at once, while that has room. */
-export class NativeSend implements SendStream {
+export class NativeSend implements SendStream, DirectSend {
   readonly #native: NativeEndpoint
   readonly #id: number
   readonly #over: () => void
@@ -52,6 +52,26 @@ export class NativeSend implements SendStream {
     this.#id = id
     this.#over = over
     this.#lost = lost
+  }
+
+  get direct(): DirectSend {
+    return this
+  }
+
+  tryWrite(bytes: Uint8Array): boolean {
+    if (this.#ended !== undefined || this.#current !== undefined || this.#lost() !== undefined) return false
+    if (bytes.length > piece) return false
+    if (bytes.length === 0) return true
+    const queued = this.#native.write(this.#id, bytes)
+    // Nobody sends any more: the event that says why is on its way.
+    if (queued < 0) return false
+    // The next writer waits.
+    if (queued > mark) this.#current = { bytes: nothing, offset: 0, exit: undefined, resume: ignore }
+    return true
+  }
+
+  flush(): void {
+    this.#native.flush()
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, StreamError> {

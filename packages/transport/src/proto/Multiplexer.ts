@@ -148,6 +148,17 @@ export class Multiplexer {
     return bytes
   }
 
+  /**
+   * Hands everything to be sent to `send`, which says whether it has taken it; those bytes are not its own afterwards.
+   * Answers what it has not taken.
+   */
+  flush(send: (bytes: Uint8Array) => boolean): Uint8Array | undefined {
+    if (!send(this.#out.subarray(0, this.#size))) return this.take()
+    this.#size = 0
+    if (this.#out.length > ROOM) this.#out = new Uint8Array(ROOM)
+    return undefined
+  }
+
   /** Bytes of a call that is open, at most as many as its window. They are copied. */
   data(call: MuxedCall, bytes: Uint8Array): void {
     call.window -= bytes.length

@@ -207,7 +207,7 @@ export const responseNow = (
   const look = responseIn(opened)
   const { reader } = opened
   const end = (response: Effect.Effect<unknown, RpcError>): void => {
-    channel.listen(ignore)
+    channel.listen(undefined)
     if (opened.trailer === undefined) return resume(Effect.andThen(channel.abort, response))
     channel.releaseNow()
     resume(response)
@@ -231,12 +231,10 @@ export const responseNow = (
   channel.listen(readable)
   readable()
   return Effect.andThen(
-    Effect.sync(() => channel.listen(ignore)),
+    Effect.sync(() => channel.listen(undefined)),
     channel.abort
   )
 }
-
-const ignore = (): void => {}
 
 /**
  * Responses as they arrive: of what one read brought, as many as may be held at a time. The others stay as they came until
