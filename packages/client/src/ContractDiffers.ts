@@ -64,12 +64,12 @@ export const defaultPolicy = (summary: ServiceSummary, encoding: Encoding): Poli
 
 /** The difference between a client's definition and what a producer offers, undefined when there is none to see. @since 0.1.0 */
 export const compare = (service: Service.Any, summary: ServiceSummary): ContractDiffers | undefined => {
-  const own = contractIds(service)
   const methods = summary.messageDigests === undefined ? undefined : differing(service, summary.messageDigests)
+  if (methods?.length === 0) return undefined
+  const own = contractIds(service)
   // A producer that has not published its contract says nothing about it.
   const unknown = summary.contractId === "" || own === undefined
-  const same = methods === undefined ? unknown || own.includes(summary.contractId) : methods.length === 0
-  if (same) return undefined
+  if (methods === undefined && (unknown || own.includes(summary.contractId))) return undefined
   const { name, version } = service
   const ids = { own: own?.[0] ?? "", offered: summary.contractId }
   return new ContractDiffers({ service: name, version, ...ids, methods: methods ?? [] })
@@ -79,10 +79,21 @@ const differing = (
   { description }: Service.Any,
   offered: { readonly [method: string]: string }
 ): ReadonlyArray<string> =>
-  Object.entries(MessageDigest.ofService(description))
+  Object.entries(digestsOf(description))
     .filter(([method, digest]) => Object.hasOwn(offered, method) && offered[method] !== digest)
     .map(([method]) => method)
     .toSorted()
+
+/** A program makes many clients of few services. */
+const digests = new WeakMap<Service.Any["description"], ReturnType<typeof MessageDigest.ofService>>()
+
+const digestsOf = (description: Service.Any["description"]): ReturnType<typeof MessageDigest.ofService> => {
+  const known = digests.get(description)
+  if (known !== undefined) return known
+  const made = MessageDigest.ofService(description)
+  digests.set(description, made)
+  return made
+}
 
 /** The contract id of a definition, and the other one that the same Python definition may have. */
 const contractIds = (service: Service.Any): readonly [string, string] | undefined => {

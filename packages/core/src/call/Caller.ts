@@ -65,7 +65,7 @@ const clientOf = <Methods extends Rpc.Any>(
     response: MessageCodec.MessageCodec<unknown>
   ) => unknown
 ): Client<Methods> => {
-  const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
+  const codecs = MessageCodec.ofMethods(service.methods)
   const calls = service.methods.map((method, i): readonly [string, unknown] => [
     method.name,
     call(service.name, method, codecs[2 * i]!, codecs[2 * i + 1]!)

@@ -47,6 +47,27 @@ export const compileAll = <const S extends ReadonlyArray<Schema.Constraint>>(
   }) as never
 }
 
+/**
+ * The codecs of the requests and responses of a service's methods, request and response of each in turn. They are compiled
+ * once for all servers and clients of the same definition.
+ *
+ * @throws Wire.WireTypeError, ForyError for types that cannot be encoded
+ * @since 0.1.0
+ */
+export const ofMethods = (methods: Methods): ReadonlyArray<MessageCodec<unknown>> => {
+  const known = compiled.get(methods)
+  if (known !== undefined) return known
+  const codecs: ReadonlyArray<MessageCodec<unknown>> = compileAll(
+    methods.flatMap(({ request, response }) => [request, response])
+  )
+  compiled.set(methods, codecs)
+  return codecs
+}
+
+type Methods = ReadonlyArray<{ readonly request: Schema.Constraint; readonly response: Schema.Constraint }>
+
+const compiled = new WeakMap<Methods, ReadonlyArray<MessageCodec<unknown>>>()
+
 interface XlangCodec {
   readonly write: (writer: Writer, value: never) => void
   readonly decode: (bytes: Uint8Array) => unknown

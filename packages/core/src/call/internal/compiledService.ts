@@ -35,7 +35,7 @@ export const compile = (
   interceptors: ReadonlyArray<Interceptor.Interceptor>
 ): CompiledService => {
   const { context, handlers, service } = implementation
-  const codecs = MessageCodec.compileAll(service.methods.flatMap((method) => [method.request, method.response]))
+  const codecs = MessageCodec.ofMethods(service.methods)
   const within = mergedOnce(context)
   const methods = service.methods.map((method, i): readonly [string, CompiledMethod] => {
     const called: CalledMethod = {
