@@ -17,7 +17,12 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
-import { type CallChannel, ChannelError, type DirectBytes, type DirectChannel } from "@aster-effect/core/wire/CallChannel"
+import {
+  type CallChannel,
+  ChannelError,
+  type DirectBytes,
+  type DirectChannel
+} from "@aster-effect/core/wire/CallChannel"
 import { encodeHeader, SERIALIZATION_MODE } from "@aster-effect/core/wire/Control"
 import * as Frame from "@aster-effect/core/wire/Frame"
 import { IdleTimeout } from "@aster-effect/core/call/IdleTimeout"
@@ -372,11 +377,7 @@ class SharedStream {
     })
     return Effect.andThen(
       more,
-      loop(
-        bound === undefined
-          ? next
-          : Effect.suspend(() => (bound.isDue() ? Effect.andThen(bound.wait, next) : next))
-      )
+      loop(bound === undefined ? next : Effect.suspend(() => (bound.isDue() ? Effect.andThen(bound.wait, next) : next)))
     )
   }
 

@@ -111,8 +111,7 @@ export const make = Effect.fnUntraced(function* (
           return isSmall(pattern, size) ? peer.openSmall : peer.open
         })
     },
-    openNow: (id) => (pattern, size) =>
-      !closed && isSmall(pattern, size) ? peers.get(id)?.openShared() : undefined,
+    openNow: (id) => (pattern, size) => (!closed && isSmall(pattern, size) ? peers.get(id)?.openShared() : undefined),
     connect: (address) =>
       Effect.suspend(() => {
         if (closed) return Effect.fail(clientClosed)

@@ -275,10 +275,7 @@ const BATCH = 4 * 1024 * 1024
 type Look<A, E> = (reader: FrameReader) => Effect.Effect<A, E> | undefined
 
 /** What `look` makes of the frames that are here. When it has no answer yet, more are waited for. */
-const reading = <A, E>(
-  opened: OpenCall,
-  look: Look<A, E>
-): Effect.Effect<A, E | RpcError> => {
+const reading = <A, E>(opened: OpenCall, look: Look<A, E>): Effect.Effect<A, E | RpcError> => {
   const { reader } = opened
   const attempt = (more: boolean): Effect.Effect<A, E | RpcError> => {
     if (!more) return Effect.fail(noTrailer)
