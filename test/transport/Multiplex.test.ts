@@ -1,4 +1,4 @@
-import type { CallChannel } from "@aster-effect/core/wire/CallChannel"
+import type { DirectChannel } from "@aster-effect/core/wire/CallChannel"
 import * as Caller from "@aster-effect/core/call/Caller"
 import * as Control from "@aster-effect/core/wire/Control"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
@@ -10,6 +10,7 @@ import { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"
 import * as Wire from "@aster-effect/core/message/Wire"
 import { assert, describe, it } from "@effect/vitest"
+import { directPair } from "./DirectPair.ts"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -36,7 +37,7 @@ const large = (length: number) => {
 }
 
 /** A server behind a channel, which counts what becomes of its handlers. */
-const serving = Effect.fnUntraced(function* () {
+const serving = Effect.fnUntraced(function* (pair: typeof LocalTransport.pair) {
   const waiting = yield* Queue.unbounded<string>()
   const interrupted = yield* Queue.unbounded<string>()
   const go = yield* Deferred.make<void>()
@@ -54,13 +55,14 @@ const serving = Effect.fnUntraced(function* () {
   const dispatcher = yield* Dispatcher.make({ implementations: Service.implementationsIn(context) })
   const draining = yield* Deferred.make<void>()
   const serve = Multiplex.server(dispatcher, Dispatcher.LOCAL, Deferred.await(draining))
-  const [channel, server] = LocalTransport.pair()
+  const [channel, server] = pair()
   const handling = yield* Effect.forkScoped(serve(server))
   return { serve, channel, dispatcher, draining, go, handling, interrupted, waiting }
 })
 
-const clientOn = (open: () => CallChannel | undefined) =>
+const clientOn = (open: () => DirectChannel | undefined, openNow: typeof open | undefined) =>
   Caller.make(Mux, {
+    openNow,
     open: () =>
       Effect.suspend(() => {
         const channel = open()
@@ -70,14 +72,19 @@ const clientOn = (open: () => CallChannel | undefined) =>
     version: 1
   })
 
-const connected = Effect.fnUntraced(function* () {
-  const server = yield* serving()
+const connectedOn = Effect.fnUntraced(function* (pair: typeof LocalTransport.pair) {
+  const server = yield* serving(pair)
   const multiplex = yield* Multiplex.connect(server.channel)
   assert(multiplex !== undefined)
-  return { ...server, client: clientOn(multiplex.open), multiplex }
+  return { ...server, client: clientOn(multiplex.open, pair === directPair ? multiplex.open : undefined), multiplex }
 })
 
-describe("Multiplex", () => {
+describe.each([
+  { way: "by effects", pair: LocalTransport.pair },
+  { way: "at once", pair: directPair }
+])("Multiplex, $way", ({ pair }) => {
+  const connected = () => connectedOn(pair)
+
   it.effect("carries many calls at a time", () =>
     Effect.gen(function* () {
       const { client } = yield* connected()
@@ -151,8 +158,8 @@ describe("Multiplex", () => {
 
   it.effect("servers that do not know of it are left alone", () =>
     Effect.gen(function* () {
-      const { dispatcher } = yield* serving()
-      const [client, server] = LocalTransport.pair()
+      const { dispatcher } = yield* serving(pair)
+      const [client, server] = pair()
       yield* Effect.forkScoped(dispatcher.handle(server, Dispatcher.LOCAL))
       assert.isUndefined(yield* Multiplex.connect(client))
     })
@@ -162,7 +169,7 @@ describe("Multiplex", () => {
     Effect.gen(function* () {
       const { handling, multiplex, serve } = yield* connected()
       const again = Effect.gen(function* () {
-        const [client, server] = LocalTransport.pair()
+        const [client, server] = pair()
         yield* Effect.forkScoped(serve(server))
         return yield* Multiplex.connect(client)
       })
@@ -211,7 +218,7 @@ describe("Multiplex", () => {
 
   it.effect("a client that breaks the rules loses the stream", () =>
     Effect.gen(function* () {
-      const { channel, handling } = yield* serving()
+      const { channel, handling } = yield* serving(pair)
       yield* channel.send(hello)
       yield* channel.receive
       yield* channel.send(Uint8Array.of(9, 9, 9))
@@ -222,7 +229,7 @@ describe("Multiplex", () => {
 
   it.effect("a client that reads nothing is given up after a while", () =>
     Effect.gen(function* () {
-      const { channel, handling } = yield* serving()
+      const { channel, handling } = yield* serving(pair)
       yield* channel.send(hello)
       // Answers of a few bytes, more often than a channel holds chunks: each leaves in a write of its own.
       const call = (id: number) => {
@@ -263,7 +270,7 @@ describe("Multiplex", () => {
       })
       const context = yield* Layer.build(live)
       const dispatcher = yield* Dispatcher.make({ implementations: Service.implementationsIn(context) })
-      const [client, server] = LocalTransport.pair()
+      const [client, server] = pair()
       const serve = Multiplex.server(dispatcher, Dispatcher.LOCAL, Effect.never)
       yield* Effect.forkScoped(serve(server))
       const multiplex = yield* Multiplex.connect(client)
