@@ -100,15 +100,95 @@ export const contract = (
   makeLayer: MakeLayer,
   provide: Layer.Layer<MemoryNetwork>,
   {
+    direct = false,
     opensAtOnce = false,
     sequentialStreams = 10_000
-  }: { readonly opensAtOnce?: boolean; readonly sequentialStreams?: number } = {}
+  }: { readonly direct?: boolean; readonly opensAtOnce?: boolean; readonly sequentialStreams?: number } = {}
 ): void => {
   const test = (
     title: string,
     body: () => Effect.Effect<void, unknown, Scope.Scope | MemoryNetwork>,
     timeout?: number
   ) => it.live(title, () => Effect.provide(body(), provide), timeout)
+
+  describe.runIf(direct)(`${name}: without effects`, () => {
+    test("bytes go both ways without effects, in order with those that take some", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const [sends, receives] = [near.send.direct!, far.recv.direct!]
+        const sent = pattern(300_000)
+        const got: Array<Uint8Array> = []
+        const finished = yield* Effect.forkChild(
+          Effect.callback<void>((resume) => {
+            const readable = () => {
+              for (let bytes = receives.poll(7000); bytes !== undefined; bytes = receives.poll(7000)) {
+                assert.isAtMost(bytes.length, 7000)
+                got.push(Uint8Array.from(bytes))
+              }
+              if (receives.over === "finished") resume(Effect.void)
+            }
+            receives.listen(readable)
+            readable()
+          }),
+          { startImmediately: true }
+        )
+        const reused = new Uint8Array(1000)
+        for (let at = 0; at < sent.length; at += 1000) {
+          reused.set(sent.subarray(at, at + 1000))
+          if (!sends.tryWrite(reused)) yield* near.send.write(sent.slice(at, at + 1000))
+          reused.fill(0)
+          if (at % 5000 === 0) sends.flush()
+        }
+        yield* near.send.finish
+        assert.isFalse(sends.tryWrite(text("late")))
+        yield* Fiber.join(finished)
+        assert.deepStrictEqual(Uint8Array.from(Buffer.concat(got)), sent)
+      }))
+
+    test("takes no more than there is room for, and more when it was read", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const sends = near.send.direct!
+        let taken = 0
+        for (let i = 0; i < 1000 && sends.tryWrite(new Uint8Array(16_384)); i++) taken += 16_384
+        assert.isAtMost(taken, 16 * 1024 * 1024)
+        const last = yield* Effect.forkChild(Effect.andThen(near.send.write(text("last")), near.send.finish))
+        const all = yield* readAll(far.recv)
+        assert.strictEqual(all.length, taken + 4)
+        yield* Fiber.join(last)
+      }))
+
+    test("says why nothing comes, and who reads has the bytes", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const receives = far.recv.direct!
+        const reading = yield* Effect.forkChild(far.recv.read(), { startImmediately: true })
+        yield* near.send.write(text("read"))
+        assert.deepStrictEqual(yield* Fiber.join(reading), text("read"))
+        assert.isUndefined(receives.poll())
+        const why = () => receives.over
+        assert.isUndefined(why())
+        const told = yield* Effect.forkChild(
+          Effect.callback<void>((resume) =>
+            receives.listen(() => {
+              if (why() !== undefined) resume(Effect.void)
+            })
+          ),
+          { startImmediately: true }
+        )
+        yield* near.send.reset(7)
+        yield* Fiber.join(told)
+        const over = why()
+        assert(over !== undefined && over !== "finished" && over.reason._tag === "StreamReset")
+        assert.strictEqual(over.reason.code, 7)
+        yield* client.close(0, "")
+        yield* server.closed
+        assert.isFalse(far.send.direct!.tryWrite(text("gone")))
+      }))
+  })
 
   describe(`${name}: connecting`, () => {
     test("both sides know each other and the protocol", () =>

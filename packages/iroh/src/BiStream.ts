@@ -79,7 +79,7 @@ export interface DirectRecv {
   readonly poll: (maxBytes?: number) => Uint8Array | undefined
   /** Whether nothing comes any more, once everything was taken: the peer has finished, or why not. */
   readonly over: "finished" | StreamError | undefined
-  /** What to call when something has come or the half is over, in place of who was told before; undefined for nobody. */
+  /** What to call when something has come or the half is over, in place of who was told before; undefined for nobody. May be called without a cause. */
   readonly listen: (readable: (() => void) | undefined) => void
 }
 

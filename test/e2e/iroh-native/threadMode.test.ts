@@ -14,5 +14,5 @@ contract(
       native: { mode: "thread" }
     }),
   MemoryNetwork.layer(),
-  { opensAtOnce: true }
+  { direct: true, opensAtOnce: true }
 )

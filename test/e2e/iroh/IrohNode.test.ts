@@ -25,7 +25,7 @@ contract(
   "QUIC",
   (options) => IrohNode.layer({ ...options, bindAddress: "127.0.0.1:0", relayMode: "disabled" }),
   MemoryNetwork.layer(),
-  { opensAtOnce: native }
+  { direct: native, opensAtOnce: native }
 )
 
 const bind = (options: IrohNodeOptions): Effect.Effect<IrohNode["Service"], BindError, Scope.Scope> =>
