@@ -128,11 +128,11 @@ const paced = (binding: Binding, count: number) =>
     const each = count / clients.length
     const made = await Promise.all(clients.map((client) => client.order({ kind: "consume", count: each })))
     const there = made.reduce((sum, { opened = 0 }) => sum + opened, 0)
-    const failure = made.find(({ failure }) => failure !== undefined)?.failure
     await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 2 })))
     const before = await server.order({ kind: "usage" })
     const reports = await Promise.all(clients.map((client) => client.order({ kind: "pace", seconds: 8 })))
     const after = await server.order({ kind: "usage" })
+    const failure = [...made, ...reports].find(({ failure }) => failure !== undefined)?.failure
     const latencies = reports.flatMap(({ latenciesUs = [] }) => latenciesUs)
     const calls = reports.reduce((sum, { calls = 0 }) => sum + calls, 0)
     const seconds = Math.max(...reports.map(({ seconds = 0 }) => seconds))

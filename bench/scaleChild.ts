@@ -34,7 +34,7 @@ export interface Report {
   readonly usage: Usage
   readonly address?: string | undefined
   readonly opened?: number | undefined
-  /** Why no more were opened. */
+  /** Why no more were opened, or the first call that failed. */
   readonly failure?: string | undefined
   readonly calls?: number | undefined
   readonly seconds?: number | undefined
@@ -69,6 +69,8 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
   const consumer = Effect.gen(function* () {
     const aster = yield* AsterClient.make({ address, maxConnections: 64 })
     const { echo } = yield* aster.client(Bench)
+    // The connection for calls is opened by the first one.
+    yield* echo(new Payload({ data: small }))
     return () => runtime.runPromise(echo(new Payload({ data: small })))
   })
   const orders = async (order: Order): Promise<Report> => {
@@ -128,18 +130,28 @@ const consuming = async (): Promise<(order: Order) => Promise<Report>> => {
       }
       case "pace": {
         const latenciesUs: Array<number> = []
+        let failure: string | undefined
         const start = performance.now()
         const caller = async (echo: () => Promise<unknown>, i: number) => {
           for (let round = 0; round < order.seconds; round++) {
             const due = start + 1000 * (round + i / echoes.length)
             await sleep(Math.max(0, due - performance.now()))
             const before = performance.now()
-            await echo()
-            latenciesUs.push((performance.now() - before) * 1000)
+            try {
+              await echo()
+              latenciesUs.push((performance.now() - before) * 1000)
+            } catch (error) {
+              failure ??= String(error)
+            }
           }
         }
         await Promise.all(echoes.map(caller))
-        return measured({ calls: latenciesUs.length, seconds: (performance.now() - start) / 1000, latenciesUs })
+        return measured({
+          failure,
+          calls: latenciesUs.length,
+          seconds: (performance.now() - start) / 1000,
+          latenciesUs
+        })
       }
     }
   }
