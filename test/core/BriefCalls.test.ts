@@ -195,6 +195,22 @@ describe("calls that are answered at once", () => {
     })
   )
 
+  it.effect("end as INTERNAL where an interceptor throws, and hold nothing", () =>
+    Effect.gen(function* () {
+      const thrower = (): never => {
+        throw new Error("thrown")
+      }
+      for (const brief of [{ passes: thrower }, { passes: () => true, ended: thrower }]) {
+        const interceptor: Interceptor = (seen, next) => next(seen)
+        const { dispatcher, handle } = yield* serving([Object.assign(interceptor, { brief })])
+        const channel = new Sent(call("echo", "x"))
+        yield* handle(channel)!
+        assert.strictEqual(channel.answer.code, 13)
+        assert.strictEqual(dispatcher.budget.used, 0)
+      }
+    })
+  )
+
   it.effect("take the usual way where an interceptor does not let them pass, or has no brief form", () =>
     Effect.gen(function* () {
       const { interceptor, surrounded, told } = noting(({ metadata }) => !metadata.has("look"))

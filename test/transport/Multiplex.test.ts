@@ -292,6 +292,37 @@ describe.each([
   )
 })
 
+describe("Multiplex, at once", () => {
+  it.effect("calls of a peer that has sent very many leave others their turn", () =>
+    Effect.gen(function* () {
+      let served = 0
+      const counting = Service.make("Counting").add(Rpc.unary("count", { request: Text, response: Text }))
+      const live = counting.toLayer({ count: (request) => Effect.sync(() => (served++, request)) })
+      const context = yield* Layer.build(live)
+      const dispatcher = yield* Dispatcher.make({ implementations: Service.implementationsIn(context) })
+      const [client, server] = directPair()
+      yield* Effect.forkScoped(Multiplex.server(dispatcher, Dispatcher.LOCAL, Effect.never)(server))
+      yield* client.send(hello)
+      yield* client.receive
+      const { trySend } = client.direct!(yield* Effect.context<never>())
+      const body = Buffer.concat([
+        header("count", "Counting"),
+        Frame.encode(new TextEncoder().encode('{"text":"x"}'), 0)
+      ])
+      const total = 2000
+      for (let id = 1; id <= total; id += 50) {
+        const calls = Array.from({ length: 50 }, (_, i) => [0, ...varint(id + i), ...varint(body.length), ...body])
+        assert.isTrue(trySend(Uint8Array.from(calls.flat())))
+      }
+      const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+      yield* turn
+      assert.isAbove(served, 0)
+      assert.isBelow(served, total / 2)
+      while (served < total) yield* turn
+    })
+  )
+})
+
 const header = (method: string, service = "Mux") =>
   Frame.encode(
     Control.encodeHeader(

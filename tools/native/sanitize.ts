@@ -35,7 +35,8 @@ if (build.status !== 0) process.exit(build.status ?? 1)
 const addon = join(root, `packages/iroh-native/native/iroh-native.${platform}.node`)
 const usual = `${addon}.usual`
 mkdirSync(join(addon, ".."), { recursive: true })
-if (existsSync(addon)) copyFileSync(addon, usual)
+// One that is there was left by a run that was killed, and what is in its place is not the usual one.
+if (existsSync(addon) && !existsSync(usual)) copyFileSync(addon, usual)
 try {
   copyFileSync(join(target, host, "fast/libaster_iroh_native.so"), addon)
   const tests = ["test/e2e/iroh/IrohNode.test.ts", "test/e2e/iroh-native"]

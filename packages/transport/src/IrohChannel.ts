@@ -56,11 +56,14 @@ export const make = ({ recv, send }: BiStream, side: Side): CallChannel => {
   }
 }
 
+/** Bytes that are taken at a time: what is done with them comes before the next look at how much waits. */
+const MAX_POLL = 16 * 1024
+
 const directly = (send: DirectSend, recv: DirectRecv, side: Side): CallChannel["direct"] => {
   const { received, sent } = bytes[side]
   return (context) => ({
     poll: () => {
-      const chunk = recv.poll()
+      const chunk = recv.poll(MAX_POLL)
       if (chunk !== undefined) received.updateUnsafe(chunk.length, context)
       return chunk
     },

@@ -73,6 +73,8 @@ const MAX_WAITING = 1024 * 1024
 const MAX_RUNNING = 2 * MAX_CALLS
 /** Calls answered at once that leave together: the client has something to do while the next ones are served. */
 const BATCH = 16
+/** Bytes of a peer that are taken before others get their turn: calls that are answered at once hold the thread. */
+const TURN = 32 * 1024
 /** How long the peer may read nothing. */
 const STALL = Duration.seconds(30)
 
@@ -338,12 +340,15 @@ class SharedStream {
     const reading: Effect.Effect<void, ChannelError> = Effect.callback((resume) => {
       /** What comes next, when there is nothing left for this to do. */
       const read = (): Effect.Effect<void, ChannelError> | undefined => {
+        let taken = 0
         while (bound === undefined || !bound.isDue()) {
+          if (taken >= TURN) return Effect.andThen(Effect.yieldNow, reading)
           const bytes = direct.poll()
           if (bytes === undefined) {
             const { over } = direct
             return over === undefined ? undefined : over === "finished" ? Effect.void : Effect.fail(over)
           }
+          taken += bytes.length
           const broken = this.#take(bytes)
           if (broken !== undefined) return Effect.fail(broken)
         }

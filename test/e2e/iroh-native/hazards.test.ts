@@ -1,5 +1,4 @@
 /** What native code in a process of JavaScript can get wrong, in both modes. */
-import type { Connection } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { type IrohNodeOptions, loopback } from "@aster-effect/iroh/NodeOptions"
@@ -12,6 +11,7 @@ import { execFile, spawn } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { promisify } from "node:util"
 import { measure, type Memory } from "../../faults/Memory.ts"
+import { call, echo } from "./echo.ts"
 
 const alpn = "hazards/1"
 
@@ -29,25 +29,16 @@ const pair = Effect.fnUntraced(function* (left: IrohNodeOptions, right: IrohNode
   return { a, b, client, server: yield* Fiber.join(accepting) }
 })
 
-const echo = (connection: Connection) =>
-  Effect.forever(
-    Effect.flatMap(connection.acceptBi, ({ recv, send }) =>
-      Effect.forkChild(
-        Effect.gen(function* () {
-          for (let bytes = yield* recv.read(); bytes !== undefined; bytes = yield* recv.read()) yield* send.write(bytes)
-          yield* send.finish
-        })
-      )
-    )
+/** A process that answers, and blocks its thread for so many seconds. */
+const blocked = Effect.fnUntraced(function* (mode: string, seconds: number) {
+  const peer = spawn(process.execPath, programArguments("blocked", [mode, String(seconds)]), {
+    stdio: ["ignore", "pipe", "ignore"]
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(() => peer.kill("SIGKILL")))
+  const ticket = yield* Effect.promise(
+    () => new Promise<string>((resolve) => peer.stdout.once("data", (line) => resolve(String(line).trim())))
   )
-
-/** Sends `bytes` on a stream of its own and answers how many came back. */
-const call = Effect.fnUntraced(function* (connection: Connection, bytes: Uint8Array) {
-  const { recv, send } = yield* connection.openBi
-  yield* Effect.forkChild(Effect.andThen(send.write(bytes), send.finish))
-  let length = 0
-  for (let part = yield* recv.read(65536); part !== undefined; part = yield* recv.read(65536)) length += part.length
-  return length
+  return { peer, address: NodeAddr.parse(ticket) }
 })
 
 /**
@@ -154,15 +145,9 @@ describe.each(["inline", "thread"] as const)("native binding, %s", (mode) => {
     "a thread blocked for longer than peers wait keeps its connections",
     () =>
       Effect.gen(function* () {
-        const peer = spawn(process.execPath, programArguments("blocked", [mode, "35"]), {
-          stdio: ["ignore", "pipe", "ignore"]
-        })
-        yield* Effect.addFinalizer(() => Effect.sync(() => peer.kill("SIGKILL")))
-        const ticket = yield* Effect.promise(
-          () => new Promise<string>((resolve) => peer.stdout.once("data", (line) => resolve(String(line).trim())))
-        )
+        const { address } = yield* blocked(mode, 35)
         const node = yield* bind({ native })
-        const connection = yield* node.connect(NodeAddr.parse(ticket), "blocked/1")
+        const connection = yield* node.connect(address, "blocked/1")
         assert.strictEqual(yield* call(connection, new Uint8Array(1000)), 1000)
         assert.isFalse(connection.isClosed())
         yield* connection.close(0, "")
@@ -174,15 +159,8 @@ describe.each(["inline", "thread"] as const)("native binding, %s", (mode) => {
     "a peer that is held up keeps its connections while it is dialled again where it was",
     () =>
       Effect.gen(function* () {
-        const peer = spawn(process.execPath, programArguments("blocked", [mode, "0"]), {
-          stdio: ["ignore", "pipe", "ignore"]
-        })
-        yield* Effect.addFinalizer(() => Effect.sync(() => peer.kill("SIGKILL")))
-        const ticket = yield* Effect.promise(
-          () => new Promise<string>((resolve) => peer.stdout.once("data", (line) => resolve(String(line).trim())))
-        )
+        const { address, peer } = yield* blocked(mode, 0)
         const node = yield* bind({ native })
-        const address = NodeAddr.parse(ticket)
         const connection = yield* node.connect(address, "blocked/1")
         peer.kill("SIGSTOP")
         const calling = yield* Effect.forkChild(call(connection, new Uint8Array(1000)))

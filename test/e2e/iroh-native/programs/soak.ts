@@ -5,7 +5,6 @@
  * `npm run soak:native -- --seconds 240` sends 1 MiB at a time back and forth for so long. Both nodes are in this process.
  * Options: `--binding native|number0`, `--mode inline|thread`.
  */
-import type { BiStream } from "@aster-effect/iroh/BiStream"
 import type { Connection } from "@aster-effect/iroh/Connection"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import { loopback } from "@aster-effect/iroh/NodeOptions"
@@ -16,6 +15,7 @@ import * as Layer from "effect/Layer"
 import { readdirSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { measure } from "../../../faults/Memory.ts"
+import { call, echo } from "../echo.ts"
 
 const { values } = parseArgs({
   options: {
@@ -34,18 +34,8 @@ const node = Effect.map(
   (context) => Context.get(context, IrohNode)
 )
 
-const answer = Effect.fnUntraced(function* ({ recv, send }: BiStream) {
-  for (let bytes = yield* recv.read(65536); bytes !== undefined; bytes = yield* recv.read(65536)) {
-    yield* send.write(bytes)
-  }
-  yield* send.finish
-})
-
-const call = Effect.fnUntraced(function* (connection: Connection, bytes: Uint8Array) {
-  const { recv, send } = yield* connection.openBi
-  yield* Effect.forkChild(Effect.andThen(send.write(bytes), send.finish))
-  let length = 0
-  for (let part = yield* recv.read(65536); part !== undefined; part = yield* recv.read(65536)) length += part.length
+const echoed = Effect.fnUntraced(function* (connection: Connection, bytes: Uint8Array) {
+  const length = yield* call(connection, bytes)
   if (length !== bytes.length) throw new Error(`${bytes.length} bytes came back as ${length}`)
 })
 
@@ -63,9 +53,7 @@ const soak = Effect.gen(function* () {
   const accepting = yield* Effect.forkChild(server.accept)
   const connection = yield* client.connect(yield* server.address, alpn)
   const accepted = yield* Fiber.join(accepting)
-  yield* Effect.forkChild(
-    Effect.forever(Effect.flatMap(accepted.acceptBi, (stream) => Effect.forkChild(answer(stream))))
-  )
+  yield* Effect.forkChild(echo(accepted))
   row(["done", "seconds", "held, MiB", "native, MiB", "descriptors", "threads"])
   row(["---", ...Array.from({ length: 5 }, () => "---:")])
   const small = new Uint8Array(100)
@@ -75,7 +63,7 @@ const soak = Effect.gen(function* () {
   const calls = Number(values.calls)
   for (let tenth = 1, begun = performance.now(); calls > 0 && tenth <= 10; tenth++) {
     const part = Array.from({ length: calls / 10 })
-    yield* Effect.forEach(part, () => call(connection, small), { concurrency: 64, discard: true })
+    yield* Effect.forEach(part, () => echoed(connection, small), { concurrency: 64, discard: true })
     yield* report(`${((calls / 10) * tenth).toLocaleString("en-US")} calls`, (performance.now() - begun) / 1000)
   }
 
@@ -85,7 +73,7 @@ const soak = Effect.gen(function* () {
     const end = begun + (tenth * seconds * 1000) / 10
     const worker = Effect.whileLoop({
       while: () => performance.now() < end,
-      body: () => call(connection, large),
+      body: () => echoed(connection, large),
       step: () => {
         sent += 2 * large.length
       }

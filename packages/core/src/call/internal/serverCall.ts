@@ -52,8 +52,19 @@ export const compile = (pattern: Pattern, chain: Chain | undefined): Serving => 
   const run = running(pattern === "unary" || pattern === "server_stream" ? withOneRequest : withManyRequests)
   const serve = pattern === "unary" || pattern === "client_stream" ? single(run) : streaming(run)
   const briefly = pattern === "unary" && (chain === undefined || chain.brief !== undefined)
-  return { serve, serveNow: briefly ? atOnce(chain?.brief, serve, running) : undefined }
+  return { serve, serveNow: briefly ? guarded(atOnce(chain?.brief, serve, running)) : undefined }
 }
+
+/** What throws, such as an interceptor, ends the call as a defect does. */
+const guarded =
+  (serveNow: NonNullable<Serving["serveNow"]>): NonNullable<Serving["serveNow"]> =>
+  (call, context) => {
+    try {
+      return serveNow(call, context)
+    } catch (defect) {
+      return single(() => Effect.die(defect))(call)
+    }
+  }
 
 type Run = (call: CallInFlight, respond: Respond) => Effect.Effect<unknown, unknown>
 
