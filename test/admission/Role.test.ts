@@ -1,8 +1,10 @@
 import * as Role from "@aster-effect/admission/Role"
+import * as Caller from "@aster-effect/core/call/Caller"
 import * as Control from "@aster-effect/core/wire/Control"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as Frame from "@aster-effect/core/wire/Frame"
 import * as LocalTransport from "@aster-effect/transport/LocalTransport"
+import * as Multiplex from "@aster-effect/transport/Multiplex"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import type { RpcError } from "@aster-effect/core/wire/RpcError"
 import * as Service from "@aster-effect/core/service/Service"
@@ -87,11 +89,25 @@ describe("Role.enforce", () => {
   const denied = (what: string) => `PERMISSION_DENIED: ${what} requires a role that the caller does not hold`
   const request = new Note({})
 
-  it.effect("a call needs what the service and what the method asks for", () =>
+  /** On a stream that calls share, where those that are answered at once have no effects around them. */
+  const sharing = Effect.fnUntraced(function* (roles: string | null) {
+    const [near, far] = LocalTransport.pair()
+    const serve = Multiplex.server(yield* dispatcher, { id: "peer", attributes: holding(roles) }, Effect.never)
+    yield* Effect.forkScoped(serve(far))
+    const shared = yield* Multiplex.connect(near)
+    assert(shared !== undefined)
+    const open = Effect.sync(() => shared.open()!)
+    return (service: typeof first) => Caller.make(service, { open: () => open, peer: "server", version: 1 })
+  })
+
+  it.effect.each([
+    { way: "a channel of its own", using: calling },
+    { way: "a shared stream", using: sharing }
+  ])("a call on $way needs what the service and what the method asks for", ({ using }) =>
     Effect.gen(function* () {
       const outcomes = (roles: string | null) =>
         Effect.gen(function* () {
-          const client = (yield* calling(roles))(first)
+          const client = (yield* using(roles))(first)
           return [yield* outcomeOf(client.plain(request)), yield* outcomeOf(client.admin(request))]
         })
       assert.deepStrictEqual(yield* outcomes(null), [denied("service 'Guarded'"), denied("service 'Guarded'")])

@@ -1,4 +1,5 @@
 /** Calls that are answered before their handler first waits: without a fiber of their own, and told to interceptors. */
+import * as Caller from "@aster-effect/core/call/Caller"
 import * as Dispatcher from "@aster-effect/core/call/Dispatcher"
 import * as CallMetrics from "@aster-effect/core/interceptor/CallMetrics"
 import * as Deadline from "@aster-effect/core/interceptor/Deadline"
@@ -6,7 +7,7 @@ import type { Brief, Interceptor } from "@aster-effect/core/interceptor/Intercep
 import * as Wire from "@aster-effect/core/message/Wire"
 import * as Rpc from "@aster-effect/core/service/Rpc"
 import * as Service from "@aster-effect/core/service/Service"
-import type { DirectChannel } from "@aster-effect/core/wire/CallChannel"
+import { ChannelError, type DirectChannel } from "@aster-effect/core/wire/CallChannel"
 import * as Control from "@aster-effect/core/wire/Control"
 import * as Frame from "@aster-effect/core/wire/Frame"
 import { RpcError } from "@aster-effect/core/wire/RpcError"
@@ -53,7 +54,27 @@ class Sent implements DirectChannel {
     this.released++
   }
 
-  listen(): void {}
+  #readable: (() => void) | undefined
+
+  listen(readable: (() => void) | undefined): void {
+    this.#readable = readable
+  }
+
+  /** Further bytes come. */
+  bring(...frames: ReadonlyArray<Uint8Array>): void {
+    this.#incoming.push(Buffer.concat(frames))
+    this.#readable?.()
+  }
+
+  /** Nothing comes any more. */
+  end(over: DirectChannel["over"]): void {
+    this.over = over
+    this.#readable?.()
+  }
+
+  get isListenedTo(): boolean {
+    return this.#readable !== undefined
+  }
 
   readonly receive = Effect.suspend(() => {
     const bytes = this.poll()
@@ -67,6 +88,10 @@ class Sent implements DirectChannel {
   readonly finish = Effect.void
   readonly abort = Effect.sync(() => void this.aborted++)
   readonly release = Effect.sync(() => this.releaseNow())
+
+  get text(): string {
+    return new TextDecoder().decode(Buffer.concat(this.sent))
+  }
 
   /** The name of the status, and the response if there is one. */
   get answer(): { readonly code: number; readonly response: string | undefined } {
@@ -181,6 +206,26 @@ describe("calls that are answered at once", () => {
     })
   )
 
+  it.effect("are refused when they come too late at a server without interceptors", () =>
+    Effect.gen(function* () {
+      const { handle, ran } = yield* serving([])
+      yield* TestClock.adjust("2 seconds")
+      const late = new Sent(call("echo", "late", { deadlineEpochMs: 1000 }))
+      yield* handle(late)!
+      assert.deepStrictEqual([late.answer.code, ran], [4, []])
+    })
+  )
+
+  it.effect("that come far too late are told to compare clocks", () =>
+    Effect.gen(function* () {
+      const { handle } = yield* serving([Deadline.make()])
+      yield* TestClock.adjust("1 minute")
+      const late = new Sent(call("echo", "late", { deadlineEpochMs: 1000 }))
+      yield* handle(late)!
+      assert.include(late.text, "compare the clocks")
+    })
+  )
+
   it.effect("fail as others do, and defects stay in the process", () =>
     Effect.gen(function* () {
       const { interceptor, surrounded } = noting(() => true)
@@ -286,5 +331,67 @@ describe("calls that are answered at once", () => {
         ["fail", "NOT_FOUND", 1]
       ])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+})
+
+describe("clients on channels that need not wait", () => {
+  const calling = (channel: Sent) =>
+    Caller.make(Brevity, {
+      open: () => Effect.die(new Error("there is a channel")),
+      openNow: () => channel,
+      encoding: "json",
+      peer: "server",
+      version: 1
+    }).echo(new Text({ text: "hello" }))
+  const response = Frame.encode(new TextEncoder().encode('{"text":"hello"}'), 0)
+  const trailer = (code: number) =>
+    Frame.encode(Control.encodeStatus({ ...Control.OK, code, message: "said" }, "json"), Frame.TRAILER)
+
+  it.effect("send at once, and give the channel back with the answer", () =>
+    Effect.gen(function* () {
+      const channel = new Sent()
+      const running = yield* Effect.forkChild(calling(channel), { startImmediately: true })
+      assert.strictEqual(channel.sent.length, 1)
+      channel.bring(response)
+      assert.isUndefined(running.pollUnsafe())
+      channel.bring(trailer(0))
+      assert.strictEqual((yield* Fiber.join(running)).text, "hello")
+      assert.deepStrictEqual([channel.released, channel.aborted, channel.isListenedTo], [1, 0, false])
+    })
+  )
+
+  it.effect("fail with the status that comes", () =>
+    Effect.gen(function* () {
+      const channel = new Sent()
+      const running = yield* Effect.forkChild(Effect.flip(calling(channel)), { startImmediately: true })
+      channel.bring(trailer(5))
+      assert.strictEqual((yield* Fiber.join(running)).status, "NOT_FOUND")
+      assert.deepStrictEqual([channel.released, channel.aborted], [1, 0])
+    })
+  )
+
+  it.effect("give up what is no answer, what breaks, and what nobody waits for any more", () =>
+    Effect.gen(function* () {
+      const outcomes: Array<string> = []
+      const lost = new ChannelError({ reason: "Lost", detail: "lost" })
+      const breaking: ReadonlyArray<(channel: Sent) => void> = [
+        (channel) => channel.bring(Uint8Array.of(0, 0, 0, 0, 0)),
+        (channel) => channel.bring(response, response),
+        (channel) => channel.end(lost),
+        (channel) => channel.end("finished")
+      ]
+      for (const broken of breaking) {
+        const channel = new Sent()
+        const running = yield* Effect.forkChild(Effect.flip(calling(channel)), { startImmediately: true })
+        broken(channel)
+        outcomes.push((yield* Fiber.join(running)).status)
+        assert.deepStrictEqual([channel.released, channel.aborted, channel.isListenedTo], [0, 1, false])
+      }
+      assert.deepStrictEqual(outcomes, ["INTERNAL", "INTERNAL", "UNAVAILABLE", "UNAVAILABLE"])
+      const channel = new Sent()
+      const running = yield* Effect.forkChild(calling(channel), { startImmediately: true })
+      yield* Fiber.interrupt(running)
+      assert.deepStrictEqual([channel.released, channel.aborted, channel.isListenedTo], [0, 1, false])
+    })
   )
 })

@@ -45,6 +45,24 @@ describe("what is stored beside what arrives", () => {
     })
   )
 
+  it.effect("is waited for before the whole is said to be done", () =>
+    Effect.gen(function* () {
+      const aside = new Aside()
+      const gate = yield* Deferred.make<void>()
+      const told: Array<string> = []
+      yield* aside.store(
+        () => Deferred.await(gate),
+        Effect.sync(() => told.push("stored"))
+      )
+      const settled = yield* Effect.forkChild(aside.settled)
+      yield* settle
+      assert.isUndefined(settled.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(settled)
+      assert.deepStrictEqual(told, ["stored"])
+    })
+  )
+
   it.effect("fails what comes after it, and the whole, once the others are stored", () =>
     Effect.gen(function* () {
       const aside = new Aside()

@@ -117,7 +117,8 @@ export const contract = (
         const { client, server } = yield* connected(makeLayer)
         const { far, near } = yield* stream(client, server)
         const [sends, receives] = [near.send.direct!, far.recv.direct!]
-        const sent = pattern(300_000)
+        // Several times what may be unread.
+        const sent = pattern(5_000_000)
         const got: Array<Uint8Array> = []
         const finished = yield* Effect.forkChild(
           Effect.callback<void>((resume) => {
@@ -152,12 +153,33 @@ export const contract = (
         const { far, near } = yield* stream(client, server)
         const sends = near.send.direct!
         let taken = 0
-        for (let i = 0; i < 1000 && sends.tryWrite(new Uint8Array(16_384)); i++) taken += 16_384
-        assert.isAtMost(taken, 16 * 1024 * 1024)
+        while (taken < 4 * 1024 * 1024 && sends.tryWrite(new Uint8Array(16_384))) taken += 16_384
+        assert.isBelow(taken, 1024 * 1024)
         const last = yield* Effect.forkChild(Effect.andThen(near.send.write(text("last")), near.send.finish))
         const all = yield* readAll(far.recv)
         assert.strictEqual(all.length, taken + 4)
         yield* Fiber.join(last)
+      }))
+
+    test("is over only once everything was taken", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* connected(makeLayer)
+        const { far, near } = yield* stream(client, server)
+        const receives = far.recv.direct!
+        yield* near.send.write(text("last"))
+        yield* near.send.finish
+        // What comes on another stream behind it says that this has come.
+        const behind = yield* client.openBi
+        yield* behind.send.write(text("behind"))
+        yield* (yield* server.acceptBi).recv.read()
+        yield* Effect.sleep(soon)
+        let first = receives.poll(1)
+        for (; first === undefined; first = receives.poll(1)) yield* Effect.sleep(soon)
+        assert.deepStrictEqual(first, text("l"))
+        assert.isUndefined(receives.over)
+        assert.deepStrictEqual(receives.poll(), text("ast"))
+        while (receives.over === undefined) yield* Effect.sleep(soon)
+        assert.strictEqual(receives.over, "finished")
       }))
 
     test("says why nothing comes, and who reads has the bytes", () =>
