@@ -100,10 +100,7 @@ describe("Role.enforce", () => {
     return (service: typeof first) => Caller.make(service, { open: () => open, peer: "server", version: 1 })
   })
 
-  it.effect.each([
-    { way: "a channel of its own", using: calling },
-    { way: "a shared stream", using: sharing }
-  ])("a call on $way needs what the service and what the method asks for", ({ using }) =>
+  const needsBoth = (using: typeof sharing | typeof calling) => () =>
     Effect.gen(function* () {
       const outcomes = (roles: string | null) =>
         Effect.gen(function* () {
@@ -115,7 +112,9 @@ describe("Role.enforce", () => {
       assert.deepStrictEqual(yield* outcomes("staff"), ["OK", denied("method 'Guarded.admin'")])
       assert.deepStrictEqual(yield* outcomes("staff, admin"), ["OK", "OK"])
     })
-  )
+
+  it.effect("a call needs what the service and what the method asks for", needsBoth(calling))
+  it.effect("a call needs what both ask for on a shared stream, too", needsBoth(sharing))
 
   it.effect("9: each version has its own requirement", () =>
     Effect.gen(function* () {
