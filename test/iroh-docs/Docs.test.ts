@@ -1,9 +1,16 @@
+import * as Docs from "@aster-effect/iroh-docs/Docs"
+import * as DocumentId from "@aster-effect/iroh-docs/DocumentId"
 import { MemoryNetwork } from "@aster-effect/iroh/MemoryNetwork"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as EntryTree from "../../packages/iroh-docs/src/proto/EntryTree.ts"
+import * as Reconciler from "../../packages/iroh-docs/src/proto/Reconciler.ts"
+import * as SyncMessage from "../../packages/iroh-docs/src/proto/SyncMessage.ts"
 import { is, listener, peer } from "./Peers.ts"
 
 layer(MemoryNetwork.layer(), { excludeTestServices: true })("documents of two nodes", (it) => {
@@ -32,6 +39,37 @@ layer(MemoryNetwork.layer(), { excludeTestServices: true })("documents of two no
       assert.strictEqual(yield* joined.delete("item/2"), 1)
       yield* notes.syncWith(yield* bob.node.address)
       assert.deepStrictEqual(yield* notes.getText("item/2"), Option.none())
+    })
+  )
+
+  it.effect("a session waits for another one of the two", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* peer(), yield* peer()]
+      const notes = yield* alice.docs.create
+      yield* notes.set("title", "shopping")
+      yield* notes.startSync()
+      const there = yield* alice.node.address
+      const joined = yield* bob.docs.import({ _tag: "Read", document: notes.id })
+      const sessions = [joined.syncWith(there), joined.syncWith(there)]
+      yield* Effect.all(sessions, { concurrency: "unbounded" })
+      assert.isTrue(Option.isSome(yield* joined.latest("title")))
+
+      // One that has not come to its end for the other node, whatever this one knows of it.
+      const heard = yield* listener(yield* joined.subscribe())
+      const connection = yield* bob.node.connect(there, Docs.ALPN)
+      const { send } = yield* connection.openBi
+      const parts = Reconciler.initialMessage(EntryTree.make(Math.random))
+      yield* send.write(SyncMessage.encodeFrame({ _tag: "Init", namespace: DocumentId.toBytes(notes.id), parts }))
+      yield* Effect.repeat(notes.status, {
+        until: ({ sessions }) => sessions > 0,
+        schedule: Schedule.spaced("5 millis")
+      })
+      const waiting = yield* Effect.forkChild(joined.syncWith(there))
+      assert.strictEqual((yield* heard(is("SyncFinished"))).error?.reason, "AlreadySyncing")
+      yield* notes.set("item/1", "milk")
+      yield* send.finish
+      yield* Fiber.join(waiting)
+      assert.isTrue(Option.isSome(yield* joined.latest("item/1")))
     })
   )
 

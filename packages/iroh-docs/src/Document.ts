@@ -152,7 +152,7 @@ export interface Document {
   readonly share: (mode: "read" | "write") => Effect.Effect<string, ReadError | DocumentReadOnly>
   /** Lets peers begin sessions, goes live, and begins sessions with these peers and those that are remembered. */
   readonly startSync: (peers?: ReadonlyArray<NodeAddr>) => Effect.Effect<void, ReadError>
-  /** Runs one session with a peer to its end. */
+  /** Runs one session with a peer to its end. While another one of the two is under way it waits, for 5 seconds at most. */
   readonly syncWith: (peer: NodeAddr) => Effect.Effect<SyncSummary, ReadError | SyncFailed>
   /**
    * One step of a reconciliation with a peer that messages go to and fro with by other means than a session of this node's:

@@ -6,6 +6,7 @@ import * as BlobHash from "@aster-effect/iroh-blobs/BlobHash"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DocEntry } from "../DocEntry.ts"
@@ -24,6 +25,12 @@ import { contentFailed } from "./documents.ts"
 import { tell } from "./tell.ts"
 import * as receive from "./receive.ts"
 import { type OpenDocument, type NewRecord, sign as signRecord, type Written } from "./replica.ts"
+
+/**
+ * How a session waits for another one of the two. That one may be over on this side: a peer that has said its last word may
+ * count it for a moment longer.
+ */
+const TURN = Schedule.upTo(Schedule.spaced("50 millis"), { duration: "5 seconds" })
 
 export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: DocumentId.DocumentId): Document => {
   const opened: Effect.Effect<readonly [Engine, OpenDocument], ReadError> = Effect.flatMap(engine, (engine) =>
@@ -221,7 +228,10 @@ export const makeDocument = (engine: Effect.Effect<Engine, DocsStoreError>, id: 
     syncWith: Effect.fn("Document.syncWith")(function* (peer) {
       const [{ addresses, syncer }, document] = yield* opened
       addresses.learn(peer)
-      return yield* syncer.syncWith(document, peer.endpointId)
+      return yield* Effect.retry(syncer.syncWith(document, peer.endpointId), {
+        while: ({ reason }) => reason === "AlreadySyncing",
+        schedule: TURN
+      })
     }),
     reconcile: Effect.fn("Document.reconcile")(function* (peer, message) {
       const [{ syncer }, document] = yield* opened
