@@ -71,6 +71,12 @@ export interface ForyOptions {
    * Default false: every map is a `Map`.
    */
   readonly plainMaps?: boolean | undefined
+  /**
+   * Decoded byte strings may be views, as Node's buffers are: short ones of memory that they share, long ones of what they
+   * were decoded from, if they are most of it. Nobody may write to that afterwards. Default false: each has memory of its
+   * own.
+   */
+  readonly views?: boolean | undefined
 }
 
 /** Makes a registry. Throws ForyError `InvalidDefinition` for two types of one name. */
@@ -112,7 +118,7 @@ export const make = (options: ForyOptions = {}): Registry => {
     codec: <T extends Type>(type: T) => {
       let codec = codecs.get(type)
       if (codec === undefined) {
-        codec = makeCodec(compiler, type)
+        codec = makeCodec(compiler, type, options.views ?? false)
         codecs.set(type, codec)
       }
       return codec as Codec<Value<T>, Input<T>>
@@ -178,7 +184,7 @@ const takeMessage = (writer: Writer, start: number): Uint8Array<ArrayBuffer> => 
   return message
 }
 
-const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
+const makeCodec = (compiler: Compiler, type: Type, views: boolean): Codec<unknown, unknown> => {
   const { codec, nullable } = compiler.slot(type)
   const { limits } = compiler
   const { named } = codec
@@ -245,7 +251,7 @@ const makeCodec = (compiler: Compiler, type: Type): Codec<unknown, unknown> => {
   const decode = (bytes: Uint8Array, start = 0, end = bytes.length): unknown => {
     if (!(start >= 0 && start <= end && end <= bytes.length))
       throw new ForyError("OutOfRange", `Bytes ${start} to ${end} are not within an array of ${bytes.length}`)
-    const reader = new Reader(bytes, start, end, limits)
+    const reader = new Reader(bytes, start, end, limits, views)
     const value = readRoot(reader)
     if (reader.position !== end) reader.fail("Trailing", `${end - reader.position} bytes follow the value`)
     return value

@@ -34,16 +34,19 @@ export const bytes = {
  */
 export const make = ({ recv, send }: BiStream, side: Side): CallChannel => {
   const { received, sent } = bytes[side]
-  return {
-    receive: Effect.withFiber(({ context }) =>
+  const receive = (room?: Uint8Array): CallChannel["receive"] =>
+    Effect.withFiber(({ context }) =>
       Effect.mapError(
-        Effect.map(recv.read(), (chunk) => {
+        Effect.map(recv.read(undefined, room), (chunk) => {
           if (chunk !== undefined) received.updateUnsafe(chunk.length, context)
           return chunk
         }),
         channelError
       )
-    ),
+    )
+  return {
+    receive: receive(),
+    receiveInto: receive,
     send: (chunk) =>
       Effect.withFiber(({ context }) => {
         sent.updateUnsafe(chunk.length, context)

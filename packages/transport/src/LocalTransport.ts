@@ -94,7 +94,10 @@ const end = (incoming: Pipe, outgoing: Pipe): CallChannel => {
   const gone = new ChannelError({ reason: "Reset", detail: "the other side gave up the call" })
   return {
     receive: Effect.catchIf(Queue.take(incoming), Cause.isDone, () => Effect.succeed(undefined)),
-    send: (bytes) => Effect.flatMap(Queue.offer(outgoing, bytes), (taken) => (taken ? Effect.void : Effect.fail(gone))),
+    send: (bytes) =>
+      Effect.flatMap(Queue.offer(outgoing, new Uint8Array(bytes)), (taken) =>
+        taken ? Effect.void : Effect.fail(gone)
+      ),
     finish: Effect.asVoid(Queue.end(outgoing)),
     abort: Effect.andThen(Queue.fail(outgoing, gone), Queue.shutdown(incoming)),
     release: Effect.andThen(Queue.end(outgoing), Queue.shutdown(incoming))

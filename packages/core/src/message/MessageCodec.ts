@@ -22,6 +22,7 @@ export type Encoding = "xlang" | "json"
 export interface MessageCodec<A> {
   /** Appends the message. */
   readonly write: (writer: Writer, value: A, encoding: Encoding) => void
+  /** Reads a message from bytes that nobody writes to any more: long byte strings may be views of them. */
   readonly read: (bytes: Uint8Array, encoding: Encoding) => A
 }
 
@@ -38,7 +39,7 @@ export const compileAll = <const S extends ReadonlyArray<Schema.Constraint>>(
   const types = new ForyTypes()
   const wireTypes = schemas.map((schema, i) => Wire.resolve(schema, `message ${i}`))
   const foryTypes = wireTypes.map((type, i) => types.of(type, Wire.isPlain(schemas[i]!)))
-  const fory = Fory.make({ types: types.named(), strictNulls: true, plainMaps: true })
+  const fory = Fory.make({ types: types.named(), strictNulls: true, plainMaps: true, views: true })
   return schemas.map((schema, i) => {
     const plain = Wire.isPlain(schema)
     const xlang = fory.codec(foryTypes[i]!)

@@ -27,7 +27,15 @@ export class ChannelError extends Schema.TaggedError<ChannelError>()("ChannelErr
 export interface CallChannel {
   /** The next bytes from the peer, undefined once it has finished its half. One reader at a time. */
   readonly receive: Effect.Effect<Uint8Array | undefined, ChannelError>
-  /** Sends bytes; completes when they may be followed by others. Calls are sent in order. */
+  /**
+   * The same, at most as many as there is room for. They may be in it, at its start, or elsewhere: those who gather much need
+   * not copy it.
+   */
+  readonly receiveInto?: ((room: Uint8Array) => Effect.Effect<Uint8Array | undefined, ChannelError>) | undefined
+  /**
+   * Sends bytes; completes when they may be followed by others. Calls are sent in order. The bytes are the caller's again
+   * when this has succeeded, and only then.
+   */
   readonly send: (bytes: Uint8Array) => Effect.Effect<void, ChannelError>
   /** Half-close: nothing is sent after this. */
   readonly finish: Effect.Effect<void, ChannelError>

@@ -115,10 +115,28 @@ export interface FrameDecoderOptions {
 /** A frame that spans several chunks is gathered in a buffer that starts no larger than this. */
 const FIRST_GATHER_SIZE = 4_096
 
+/** What is left of smaller payloads may as well be copied. */
+const MIN_ROOM = 16_384
+
 const NO_BYTES = new Uint8Array(0)
 
 /** Memory that is written before anybody reads it, so that it need not be cleared. */
 const uninitialized = (size: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+
+/** Where large payloads are gathered at first, one at a time: what they outgrow need not be made anew for each. */
+const SPARE_SIZE = 256 * 1024
+let spare: Uint8Array | undefined
+
+const memoryFor = (needed: number, announced: number): Uint8Array => {
+  if (8 * needed >= announced) return uninitialized(announced)
+  if (announced > SPARE_SIZE && needed < SPARE_SIZE && spare !== undefined) {
+    const found = spare
+    spare = undefined
+    return found
+  }
+  const size = Math.max(FIRST_GATHER_SIZE, 4 * needed)
+  return uninitialized(Math.min(announced, size <= SPARE_SIZE && 2 * size > SPARE_SIZE ? SPARE_SIZE : size))
+}
 
 /**
  * Turns the chunks of a stream into frames, whatever the chunk boundaries are.
@@ -161,6 +179,16 @@ export class FrameDecoder {
       this.#chunk = chunk
       this.#offset = 0
     }
+  }
+
+  /**
+   * Where the rest of a large payload that has been cut goes, once `next` has answered `undefined`: bytes that were put
+   * at the start of it and pushed as a view of it are not copied.
+   */
+  get room(): Uint8Array | undefined {
+    if (!this.#gathering || this.#payloadSize - this.#payloadFilled < MIN_ROOM) return undefined
+    if (this.#payloadFilled === this.#payload.length) this.#grow(this.#payloadFilled)
+    return this.#payload.subarray(this.#payloadFilled)
   }
 
   /** The next whole frame, or `undefined` when more bytes are needed. Throws a `FrameError`. */
@@ -264,8 +292,10 @@ export class FrameDecoder {
     const taken = Math.min(available, this.#payloadSize - this.#payloadFilled)
     if (taken > 0) {
       const filled = this.#payloadFilled + taken
-      if (filled > this.#payload.length) this.#grow(filled)
-      this.#payload.set(this.#chunk.subarray(this.#offset, this.#offset + taken), this.#payloadFilled)
+      if (this.#chunk.buffer !== this.#payload.buffer) {
+        if (filled > this.#payload.length) this.#grow(filled)
+        this.#payload.set(this.#chunk.subarray(this.#offset, this.#offset + taken), this.#payloadFilled)
+      }
       this.#offset += taken
       this.#payloadFilled = filled
     }
@@ -276,10 +306,12 @@ export class FrameDecoder {
     return frame
   }
 
-  /** To four times what is there, so that many small chunks cost little, and never beyond what was announced. */
+  /** To some times what is there, so that many small chunks cost little, and never beyond what was announced. */
   #grow(needed: number): void {
-    const grown = uninitialized(Math.min(this.#payloadSize, Math.max(FIRST_GATHER_SIZE, 4 * needed)))
-    grown.set(this.#payload.subarray(0, this.#payloadFilled))
+    const gathered = this.#payload
+    const grown = memoryFor(needed, this.#payloadSize)
+    grown.set(gathered.subarray(0, this.#payloadFilled))
+    if (gathered.length === SPARE_SIZE) spare = gathered
     this.#payload = grown
   }
 }

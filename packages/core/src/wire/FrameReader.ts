@@ -45,7 +45,10 @@ export class FrameReader {
 
   /** Waits for more bytes; false when the peer has finished its half between frames. To be run when `poll` has nothing. */
   get more(): Effect.Effect<boolean, FrameError | ChannelError> {
-    return Effect.flatMap(this.#channel.receive, (bytes) => {
+    const { receiveInto } = this.#channel
+    const room = receiveInto === undefined ? undefined : this.#decoder.room
+    const receive = room === undefined || receiveInto === undefined ? this.#channel.receive : receiveInto(room)
+    return Effect.flatMap(receive, (bytes) => {
       if (bytes !== undefined) {
         this.push(bytes)
         return succeedTrue

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import { Writer } from "@aster-effect/fory"
+import * as Effect from "effect/Effect"
+import type { CallChannel, ChannelError, DirectBytes } from "./CallChannel.ts"
 import { compress } from "./Compression.ts"
 import { encodeStatus, OK, type RpcStatus } from "./Control.ts"
 import { COMPRESSED, FrameError, HEADER_SIZE, TRAILER, encode, writeHeader } from "./Frame.ts"
@@ -17,12 +19,37 @@ const OK_TRAILER: { readonly [E in Encoding]: Uint8Array } = {
   json: encode(encodeStatus(OK, "json"), TRAILER)
 }
 
-/** Buffers larger than this are not kept for other calls. */
-const MAX_KEPT = 64 * 1024
+/** What is in a larger buffer leaves in it, unless it is much less than the buffer. */
+const MAX_COPIED = 64 * 1024
 
 /** Buffers of calls that are over or have nothing to send: a new one for every call would cost more than encoding. */
 const idle: Array<Writer> = []
 const MAX_IDLE = 64
+
+/** The same of large messages. For each new one V8 would sooner look at all objects there are, to find those it can free. */
+const idleLarge: Array<Writer> = []
+/** Bytes that the large ones may keep. */
+const MAX_IDLE_LARGE = 8 * 1024 * 1024
+let idleLargeBytes = 0
+
+const acquire = (): Writer => {
+  const large = idleLarge.pop()
+  if (large === undefined) return idle.pop() ?? new Writer()
+  idleLargeBytes -= large.buffer.length
+  return large
+}
+
+/** Keeps a buffer that nobody uses any more. */
+const release = (writer: Writer): void => {
+  const { length } = writer.buffer
+  writer.reset()
+  if (length <= MAX_COPIED) {
+    if (idle.length < MAX_IDLE) idle.push(writer)
+  } else if (idleLargeBytes + length <= MAX_IDLE_LARGE) {
+    idleLargeBytes += length
+    idleLarge.push(writer)
+  }
+}
 
 /** Collects frames in one buffer, so that many of them leave in one write. */
 export class FrameWriter {
@@ -42,7 +69,7 @@ export class FrameWriter {
   }
 
   get #writer(): Writer {
-    return (this.#held ??= idle.pop() ?? new Writer())
+    return (this.#held ??= acquire())
   }
 
   /** Appends whole frames as they are. */
@@ -93,16 +120,32 @@ export class FrameWriter {
   /** Everything collected so far; the writer starts over. */
   take(): Uint8Array {
     const writer = this.#writer
-    const bytes = writer.bytes()
     this.#held = undefined
-    const capacity = writer.buffer.length
-    // What nobody else writes to need not be copied, unless it would keep much more than itself.
-    if (capacity > MAX_KEPT && 2 * bytes.length >= capacity) return bytes
+    const bytes = writer.bytes()
+    if (leavesAsItIs(writer)) return bytes
     const copy = smallCopy(bytes)
-    if (capacity <= MAX_KEPT && idle.length < MAX_IDLE) {
-      writer.reset()
-      idle.push(writer)
-    }
+    release(writer)
     return copy
   }
+
+  /** Sends everything collected so far; the writer starts over. */
+  send(channel: CallChannel): Effect.Effect<void, ChannelError> {
+    const writer = this.#writer
+    if (!leavesAsItIs(writer)) return channel.send(this.take())
+    this.#held = undefined
+    return Effect.map(channel.send(writer.bytes()), () => release(writer))
+  }
+
+  /** The same, if the channel takes it at once. */
+  trySend(channel: DirectBytes): boolean {
+    const writer = this.#writer
+    if (!channel.trySend(writer.bytes())) return false
+    this.#held = undefined
+    release(writer)
+    return true
+  }
 }
+
+/** Whether the bytes of a writer need not be copied, as they are most of what would be kept for them. */
+const leavesAsItIs = ({ buffer, position }: Writer): boolean =>
+  buffer.length > MAX_COPIED && 2 * position >= buffer.length

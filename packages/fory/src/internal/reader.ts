@@ -46,11 +46,19 @@ const shortUtf16 = (bytes: Uint8Array, start: number, end: number): string => {
   }
 }
 
+/** Copies of short byte strings share a piece of memory, as those of Node's buffers do: one of their own costs most. */
+const SLAB_SIZE = 8192
+const LARGEST_SHARED = SLAB_SIZE / 8
+let slab = new Uint8Array(0)
+let slabUsed = 0
+
 /** Reads one message. Every method checks that the bytes it needs are there. */
 export class Reader {
   readonly bytes: Uint8Array
   readonly end: number
   readonly limits: Limits
+  /** Whether byte strings may be views of `bytes`, which nobody writes to any more. */
+  readonly #views: boolean
   position: number
 
   // The last 64 bit varint, in pieces that bitwise operators can handle: bits 0-27, 28-55 and 56-63.
@@ -64,8 +72,9 @@ export class Reader {
   #root: NamedType | undefined
   #names: Array<string> | undefined
 
-  constructor(bytes: Uint8Array, start: number, end: number, limits: Limits) {
+  constructor(bytes: Uint8Array, start: number, end: number, limits: Limits, views: boolean) {
     this.bytes = bytes
+    this.#views = views
     this.position = start
     this.end = end
     this.limits = limits
@@ -241,8 +250,26 @@ export class Reader {
     return count
   }
 
-  /** Opens a byte string or packed array and returns a copy of its bytes. */
-  binary(): Uint8Array<ArrayBuffer> {
+  /** Opens a byte string and returns its bytes: a copy, or a view of the message where that keeps little else. */
+  binary(): Uint8Array {
+    const start = this.#binary()
+    const length = this.position - start
+    if (!this.#views) return this.#copy(start, length)
+    if (length <= LARGEST_SHARED) return this.#sharedCopy(start, length)
+    const { buffer, byteOffset } = this.bytes
+    return 2 * length >= buffer.byteLength
+      ? new Uint8Array(buffer, byteOffset + start, length)
+      : this.#copy(start, length)
+  }
+
+  /** Opens a packed array and returns a copy of its bytes, in memory of its own. */
+  binaryCopy(): Uint8Array<ArrayBuffer> {
+    const start = this.#binary()
+    return this.#copy(start, this.position - start)
+  }
+
+  /** Skips a byte string or packed array, and returns where it starts. */
+  #binary(): number {
     const at = this.position
     const length = this.varuint32()
     if (length > this.limits.maxBinarySize)
@@ -251,8 +278,31 @@ export class Reader {
     this.#container()
     const start = this.position
     this.position = start + length
+    return start
+  }
+
+  /** A copy in memory that others lie in too. */
+  #sharedCopy(start: number, length: number): Uint8Array {
+    if (slabUsed + length > slab.length) {
+      slab = new Uint8Array(SLAB_SIZE)
+      slabUsed = 0
+    }
+    const copy = slab.subarray(slabUsed, slabUsed + length)
+    if (length < 32) for (let i = 0; i < length; i++) copy[i] = this.bytes[start + i]!
+    else copy.set(this.bytes.subarray(start, start + length))
+    slabUsed += length
+    return copy
+  }
+
+  #copy(start: number, length: number): Uint8Array<ArrayBuffer> {
     // Above this, memory that is not cleared first is the cheaper one.
     const copy = length < 4096 ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+    return this.#fill(copy, start)
+  }
+
+  /** Fills a copy with the bytes from `start` on. */
+  #fill<Copy extends Uint8Array>(copy: Copy, start: number): Copy {
+    const { length } = copy
     // A copy loop beats creating a view up to about this length.
     if (length < 32) for (let i = 0; i < length; i++) copy[i] = this.bytes[start + i]!
     else copy.set(this.bytes.subarray(start, start + length))

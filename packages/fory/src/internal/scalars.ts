@@ -408,7 +408,7 @@ const writeBinary = (writer: Writer, position: number, bytes: Uint8Array, depth:
   return start + bytes.length
 }
 
-const readBinary = (reader: Reader, depth: number): Uint8Array<ArrayBuffer> => {
+const readBinary = (reader: Reader, depth: number): Uint8Array => {
   checkReadDepth(reader, depth)
   return reader.binary()
 }
@@ -452,7 +452,8 @@ const typedArray = (kind: ScalarKind, typeId: number, constructor: TypedArrayCon
         : invalid(`a ${constructor.name}`, value),
     (reader, depth) => {
       const at = reader.position
-      const copy = readBinary(reader, depth)
+      checkReadDepth(reader, depth)
+      const copy = reader.binaryCopy()
       if (copy.length % constructor.BYTES_PER_ELEMENT !== 0)
         reader.fail("Malformed", `${copy.length} bytes are no whole number of elements`, at)
       return new constructor(copy.buffer)

@@ -263,7 +263,7 @@ impl NativeEndpoint {
     pub fn take(&self, stream: u32, mut room: Uint8ArraySlice) -> u32 {
         // SAFETY: JavaScript waits for this call, and no other thread has the array.
         let room = unsafe { room.as_mut() };
-        let taken = self.stream(stream).map_or(0, |stream| stream.take(room));
+        let taken = self.stream(stream).map_or(0, |stream| stream.take(&self.hub, room));
         u32::try_from(taken).unwrap_or(u32::MAX)
     }
 

@@ -20,6 +20,8 @@ const DISCARD_LIMIT: usize = 64 * 1024;
 const SEGMENTS: usize = 32;
 /// The most that a segment usually has.
 const SEGMENT: usize = 1500;
+/// Segments that are told as data at a time; what comes with them waits to be taken.
+const TOLD: usize = 11;
 
 #[derive(Default)]
 struct Said {
@@ -34,9 +36,11 @@ struct Said {
     discard: bool,
     /// Read credit not yet seen by the task.
     credit: usize,
-    /// Whether what comes waits in `inbox` for JavaScript to take it into memory of its own, rather than being told.
+    /// Whether all that comes waits in `inbox` for JavaScript to take it into memory of its own, rather than being told.
     keep: bool,
     inbox: VecDeque<Bytes>,
+    /// Whether the task waits for the inbox to be empty.
+    ending: bool,
     lost: bool,
     /// Whether the task will be told.
     telling: bool,
@@ -69,6 +73,7 @@ impl Stream {
             stream,
             send: send.map(Sending::Open),
             recv,
+            ending: None,
             out: VecDeque::new(),
             finish: false,
             credit: isize::try_from(hub.window).unwrap_or(isize::MAX),
@@ -129,8 +134,9 @@ impl Stream {
     }
 
     /// Moves bytes that wait to `room` and answers how many those are.
-    pub fn take(&self, room: &mut [u8]) -> usize {
-        let inbox = &mut lock(&self.said).inbox;
+    pub fn take(self: &Arc<Self>, hub: &Hub, room: &mut [u8]) -> usize {
+        let mut said = lock(&self.said);
+        let inbox = &mut said.inbox;
         let mut used = 0;
         while used < room.len()
             && let Some(next) = inbox.front_mut()
@@ -142,13 +148,19 @@ impl Stream {
             room[used..used + part.len()].copy_from_slice(&part);
             used += part.len();
         }
+        let ends = inbox.is_empty() && std::mem::take(&mut said.ending);
+        drop(said);
+        if ends {
+            self.say(hub, |_| {});
+        }
         used
     }
 
-    /// Keeps what has come for `take`, if JavaScript wants that, and answers whether nothing was waiting before.
-    fn put_aside(&self, segments: &mut [Bytes]) -> Option<bool> {
+    /// Keeps what has come for `take`, if JavaScript wants that or `much` has come, and answers whether nothing was
+    /// waiting before. What waits is not overtaken.
+    fn put_aside(&self, segments: &mut [Bytes], much: bool) -> Option<bool> {
         let mut said = lock(&self.said);
-        if !said.keep {
+        if !said.keep && !much && said.inbox.is_empty() {
             return None;
         }
         let news = said.inbox.is_empty();
@@ -200,6 +212,8 @@ pub struct StreamTask {
     stream: Arc<Stream>,
     send: Option<Sending>,
     recv: Option<RecvStream>,
+    /// How the receiving half has ended, while bytes wait to be taken before JavaScript is told.
+    ending: Option<Event>,
     out: VecDeque<Bytes>,
     finish: bool,
     /// Bytes that JavaScript has room for. A look at the stream may take a few more.
@@ -232,7 +246,11 @@ impl Future for StreamTask {
             this.send_lost();
             this.recv_lost();
         }
-        if this.send.is_none() && this.recv.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        if this.send.is_none() && this.recv.is_none() && this.ending.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -328,18 +346,22 @@ impl StreamTask {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, stop: Option<VarInt>) {
+        if self.ending.is_some() {
+            return self.poll_ending(stop.is_some());
+        }
         let Some(recv) = &mut self.recv else { return };
         if let Some(code) = stop {
             let _ = recv.stop(code);
             self.recv = None;
             return;
         }
+        let mut told = false;
         let mut segments: [Bytes; SEGMENTS] = Default::default();
         while self.discarded.is_some() || self.credit > 0 {
             // Of credit that ends, no more than a segment beyond.
             let most = match self.discarded {
                 Some(_) => SEGMENTS,
-                None => (self.credit.unsigned_abs() / SEGMENT + 1).min(SEGMENTS),
+                None => (self.credit.unsigned_abs() / SEGMENT + 1).min(if told { SEGMENTS } else { TOLD }),
             };
             let read = pin!(recv.read_many_chunks(&mut segments[..most])).poll(cx);
             match read {
@@ -357,12 +379,13 @@ impl StreamTask {
                     }
                     self.credit -= isize::try_from(length).unwrap_or(isize::MAX);
                     let id = self.id;
-                    if let Some(news) = self.stream.put_aside(&mut segments[..count]) {
+                    if let Some(news) = self.stream.put_aside(&mut segments[..count], told) {
                         if news {
                             self.hub.push(Event::new(Kind::Readable, id, 0));
                         }
                         continue;
                     }
+                    told = true;
                     self.hub.push_all(
                         segments[..count]
                             .iter_mut()
@@ -382,14 +405,34 @@ impl StreamTask {
         }
     }
 
-    fn recv_lost(&mut self) {
-        if self.recv.is_some() {
-            self.recv_over(Event::new(Kind::RecvLost, self.id, 0));
+    /// The end is told once nothing waits before it, or never, if nobody reads.
+    fn poll_ending(&mut self, stopped: bool) {
+        if stopped || self.discarded.is_some() {
+            lock(&self.stream.said).inbox = VecDeque::new();
+            self.ending = None;
+        } else if lock(&self.stream.said).inbox.is_empty() {
+            self.hub.push_all(self.ending.take());
         }
     }
 
     fn recv_over(&mut self, event: Event) {
         self.recv = None;
+        if self.discarded.is_some() {
+            return;
+        }
+        let mut said = lock(&self.stream.said);
+        said.ending = !said.inbox.is_empty();
+        if said.ending {
+            self.ending = Some(event);
+        } else {
+            drop(said);
+            self.hub.push(event);
+        }
+    }
+
+    fn recv_lost(&mut self) {
+        let lost = self.recv.take().map(|_| Event::new(Kind::RecvLost, self.id, 0));
+        let Some(event) = self.ending.take().or(lost) else { return };
         let left = std::mem::take(&mut lock(&self.stream.said).inbox);
         if self.discarded.is_none() {
             let id = self.id;

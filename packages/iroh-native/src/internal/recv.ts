@@ -11,6 +11,11 @@ const creditStep = window / 4
 const defaultLimit = 16 * 1024
 const maxLimit = 64 * 1024
 
+const pieceSize = 4 * maxLimit
+/** For those who bring no room: what they take in turn shares a piece of memory, as what the addon brings does. */
+let piece = new Uint8Array(0)
+let pieceUsed = 0
+
 type End = Exit.Exit<undefined, StreamError>
 
 interface Reader {
@@ -54,9 +59,10 @@ export class NativeRecv implements RecvStream, DirectRecv {
     return this.#end !== undefined
   }
 
-  read(maxBytes: number = defaultLimit, room?: Uint8Array): Effect.Effect<Uint8Array | undefined, StreamError> {
+  read(maxBytes?: number, room?: Uint8Array): Effect.Effect<Uint8Array | undefined, StreamError> {
     return Effect.suspend(() => {
-      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(maxBytes) || 1, room?.length || maxLimit))
+      const wanted = maxBytes ?? (room === undefined ? defaultLimit : maxLimit)
+      const limit = Math.max(1, Math.min(maxLimit, Math.trunc(wanted) || 1, room?.length || maxLimit))
       if (room !== undefined && !this.#keeps && this.#end === undefined) {
         this.#keeps = true
         this.#native.keep?.(this.#id)
@@ -162,10 +168,15 @@ export class NativeRecv implements RecvStream, DirectRecv {
 
   #fill(limit: number, room: Uint8Array | undefined): Uint8Array | undefined {
     if (!this.#filled) return undefined
-    const into = room ?? new Uint8Array(limit)
-    const count = this.#native.take(this.#id, into.length > limit ? into.subarray(0, limit) : into)
+    if (room === undefined && pieceUsed + limit > piece.length) {
+      piece = new Uint8Array(Buffer.allocUnsafeSlow(pieceSize).buffer)
+      pieceUsed = 0
+    }
+    const into = room === undefined ? piece.subarray(pieceUsed, pieceUsed + limit) : room.subarray(0, limit)
+    const count = this.#native.take(this.#id, into)
     // With less than there was room for all is taken, and what comes next is told.
     this.#filled = count === limit
+    if (room === undefined) pieceUsed += count
     return count === 0 ? undefined : into.subarray(0, count)
   }
 

@@ -21,14 +21,15 @@ export const answer = Effect.fnUntraced(function* (
 ) {
   if (!withoutTrailer) frames.trailer(status)
   yield* count(status)
-  yield* sendLast(limits, channel, frames.take())
+  yield* sendLast(limits, channel, frames)
 })
 
 /** Sends the last bytes of a call and gives the stream back. */
-const sendLast = Effect.fnUntraced(function* (limits: CallLimits, channel: CallChannel, bytes: Uint8Array) {
+const sendLast = Effect.fnUntraced(function* (limits: CallLimits, channel: CallChannel, frames: FrameWriter) {
+  const { size } = frames
+  const send = frames.send(channel)
   // Small answers fit what the network buffers for a stream; only large ones can be held up by a peer that does not read.
-  const send = channel.send(bytes)
-  const sent = yield* Effect.exit(bytes.length <= 16_384 ? send : Effect.timeout(send, patience(limits, bytes.length)))
+  const sent = yield* Effect.exit(size <= 16_384 ? send : Effect.timeout(send, patience(limits, size)))
   yield* Exit.isSuccess(sent) ? channel.release : channel.abort
 })
 
@@ -39,8 +40,7 @@ export const answerNow = (
 ): Effect.Effect<void> | undefined => {
   frames.trailer(OK)
   succeededCalls.updateUnsafe(1, context)
-  const bytes = frames.take()
-  if (!isDirect(channel) || !channel.trySend(bytes)) return sendLast(limits, channel, bytes)
+  if (!isDirect(channel) || !frames.trySend(channel)) return sendLast(limits, channel, frames)
   channel.releaseNow()
   return undefined
 }

@@ -216,9 +216,13 @@ const attempt = <A>(
           ? method.openNow?.(frames.size)
           : undefined
       if (channel === undefined) return resume(withChannel(openFor(method, call, input, frames, first), input, use))
-      const bytes = frames.take()
-      const opened = openOn(method, call, channel, channel.send(bytes))
-      if (!channel.trySend(bytes)) return resume(withChannel(Effect.succeed(opened), input, use))
+      const opened = openOn(
+        method,
+        call,
+        channel,
+        Effect.suspend(() => frames.send(channel))
+      )
+      if (!frames.trySend(channel)) return resume(withChannel(Effect.succeed(opened), input, use))
       return responseNow(opened, channel, (response) => resume(use({ opened, response })))
     })
   )

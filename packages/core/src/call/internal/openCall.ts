@@ -134,7 +134,7 @@ export const openFor = (
     Effect.map(
       Effect.suspend(() => method.open(frames.size)),
       (channel) =>
-        openOn(method, call, channel, rest === undefined ? channel.send(frames.take()) : sendAll(channel, frames, rest))
+        openOn(method, call, channel, rest === undefined ? frames.send(channel) : sendAll(channel, frames, rest))
     )
   )
 

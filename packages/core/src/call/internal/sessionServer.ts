@@ -68,7 +68,7 @@ export const serveSession = (options: SessionOptions): Effect.Effect<void> => {
 const lastWord = (channel: CallChannel, encoding: Encoding, status: RpcStatus): Effect.Effect<void> => {
   const frames = new FrameWriter(encoding, false)
   frames.trailer(status)
-  return Effect.andThen(Effect.ignore(channel.send(frames.take())), channel.release)
+  return Effect.andThen(Effect.ignore(frames.send(channel)), channel.release)
 }
 
 class Session {
@@ -199,7 +199,7 @@ class Session {
   #say(status: RpcStatus): Effect.Effect<void> {
     const frames = new FrameWriter(this.#options.encoding, false)
     frames.trailer(status)
-    return Effect.ignore(this.#options.channel.send(frames.take()))
+    return Effect.ignore(frames.send(this.#options.channel))
   }
 
   /** Waits for the running call. */

@@ -64,10 +64,10 @@ export class WriteBuffer {
   step(): Effect.Effect<void, ChannelError> | undefined {
     this.#sending = 0
     if (this.frames.size > 0) {
-      const bytes = this.frames.take()
-      this.#sending = bytes.length
+      this.#sending = this.frames.size
+      const sending = this.frames.send(this.#channel)
       this.#room.openUnsafe()
-      return this.#channel.send(bytes)
+      return sending
     }
     if (this.#closed) return undefined
     this.#filled.closeUnsafe()
