@@ -86,14 +86,14 @@ const checkedEcho = async (connection: Connection, payload: Uint8Array) => {
 const connectMs = async (client: Client) => {
   const payload = incompressible(Size.small)
   const samples: Array<number> = []
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 40; i++) {
     const start = performance.now()
     const connection = await client.connect()
     await connection.echo(payload)
     samples.push(performance.now() - start)
     await connection.close()
   }
-  return median(samples.slice(4))
+  return median(samples.slice(20))
 }
 
 const megabytesPerSecond = async (connection: Connection, payload: Uint8Array, loop: Loop) => {

@@ -49,13 +49,10 @@ const asterOn = (node: IrohNodeOptions, multiplex: boolean): Peer => ({
     return { address: await runtime.runPromise(AsterServer.useSync(({ address }) => address)) }
   },
   client: async ({ address }) => {
-    // A producer grants ten handshakes a minute to one consumer, and this one connects more often: it has several ids.
-    const runtimes = Array.from({ length: 3 }, () => ManagedRuntime.make(IrohNode.layer(node)))
-    for (const { runPromise } of runtimes) await runPromise(Effect.void)
-    let connections = 0
+    const runtime = ManagedRuntime.make(IrohNode.layer(node))
+    await runtime.runPromise(Effect.void)
     return {
       connect: async () => {
-        const runtime = runtimes[connections++ % runtimes.length]!
         const scope = Scope.makeUnsafe()
         const client = await runtime.runPromise(
           AsterClient.make({ address, multiplex }).pipe(

@@ -33,7 +33,7 @@ import * as ClientTrust from "@aster-effect/trust/ClientTrust"
 import { Blobs } from "@aster-effect/iroh-blobs/Blobs"
 import { BlobStore, type BlobStoreOptions } from "@aster-effect/iroh-blobs/BlobStore"
 import type { StreamError } from "@aster-effect/iroh/BiStream"
-import type { ConnectionLost } from "@aster-effect/iroh/Connection"
+import type { Connection, ConnectionLost } from "@aster-effect/iroh/Connection"
 import type { AuthorId } from "@aster-effect/iroh-docs/AuthorId"
 import type { DocTicketError } from "@aster-effect/iroh-docs/DocsError"
 import type { DocTicket } from "@aster-effect/iroh-docs/DocTicket"
@@ -53,12 +53,14 @@ import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as ConsumerBlobs from "./ConsumerBlobs.ts"
 import * as ConsumerDocs from "./ConsumerDocs.ts"
 import * as ConsumerGossip from "./ConsumerGossip.ts"
@@ -393,9 +395,47 @@ export class AsterClient extends Context.Service<
 export const make = Effect.fn("AsterClient.make")(function* (
   options: AsterClientOptions
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
-  const resolved = yield* resolve(options, undefined)
-  return yield* Effect.provide(connectAny(options, resolved), logging(resolved.config))
+  const dialled = yield* Scope.fork(yield* Effect.scope)
+  const connected = Effect.gen(function* () {
+    const begun = yield* Scope.provide(begin(options), dialled)
+    const resolved = yield* resolve(options, undefined)
+    return yield* Effect.provide(connectAny(options, resolved, begun), logging(resolved.config))
+  })
+  return yield* Effect.onExit(connected, (exit) => Scope.close(dialled, exit))
 })
+
+/**
+ * Begins to dial the producer that code names, while the configuration is read. Answers the connection that comes of it,
+ * which lives as long as the scope; undefined where it takes the configuration to know whom to dial.
+ */
+const begin = Effect.fnUntraced(function* ({
+  address,
+  connectTimeout,
+  producers,
+  registry
+}: AsterClientOptions): Effect.fn.Return<Dial | undefined, never, IrohNode | Scope.Scope> {
+  if (address === undefined || producers !== undefined || registry !== undefined) return undefined
+  const producer = yield* Effect.option(parsed(() => NodeAddr.parse(address.trim())))
+  if (Option.isNone(producer)) return undefined
+  const node = yield* IrohNode
+  return Fiber.join(yield* Effect.forkScoped(dial(node, producer.value, connectTimeout), { startImmediately: true }))
+})
+
+/** Connects for the admission handshake. */
+type Dial = Effect.Effect<Connection, ConnectError, Scope.Scope>
+
+const dial = (
+  node: IrohNode["Service"],
+  producer: NodeAddr.NodeAddr,
+  timeout: Duration.Input = CONNECT_TIMEOUT
+): Dial =>
+  Effect.acquireRelease(
+    node.connect(producer, ConsumerAdmission.ALPN, { timeout }),
+    (connection) => connection.close(0, "done"),
+    { interruptible: true }
+  )
+
+const CONNECT_TIMEOUT = "10 seconds"
 
 /** What a client does by itself is logged as the settings say. */
 const logging = (config: Resolved): Layer.Layer<never> => {
@@ -464,15 +504,16 @@ const parsed = <A>(read: () => A): Effect.Effect<A, TicketError> =>
 
 const connectAny = Effect.fnUntraced(function* (
   options: AsterClientOptions,
-  { config, from, trust }: ResolvedClient
+  { config, from, trust }: ResolvedClient,
+  begun?: Dial
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const node = yield* IrohNode
-  const timeout = options.connectTimeout ?? "10 seconds"
+  const timeout = options.connectTimeout ?? CONNECT_TIMEOUT
   const presentation = yield* PresentedCredential.resolve(trust, options.credential, node.endpointId)
   const common: Common = { options, config, node, timeout, presentation }
   switch (from._tag) {
     case "One":
-      return yield* connectOne(common, from)
+      return yield* connectOne(common, from, begun)
     case "Several":
       return yield* connectSeveral(common, from.producers, options.balance)
     case "Registry": {
@@ -496,12 +537,19 @@ interface Common {
 
 const connectOne = Effect.fnUntraced(function* (
   common: Common,
-  { address, producer }: { readonly address: string; readonly producer: NodeAddr.NodeAddr }
+  { address, producer }: { readonly address: string; readonly producer: NodeAddr.NodeAddr },
+  begun?: Dial
 ): Effect.fn.Return<AsterClient["Service"], ConnectFailure, IrohNode | Scope.Scope> {
   const { node, options, timeout } = common
   const { presented } = common.presentation
   let latest: ConsumerAdmission.AdmissionReply | undefined
-  const admission = Effect.tap(whileBusy(admit({ ...common, producer, address }), timeout), (reply) =>
+  let first = begun
+  const dialling = Effect.suspend(() => {
+    const connection = first ?? dial(node, producer, timeout)
+    first = undefined
+    return connection
+  })
+  const admission = Effect.tap(whileBusy(admit({ ...common, producer, address }, dialling), timeout), (reply) =>
     Effect.sync(() => (latest = reply))
   )
   const reply = yield* admission
@@ -543,7 +591,10 @@ const connectSeveral = Effect.fnUntraced(function* (
     )
   }
   const asking = (producer: NodeAddr.NodeAddr) =>
-    whileBusy(admit({ ...common, producer, address: NodeAddr.toBase64(producer) }), timeout)
+    whileBusy(
+      admit({ ...common, producer, address: NodeAddr.toBase64(producer) }, dial(node, producer, timeout)),
+      timeout
+    )
   const random = yield* Random.Random
   const links = yield* ProducerLinks.make<ConnectFailure>(
     {
@@ -782,21 +833,17 @@ const whileBusy = <A>(
 const isFinal = (error: ConnectFailure): boolean => error._tag === "AdmissionDenied" || error._tag === "RootKeyMismatch"
 
 /** The admission handshake on a connection of its own. */
-const admit = Effect.fnUntraced(function* ({
-  address,
-  config,
-  node,
-  presentation: { presented, root },
-  producer,
-  timeout
-}: {
-  readonly node: IrohNode["Service"]
-  readonly producer: NodeAddr.NodeAddr
-  readonly address: string
-  readonly timeout: Duration.Input
-  readonly presentation: PresentedCredential.Presentation
-  readonly config: Resolved
-}): Effect.fn.Return<ConsumerAdmission.AdmissionReply, ConnectFailure> {
+const admit = Effect.fnUntraced(function* (
+  {
+    address,
+    config,
+    node,
+    presentation: { presented, root },
+    producer,
+    timeout
+  }: Common & { readonly producer: NodeAddr.NodeAddr; readonly address: string },
+  dial: Dial
+): Effect.fn.Return<ConsumerAdmission.AdmissionReply, ConnectFailure> {
   const request: AdmissionRequest =
     presented === undefined
       ? { credential: "", iidToken: "" }
@@ -804,11 +851,6 @@ const admit = Effect.fnUntraced(function* ({
           credential: toJson(presented.credential, "wire"),
           iidToken: config.enrollmentCredentialIid === undefined ? "" : Redacted.value(config.enrollmentCredentialIid)
         }
-  const dial = Effect.acquireRelease(
-    node.connect(producer, ConsumerAdmission.ALPN, { timeout }),
-    (connection) => connection.close(0, "done"),
-    { interruptible: true }
-  )
   const reply = yield* Effect.scoped(
     Effect.flatMap(dial, (connection) => ConsumerAdmission.request(connection, { request, timeout }))
   )

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { statSync } from "node:fs"
 import * as path from "node:path"
 import { AsterConfigError, describeOrigin, type Origin } from "./AsterConfigError.ts"
 import * as BoundedFile from "./BoundedFile.ts"
@@ -101,13 +102,27 @@ const inlineSource = (input: SettingsInput): SettingSource => {
 }
 
 const discover = (directory: string | undefined) =>
-  IdentityFile.read(path.join(directory ?? ".", discoveredName)).pipe(
-    Effect.map(Option.some),
-    Effect.catchIf(
-      (error) => error._tag === "FileError" && error.code === "ENOENT",
-      () => Effect.succeed(Option.none<IdentityFile.Loaded>())
+  Effect.suspend(() => {
+    const file = path.join(directory ?? ".", discoveredName)
+    // Mostly there is none, and asking for it this way takes a tenth of the time.
+    if (!mayExist(file)) return Effect.succeedNone
+    return IdentityFile.read(file).pipe(
+      Effect.map(Option.some),
+      Effect.catchIf(
+        (error) => error._tag === "FileError" && error.code === "ENOENT",
+        () => Effect.succeed(Option.none<IdentityFile.Loaded>())
+      )
     )
-  )
+  })
+
+/** Whether a file is there, or cannot be said not to be. */
+const mayExist = (file: string): boolean => {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
+  }
+}
 
 /** Reads the identity file: the named one, which must exist, else the one in the working directory, if any. */
 const loadIdentity = Effect.fnUntraced(function* (

@@ -119,11 +119,13 @@ export class PeerConnection {
 
 /** A stream that is counted until its call is over. */
 class StreamChannel implements CallChannel {
+  readonly receiveInto: CallChannel["receiveInto"]
   readonly #channel: CallChannel
   readonly #connection: PeerConnection
   #over = false
 
   constructor(channel: CallChannel, connection: PeerConnection) {
+    this.receiveInto = channel.receiveInto
     this.#channel = channel
     this.#connection = connection
   }
