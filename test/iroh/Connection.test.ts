@@ -1,6 +1,7 @@
 import { StreamClosed, StreamError } from "@aster-effect/iroh/BiStream"
 import type { CloseReason } from "@aster-effect/iroh/Connection"
 import * as EndpointId from "@aster-effect/iroh/EndpointId"
+import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -44,7 +45,7 @@ const transport = () => {
     bytesReceived: () => 0,
     failure: () => new StreamError({ reason: new StreamClosed() })
   }
-  return { accepts, calls, connection: new QuicConnection(raw), opens, stream }
+  return { accepts, calls, connection: new QuicConnection(raw), opens, raw, stream }
 }
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -168,19 +169,68 @@ describe("SendStream", () => {
   )
 })
 
+/** An endpoint that answers nothing. */
+const stuck: RawEndpoint = {
+  endpointId: id,
+  boundSockets: [],
+  address: () => ({ endpointId: id, directAddresses: [] }),
+  setAlpns: () => {},
+  connect: never,
+  connectFailure: () => ({ _tag: "Refused", detail: "as the test says" }),
+  acceptNext: never,
+  close: never
+}
+
+describe("IrohNode.connect", () => {
+  /** A dial that has not been answered for two seconds, and what the transport was asked for. */
+  const dialling = Effect.gen(function* () {
+    const dials: Array<PromiseWithResolvers<RawConnection>> = []
+    const connect = () => {
+      const dial = Promise.withResolvers<RawConnection>()
+      dials.push(dial)
+      return dial.promise
+    }
+    const node = yield* makeNode(
+      () => Effect.succeed(endpointOf({ ...stuck, close: () => Promise.resolve(), connect })),
+      {}
+    )
+    const dial = yield* Effect.forkChild(node.connect(NodeAddr.make(id), "test/1"), { startImmediately: true })
+    yield* TestClock.adjust(1_999)
+    assert.lengthOf(dials, 1)
+    yield* TestClock.adjust(1)
+    assert.lengthOf(dials, 2)
+    return { dial, dials }
+  })
+
+  it.effect("dials once more when nobody answers, and closes what comes too late", () =>
+    Effect.gen(function* () {
+      const { dial, dials } = yield* dialling
+      const [late, first] = [transport().raw, transport().raw]
+      dials[1]!.resolve(first)
+      yield* Fiber.join(dial)
+      dials[0]!.resolve(late)
+      yield* turn
+      assert.isTrue(late.isClosed())
+      assert.isFalse(first.isClosed())
+    })
+  )
+
+  it.effect("fails as the first dial does", () =>
+    Effect.gen(function* () {
+      const { dial, dials } = yield* dialling
+      dials[1]!.reject(new Error("the second one"))
+      yield* turn
+      assert.isUndefined(dial.pollUnsafe())
+      dials[0]!.reject(new Error("the first one"))
+      const error = yield* Effect.flip(Fiber.join(dial))
+      assert.deepStrictEqual(error.reason, { _tag: "Refused", detail: "as the test says" })
+    })
+  )
+})
+
 describe("IrohNode.close", () => {
   it.effect("does not wait for a transport that never closes", () =>
     Effect.gen(function* () {
-      const stuck: RawEndpoint = {
-        endpointId: id,
-        boundSockets: [],
-        address: () => ({ endpointId: id, directAddresses: [] }),
-        setAlpns: () => {},
-        connect: never,
-        connectFailure: () => ({ _tag: "TimedOut" }),
-        acceptNext: never,
-        close: never
-      }
       const node = yield* makeNode(() => Effect.succeed(endpointOf(stuck)), {})
       const closing = yield* Effect.forkChild(Effect.all([node.close, node.close], { concurrency: 2 }))
       yield* TestClock.adjust("2900 millis")

@@ -81,6 +81,10 @@ const closing = (
   )
 }
 
+/**
+ * Dials, and after a while once more beside that: of the dials that a busy peer asks to prove their address, iroh's transport
+ * (1.0 to 1.4) sends one in some hundreds no further, until it gives up after half a minute.
+ */
 const connect = (
   endpoint: Binding.Endpoint,
   addr: NodeAddr,
@@ -89,11 +93,16 @@ const connect = (
 ): Effect.Effect<Connection, ConnectError> => {
   const failed = (reason: ConnectFailure) =>
     Effect.fail(new ConnectError({ reason, endpointId: addr.endpointId, alpn }))
-  return settle(() => endpoint.connect(addr, alpn)).pipe(
+  const dial = settle(() => endpoint.connect(addr, alpn))
+  const again = Effect.catch(Effect.delay(dial, AGAIN_AFTER), () => Effect.never)
+  return Effect.raceFirst(dial, again).pipe(
     Effect.catch((cause) => failed(endpoint.connectFailure(cause))),
     Effect.timeoutOrElse({ duration: timeout, orElse: () => failed({ _tag: "TimedOut" }) })
   )
 }
+
+/** Most dials are answered long before. */
+const AGAIN_AFTER = "2 seconds"
 
 /**
  * Takes connections in until the endpoint is closed, `maxHandshakes` at a time. Of these, peers that have not proven
