@@ -36,6 +36,7 @@ import {
   SlowRequest,
   Text
 } from "../../examples/kitchen-sink/KitchenSink.ts"
+import { Random } from "../Random.ts"
 import { everything } from "./kitchen.ts"
 
 /** A dispatcher of the services that a layer brings. */
@@ -58,6 +59,18 @@ const failed = (code: RpcError["status"], message: string) => (error: RpcError) 
 }
 
 describe.each<Encoding>(["xlang", "json"])("calls in %s", (encoding) => {
+  it.effect("leave a large message as it is while others follow", () =>
+    Effect.gen(function* () {
+      const client = yield* kitchen(encoding)
+      const random = new Random(7)
+      // Not to be compressed: that would make copies.
+      const sent = Array.from({ length: 4 }, () => Uint8Array.from({ length: 300_000 }, () => random.below(256)))
+      const answers: Array<Blob> = []
+      for (const data of sent) answers.push(yield* client.blob_echo(new Blob({ data: new Uint8Array(data) })))
+      answers.forEach(({ data }, i) => assert.isTrue(Buffer.from(data).equals(sent[i]!)))
+    })
+  )
+
   it.effect("carry every pattern", () =>
     Effect.gen(function* () {
       const client = yield* kitchen(encoding)

@@ -149,6 +149,59 @@ describe("FrameDecoder", () => {
     }
   })
 
+  it("gives the same frames when the rest of a large one is put where it goes", () => {
+    const sizes = [0, 100, 16_000, 70_000, 300_000, 1_500_000]
+    for (let run = 0; run < 30; run++) {
+      // Two streams in turns: what one is gathered in must not be the other's.
+      const streams = Array.from({ length: 2 }, () => {
+        const frames = Array.from({ length: 4 }, () => {
+          const payload = new Uint8Array(random.pick(sizes) + random.below(100)).fill(random.below(256))
+          return { flags: random.below(256), payload }
+        })
+        const bytes = concat(frames.map(({ flags, payload }) => encode(payload, flags)))
+        return { bytes, decoder: new FrameDecoder(), frames, offset: 0, put: 0, read: new Array<Frame>() }
+      })
+      const longest = random.pick([5_000, 60_000, 400_000])
+      for (let left = [...streams]; left.length > 0; left = left.filter(({ bytes, offset }) => offset < bytes.length)) {
+        const stream = random.pick(left)
+        const { bytes, decoder, read } = stream
+        const room = random.chance(0.8) ? decoder.room : undefined
+        const chunk = bytes.slice(
+          stream.offset,
+          stream.offset + Math.min(1 + random.below(longest), room?.length ?? Infinity)
+        )
+        if (room === undefined) decoder.push(chunk)
+        else {
+          room.set(chunk)
+          decoder.push(room.subarray(0, chunk.length))
+          stream.put += chunk.length
+        }
+        stream.offset += chunk.length
+        read.push(...drain(decoder))
+      }
+      for (const { bytes, decoder, frames, put, read } of streams) {
+        decoder.end()
+        assert.isTrue(read.length === frames.length && put < bytes.length)
+        frames.forEach(({ flags, payload }, i) => {
+          assert.strictEqual(read[i]?.flags, flags)
+          assert.isTrue(Buffer.from(read[i]!.payload).equals(payload))
+        })
+      }
+    }
+  })
+
+  it("has room for what was announced only as it comes", () => {
+    const decoder = new FrameDecoder()
+    decoder.push(encode(new Uint8Array(MAX_PAYLOAD_SIZE), 0).subarray(0, 20_000))
+    assert.isUndefined(decoder.next())
+    assert.isAbove(decoder.room!.length, 0)
+    assert.isAtMost(decoder.room!.length, 256 * 1024)
+    const small = new FrameDecoder()
+    small.push(encode(new Uint8Array(16_000), 0).subarray(0, 100))
+    assert.isUndefined(small.next())
+    assert.isUndefined(small.room)
+  })
+
   it("says Truncated for every end inside a frame, and for none between frames", () => {
     const frames = [new Uint8Array(3).fill(7), new Uint8Array(0), new Uint8Array(9)].map((p) => encode(p, TRAILER))
     const bytes = concat(frames)

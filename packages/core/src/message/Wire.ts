@@ -151,7 +151,12 @@ export interface String extends Schema.String, HasWireForm {
 }
 export const String: String = scalar(Schema.String, "string")
 
-/** `bytes`. In JSON, where the reference has no form for bytes, standard base64. @since 0.1.0 */
+/**
+ * `bytes`. In JSON, where the reference has no form for bytes, standard base64. What is decoded is the message's own to
+ * change, but may be a view of larger memory, as Node's buffers are: mind `byteOffset` where its `buffer` is used.
+ *
+ * @since 0.1.0
+ */
 export interface Bytes extends Schema.Uint8Array, HasWireForm {
   readonly Rebuild: Bytes
 }

@@ -127,15 +127,17 @@ const uninitialized = (size: number): Uint8Array => new Uint8Array(Buffer.allocU
 const SPARE_SIZE = 256 * 1024
 let spare: Uint8Array | undefined
 
-const memoryFor = (needed: number, announced: number): Uint8Array => {
-  if (8 * needed >= announced) return uninitialized(announced)
-  if (announced > SPARE_SIZE && needed < SPARE_SIZE && spare !== undefined) {
+/** For a payload of so many bytes, when so many of them have come. */
+const memoryFor = (announced: number, filled: number): Uint8Array => {
+  if (8 * filled >= announced) return uninitialized(announced)
+  if (announced > SPARE_SIZE && filled < SPARE_SIZE && spare !== undefined) {
     const found = spare
     spare = undefined
     return found
   }
-  const size = Math.max(FIRST_GATHER_SIZE, 4 * needed)
-  return uninitialized(Math.min(announced, size <= SPARE_SIZE && 2 * size > SPARE_SIZE ? SPARE_SIZE : size))
+  const size = Math.min(announced, Math.max(FIRST_GATHER_SIZE, 4 * filled))
+  // What is about as large becomes the next spare.
+  return uninitialized(size <= SPARE_SIZE && 2 * size > SPARE_SIZE && announced > SPARE_SIZE ? SPARE_SIZE : size)
 }
 
 /**
@@ -309,7 +311,7 @@ export class FrameDecoder {
   /** To some times what is there, so that many small chunks cost little, and never beyond what was announced. */
   #grow(needed: number): void {
     const gathered = this.#payload
-    const grown = memoryFor(needed, this.#payloadSize)
+    const grown = memoryFor(this.#payloadSize, needed)
     grown.set(gathered.subarray(0, this.#payloadFilled))
     if (gathered.length === SPARE_SIZE) spare = gathered
     this.#payload = grown

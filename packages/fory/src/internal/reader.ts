@@ -49,7 +49,7 @@ const shortUtf16 = (bytes: Uint8Array, start: number, end: number): string => {
 /** Copies of short byte strings share a piece of memory, as those of Node's buffers do: one of their own costs most. */
 const SLAB_SIZE = 8192
 const LARGEST_SHARED = SLAB_SIZE / 8
-let slab = new Uint8Array(0)
+let slab = new ArrayBuffer(0)
 let slabUsed = 0
 
 /** Reads one message. Every method checks that the bytes it needs are there. */
@@ -283,15 +283,13 @@ export class Reader {
 
   /** A copy in memory that others lie in too. */
   #sharedCopy(start: number, length: number): Uint8Array {
-    if (slabUsed + length > slab.length) {
-      slab = new Uint8Array(SLAB_SIZE)
+    if (slabUsed + length > slab.byteLength) {
+      slab = new ArrayBuffer(SLAB_SIZE)
       slabUsed = 0
     }
-    const copy = slab.subarray(slabUsed, slabUsed + length)
-    if (length < 32) for (let i = 0; i < length; i++) copy[i] = this.bytes[start + i]!
-    else copy.set(this.bytes.subarray(start, start + length))
+    const shared = new Uint8Array(slab, slabUsed, length)
     slabUsed += length
-    return copy
+    return this.#fill(shared, start)
   }
 
   #copy(start: number, length: number): Uint8Array<ArrayBuffer> {
