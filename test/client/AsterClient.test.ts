@@ -1,10 +1,13 @@
 /** What a consumer makes of addresses and of producers that are not what they should be. */
 import * as ConsumerAdmission from "@aster-effect/admission/ConsumerAdmission"
+import type { Resolved } from "@aster-effect/config/AsterConfig"
+import { AsterConfigError } from "@aster-effect/config/AsterConfigError"
 import { IrohNode } from "@aster-effect/iroh/IrohNode"
 import * as NodeAddr from "@aster-effect/iroh/NodeAddr"
 import * as Router from "@aster-effect/iroh/Router"
 import * as SecretKey from "@aster-effect/iroh/SecretKey"
 import { assert, describe } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
@@ -63,6 +66,26 @@ describe("a consumer", () => {
       yield* TestClock.adjust("1 second")
       assert.isUndefined(dialling.pollUnsafe())
       yield* Fiber.interrupt(dialling)
+    })
+  )
+
+  scenario("dials while its configuration is read, and lets go when there is none", () =>
+    Effect.gen(function* () {
+      const home = yield* memoryNode({ alpns: [ConsumerAdmission.ALPN] })
+      const config = yield* Deferred.make<Resolved, AsterConfigError>()
+      const connecting = yield* Effect.forkChild(
+        consume(
+          yield* memoryNode(),
+          { address: NodeAddr.toTicket(yield* home.address) },
+          { config: Deferred.await(config) }
+        )
+      )
+      const connection = yield* home.accept
+      assert.isFalse(connection.isClosed())
+      const origin = { file: "aster.toml" }
+      yield* Deferred.fail(config, new AsterConfigError({ reason: "InvalidValue", origin, detail: "as the test says" }))
+      assert.strictEqual((yield* Effect.flip(Fiber.join(connecting)))._tag, "AsterConfigError")
+      assert.strictEqual((yield* connection.closed)._tag, "Peer")
     })
   )
 
