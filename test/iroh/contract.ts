@@ -295,6 +295,20 @@ export const contract = (
         for (let i = 0; i < 12; i++) yield* a.accept
         assert.lengthOf(yield* Fiber.join(dialling), 12)
       }))
+
+    // Of those iroh's transport loses some, in most runs of this one at least.
+    test("a thousand, of whom most have to prove their address first", () =>
+      Effect.gen(function* () {
+        const a = yield* node(makeLayer({ alpns: [alpn], maxHandshakes: 8 }))
+        const b = yield* node(makeLayer({}))
+        const accepted: Array<unknown> = []
+        const accept = Effect.map(a.accept, (connection) => void accepted.push(connection))
+        yield* Effect.forkScoped(Effect.forever(accept))
+        const dial = Effect.flatMap(a.address, (addr) => b.connect(addr, alpn, { timeout: "20 seconds" }))
+        const dials = Effect.forEach(Array.from({ length: 1_000 }), () => dial, { concurrency: 16 })
+        const connections = yield* dials
+        assert.isTrue(connections.every((connection) => !connection.isClosed()))
+      }))
   })
 
   describe(`${name}: closing`, () => {
