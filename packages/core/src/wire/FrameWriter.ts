@@ -29,8 +29,23 @@ const MAX_IDLE = 64
 /** The same of large messages. For each new one V8 would sooner look at all objects there are, to find those it can free. */
 const idleLarge: Array<Writer> = []
 /** Bytes that the large ones may keep. */
-const MAX_IDLE_LARGE = 8 * 1024 * 1024
+const MAX_IDLE_LARGE = 6 * 1024 * 1024
 let idleLargeBytes = 0
+
+/** Whether large ones were used since the last collection. Those that were not are left to the next one. */
+let used = false
+let watched = false
+const collections = new FinalizationRegistry<undefined>(() => {
+  watched = false
+  if (used) return watch()
+  idleLarge.length = 0
+  idleLargeBytes = 0
+})
+const watch = (): void => {
+  used = false
+  watched = true
+  collections.register({}, undefined)
+}
 
 const acquire = (): Writer => {
   const large = idleLarge.pop()
@@ -48,6 +63,8 @@ const release = (writer: Writer): void => {
   } else if (idleLargeBytes + length <= MAX_IDLE_LARGE) {
     idleLargeBytes += length
     idleLarge.push(writer)
+    if (!watched) watch()
+    used = true
   }
 }
 
