@@ -87,8 +87,8 @@ export interface DirectRecv {
 export interface RecvStream {
   /**
    * The next bytes, at least one and at most `maxBytes` (default and good choice 16 KiB, at most 64 KiB; with room the
-   * default may be 64 KiB), or `undefined` when the peer has finished and everything was read. An interrupted read loses nothing: the bytes go
-   * to the next one.
+   * default may be 64 KiB), or `undefined` when the peer has finished and everything was read. An interrupted read loses
+   * nothing: the bytes go to the next one.
    *
    * With `room`, which is not empty, there are at most as many bytes as it has, and they may be in it, at its start: so
    * those who read much need no new memory. They may as well be elsewhere.

@@ -145,7 +145,7 @@ export class FrameWriter {
     return copy
   }
 
-  /** Sends everything collected so far; the writer starts over. */
+  /** Sends everything collected so far; the writer starts over. To be run once: the memory is others' afterwards. */
   send(channel: CallChannel): Effect.Effect<void, ChannelError> {
     const writer = this.#writer
     if (!leavesAsItIs(writer)) return channel.send(this.take())
